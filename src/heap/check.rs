@@ -1,0 +1,143 @@
+//! [`Check::Full`](crate::Check::Full): every free checked exactly, freed memory filled and
+//! verified, reuse delayed.
+//!
+//! * I1: every free slot in a word that was ever taken is filled with `FREED`; slots never taken
+//!   are not (their pages stay untouched).
+//! * I2: the quarantine is a ring of the newest freed slots, in the storage that magazines would
+//!   use; `storage[0]` counts all that ever entered.
+
+use crate::base::config::Check;
+use crate::base::error::{AllocError, FreeError};
+use crate::base::size_class::CLASS_BYTES;
+use crate::base::trap::misuse;
+use crate::heap::{Heap, SHAPE_TABLE};
+use crate::pages::Span;
+use crate::slab::bin::message;
+use crate::slab::raw::{SlabHead, slot_at};
+
+/// What freed memory is filled with: odd, not ASCII, and not a plausible address.
+const FREED: u8 = 0xF5;
+/// Freed slots that wait before they can be handed out again. The check for a double free walks
+/// them, so a longer ring makes each free slower in proportion.
+const QUARANTINE: usize = 256;
+
+impl Heap {
+    /// Takes one slot, verifies that nobody wrote to it since it was freed, and gives the rest of
+    /// its word back.
+    pub(super) fn refill_checked(&self, class: usize) -> Result<usize, AllocError> {
+        let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
+        let slot_bytes = CLASS_BYTES[class] as usize;
+        let address = bin.refill(&self.set, shape)?;
+        let untouched = bin.word_is_untouched();
+        while let Some(rest) = bin.pop_word(slot_bytes) {
+            if untouched {
+                fill(rest, slot_bytes);
+            }
+            bin.give(&self.set, shape, &[rest]);
+        }
+        if !untouched {
+            verify(address, slot_bytes);
+        }
+        Ok(address)
+    }
+
+    /// Checks, fills and delays a freed slot.
+    pub(super) fn free_checked(&self, class: usize, address: usize) {
+        let found = SlabHead::locate(address, self.set.owner(), CLASS_BYTES[class]);
+        let located = found.map_err(|error| self.huge_error(address, error));
+        let (slab, index) = located.unwrap_or_else(|error| misuse(message(error), address));
+        if self.bins[class].holds(slab, index) || self.is_quarantined(address) {
+            misuse(message(FreeError::DoubleFree), address);
+        }
+        fill(address, CLASS_BYTES[class] as usize);
+        let storage = self.storage();
+        if storage.is_null() {
+            self.release_checked(address);
+            return;
+        }
+        // SAFETY: the storage has room for the count and the ring, and is used by nothing else
+        // with full checks (I2).
+        let old = unsafe {
+            let count = storage.read();
+            storage.write(count + 1);
+            storage.add(1 + count % QUARANTINE).replace(address)
+        };
+        if old != 0 {
+            self.release_checked(old);
+        }
+    }
+
+    /// Hands a slot from the quarantine to its slab.
+    fn release_checked(&self, address: usize) {
+        let slot_bytes = SlabHead::of(address).map_or(0, SlabHead::slot_bytes);
+        let Some(class) = CLASS_BYTES
+            .iter()
+            .position(|bytes| *bytes as usize == slot_bytes)
+        else {
+            misuse("internal: a quarantined slot without a slab", address)
+        };
+        verify(address, slot_bytes);
+        self.bins[class].give(&self.set, &SHAPE_TABLE[class], &[address]);
+    }
+
+    /// Whether the slot waits in the quarantine.
+    pub(super) fn is_quarantined(&self, address: usize) -> bool {
+        self.quarantine().contains(&address)
+    }
+
+    /// Bytes of the slots that wait.
+    pub(super) fn quarantined_bytes(&self) -> usize {
+        let bytes = |slot: &usize| SlabHead::of(*slot).map_or(0, SlabHead::slot_bytes);
+        self.quarantine().iter().map(bytes).sum()
+    }
+
+    fn quarantine(&self) -> &[usize] {
+        let storage = self.magazines.get();
+        if self.check != Check::Full || storage.is_null() {
+            return &[];
+        }
+        // SAFETY: the ring lies in the storage, cleared when claimed, and is not
+        // written while the slice is used.
+        unsafe {
+            let count = storage.read().min(QUARANTINE);
+            core::slice::from_raw_parts(storage.add(1), count)
+        }
+    }
+
+    /// Hands every waiting slot to its slab.
+    pub(super) fn drain_quarantine(&self) {
+        let storage = self.magazines.get();
+        if self.quarantine().is_empty() {
+            return;
+        }
+        for index in 0..self.quarantine().len() {
+            // SAFETY: inside the ring.
+            let address = unsafe { storage.add(1 + index).replace(0) };
+            self.release_checked(address);
+        }
+        // SAFETY: the count is the storage's first word.
+        unsafe { storage.write(0) };
+    }
+}
+
+/// Empties the ring in a storage just claimed.
+pub(super) fn clear_quarantine(storage: &Span) {
+    let words = 1 + QUARANTINE;
+    // SAFETY: the storage is ours, fresh, and longer than this.
+    unsafe { storage.ptr.cast::<usize>().write_bytes(0, words) };
+}
+
+/// Fills a dead slot.
+fn fill(address: usize, bytes: usize) {
+    // SAFETY: callers own the slot and it holds nothing.
+    unsafe { slot_at(address).write_bytes(FREED, bytes) };
+}
+
+/// Aborts if a dead slot was written to.
+fn verify(address: usize, bytes: usize) {
+    // SAFETY: callers own the slot; all of it was filled.
+    let slot = unsafe { core::slice::from_raw_parts(slot_at(address).as_ptr(), bytes) };
+    if let Some(at) = slot.iter().position(|byte| *byte != FREED) {
+        misuse("write after free", address + at);
+    }
+}

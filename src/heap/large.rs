@@ -1,0 +1,199 @@
+//! Blocks beyond the classes: spans up to 1 MiB, mappings of their own above, and layouts of size 0.
+//!
+//! A large block is a slab of one slot, so that the same record says whose it is. Huge blocks are
+//! linked through their records.
+//! I1: every huge block of the heap is in its list, and names the heap as its owner.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::base::error::{AllocError, FreeError};
+use crate::base::geometry::{SPAN_BYTES_MAX, UNIT_BYTES};
+use crate::base::trap::misuse;
+use crate::heap::Heap;
+use crate::pages::huge::{huge_bytes, huge_owner};
+use crate::pages::{registry, span_bytes};
+use crate::slab::bin::message;
+use crate::slab::raw::SlabHead;
+
+/// Where the links lie in a huge block's owner words.
+const OWNER: usize = 0;
+const NEXT: usize = 1;
+const PREV: usize = 2;
+
+/// Bytes of the span that serves `layout`, which no class does.
+pub(crate) fn rounded(layout: Layout) -> Result<usize, AllocError> {
+    span_bytes(layout.size().max(UNIT_BYTES), layout.align())
+}
+
+/// A dangling pointer for a layout of size 0.
+fn dangling(layout: Layout) -> NonNull<[u8]> {
+    let align = core::num::NonZero::<usize>::MIN.saturating_add(layout.align() - 1);
+    NonNull::slice_from_raw_parts(NonNull::without_provenance(align), 0)
+}
+
+impl Heap {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn allocate_other(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        self.allocate_span(layout).map(|(block, _)| block)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn allocate_other_zeroed(
+        &self,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let (block, zeroed) = self.allocate_span(layout)?;
+        if !zeroed {
+            // SAFETY: the block is ours and this long.
+            unsafe { block.cast::<u8>().write_bytes(0, block.len()) };
+        }
+        Ok(block)
+    }
+
+    /// A block of its own and whether it reads as zero.
+    fn allocate_span(&self, layout: Layout) -> Result<(NonNull<[u8]>, bool), AllocError> {
+        if layout.size() == 0 {
+            return Ok((dangling(layout), true));
+        }
+        self.ensure_owner();
+        let bytes = rounded(layout)?;
+        if bytes > SPAN_BYTES_MAX {
+            let span = self.set.claim(bytes, layout.align())?;
+            self.link_huge(span.ptr.addr().get());
+            return Ok((NonNull::slice_from_raw_parts(span.ptr, bytes), span.zeroed));
+        }
+        let (block, zeroed) = self.set.add_large(bytes, layout.align())?;
+        Ok((NonNull::slice_from_raw_parts(block.base(), bytes), zeroed))
+    }
+
+    /// # Safety
+    /// As for [`Heap::deallocate`].
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn deallocate_other(&self, ptr: NonNull<u8>, layout: Layout) {
+        if layout.size() == 0 {
+            return;
+        }
+        let address = ptr.addr().get();
+        if let Err(error) = self.check_live_large(address, layout) {
+            misuse(message(error), address);
+        }
+        // SAFETY: checked to be a live block of this heap that this layout belongs to; the caller
+        // does not use it any more.
+        unsafe { self.release_span(address) };
+    }
+
+    /// # Safety
+    /// A live large or huge block of this heap starts at `address`, and nobody uses it.
+    unsafe fn release_span(&self, address: usize) {
+        match SlabHead::of(address) {
+            // SAFETY: the caller's promise; large blocks are in no partial list.
+            Some(block) => unsafe { self.set.remove(block) },
+            // SAFETY: the caller's promise.
+            None => unsafe { self.release_huge(address) },
+        }
+    }
+
+    /// Whether a live large or huge block of this heap with this layout's length starts there.
+    pub(super) fn check_live_large(&self, address: usize, layout: Layout) -> Result<(), FreeError> {
+        let bytes = rounded(layout).map_err(|_| FreeError::WrongClass)?;
+        let Some(block) = SlabHead::of(address) else {
+            if !self.owns_huge(address) {
+                return Err(FreeError::Foreign);
+            }
+            // SAFETY: registered and ours, so it stays while we look.
+            let is_right = unsafe { huge_bytes(address) } == bytes;
+            return if is_right {
+                Ok(())
+            } else {
+                Err(FreeError::WrongClass)
+            };
+        };
+        if block.owner() != self.set.owner() {
+            Err(FreeError::Foreign)
+        } else if block.index_of(address).is_none() {
+            Err(FreeError::NotASlot)
+        } else if !block.is_large() || block.span_bytes() != bytes {
+            Err(FreeError::WrongClass)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What is wrong with a pointer that no slab of this heap holds, given a small layout.
+    pub(super) fn huge_error(&self, address: usize, error: FreeError) -> FreeError {
+        if self.owns_huge(address) {
+            FreeError::WrongClass
+        } else {
+            error
+        }
+    }
+
+    fn owns_huge(&self, address: usize) -> bool {
+        if self.set.owner() == 0 || !registry::is_huge(address) {
+            return false;
+        }
+        // SAFETY: registered, so the record is there; a block of ours stays meanwhile, and freeing
+        // a pointer while another thread frees the same block is outside any caller's rights.
+        unsafe { (*huge_owner(address))[OWNER] == self.set.owner() }
+    }
+
+    fn link_huge(&self, address: usize) {
+        let next = self.huge.get();
+        // SAFETY: a block just claimed, and the first of our list (I1).
+        unsafe {
+            *huge_owner(address) = [self.set.owner(), next, 0];
+            if next != 0 {
+                (*huge_owner(next))[PREV] = address;
+            }
+        }
+        self.huge.set(address);
+    }
+
+    /// # Safety
+    /// A huge block of this heap starts at `address`, and nobody uses it.
+    unsafe fn release_huge(&self, address: usize) {
+        // SAFETY: the caller's promise; neighbours in the list are blocks of ours (I1).
+        let bytes = unsafe {
+            let [_, next, prev] = *huge_owner(address);
+            match prev {
+                0 => self.huge.set(next),
+                _ => (*huge_owner(prev))[NEXT] = next,
+            }
+            if next != 0 {
+                (*huge_owner(next))[PREV] = prev;
+            }
+            huge_bytes(address)
+        };
+        self.set.discharge(bytes);
+        let ptr = core::ptr::with_exposed_provenance_mut(address);
+        if let Some(ptr) = NonNull::new(ptr) {
+            // SAFETY: a span of this many bytes that nobody uses.
+            unsafe { self.set.pages().release_span(ptr, bytes) };
+        }
+    }
+
+    pub(super) fn release_all_huge(&self) {
+        while self.huge.get() != 0 {
+            // SAFETY: the heap is being dropped, so nobody uses its blocks.
+            unsafe { self.release_huge(self.huge.get()) };
+        }
+    }
+
+    /// Bytes of huge blocks.
+    pub(super) fn huge_total(&self) -> usize {
+        let mut total = 0;
+        let mut at = self.huge.get();
+        while at != 0 {
+            // SAFETY: the list holds blocks of ours (I1).
+            unsafe {
+                total += huge_bytes(at);
+                at = (*huge_owner(at))[NEXT];
+            }
+        }
+        total
+    }
+}

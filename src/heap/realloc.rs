@@ -1,0 +1,181 @@
+//! Growing and shrinking. In place where the class stays the same, or where a span's units can be
+//! adjusted; else allocate, copy, free.
+//!
+//! The class at the free is computed from the layout alone, so a slot must never serve a layout of
+//! another class: "it would fit" is not enough.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::base::error::AllocError;
+use crate::base::geometry::SPAN_BYTES_MAX;
+use crate::base::size_class::{CLASS_BYTES, class_of};
+use crate::heap::{Heap, large};
+use crate::slab::raw::SlabHead;
+
+impl Heap {
+    /// Makes a block longer, keeping its first `old.size()` bytes. On success the old pointer is
+    /// dead (also when the new one equals it).
+    ///
+    /// # Errors
+    /// The limit that was hit; the block is as before then.
+    ///
+    /// # Safety
+    /// `ptr` is a live block of this heap that `old` fits, and `new.size() >= old.size()`.
+    #[inline]
+    pub unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        debug_assert!(new.size() >= old.size());
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(ptr, old, new) }
+    }
+
+    /// As [`Heap::grow`], and the bytes from `old.size()` on read as zero.
+    ///
+    /// # Errors
+    /// The limit that was hit; the block is as before then.
+    ///
+    /// # Safety
+    /// As for [`Heap::grow`].
+    pub unsafe fn grow_zeroed(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        debug_assert!(new.size() >= old.size());
+        // SAFETY: the caller's promise.
+        let block = unsafe { self.resize(ptr, old, new) }?;
+        let tail = block.len() - old.size();
+        // SAFETY: the block is at least `old.size()` long, and ours.
+        unsafe { block.cast::<u8>().add(old.size()).write_bytes(0, tail) };
+        Ok(block)
+    }
+
+    /// Makes a block shorter, keeping its first `new.size()` bytes. On success the old pointer is
+    /// dead (also when the new one equals it).
+    ///
+    /// # Errors
+    /// The limit that was hit while moving to a smaller class; the block is as before then.
+    ///
+    /// # Safety
+    /// `ptr` is a live block of this heap that `old` fits, and `new.size() <= old.size()`.
+    #[inline]
+    pub unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        debug_assert!(new.size() <= old.size());
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(ptr, old, new) }
+    }
+
+    /// # Safety
+    /// `ptr` is a live block of this heap that `old` fits.
+    #[inline]
+    unsafe fn resize(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let class = class_of(new.size(), new.align());
+        if class.is_some() && old.size() != 0 && new.size() != 0 {
+            if class == class_of(old.size(), old.align()) {
+                // Every slot of a class is aligned for every layout of the class.
+                let bytes = class.map_or(0, |class| CLASS_BYTES[class] as usize);
+                return Ok(NonNull::slice_from_raw_parts(ptr, bytes));
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.resize_slow(ptr, old, new) }
+    }
+
+    /// # Safety
+    /// As for `resize`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn resize_slow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the caller's promise.
+        if let Some(block) = unsafe { self.resize_span(ptr, old, new) } {
+            return Ok(block);
+        }
+        let block = self.allocate(new)?;
+        let count = old.size().min(new.size());
+        // SAFETY: both blocks are live, distinct and at least `count` bytes long; the old one is
+        // not used afterwards.
+        unsafe {
+            block.cast::<u8>().copy_from_nonoverlapping(ptr, count);
+            self.deallocate(ptr, old);
+        }
+        Ok(block)
+    }
+
+    /// Adjusts the units of a large block in place, where both layouts are large.
+    ///
+    /// # Safety
+    /// As for `resize`.
+    unsafe fn resize_span(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<[u8]>> {
+        let is_large = |layout: Layout| {
+            layout.size() != 0 && class_of(layout.size(), layout.align()).is_none()
+        };
+        let address = ptr.addr().get();
+        if !is_large(old) || !is_large(new) || address % new.align() != 0 {
+            return None;
+        }
+        let old_bytes = large::rounded(old).ok()?;
+        let new_bytes = large::rounded(new).ok()?;
+        if new_bytes != old_bytes {
+            if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX {
+                return None;
+            }
+            let block = SlabHead::of(address)?;
+            // SAFETY: the caller's promise: a live large block of this heap.
+            unsafe { self.resize_units(block, ptr, old_bytes, new_bytes) }?;
+        }
+        Some(NonNull::slice_from_raw_parts(ptr, new_bytes))
+    }
+
+    /// # Safety
+    /// `block` is the record of this heap's live large block at `ptr`, `old_bytes` long.
+    unsafe fn resize_units(
+        &self,
+        block: &SlabHead,
+        ptr: NonNull<u8>,
+        old_bytes: usize,
+        new_bytes: usize,
+    ) -> Option<()> {
+        let pages = self.set.pages();
+        if new_bytes > old_bytes {
+            self.set.charge(new_bytes - old_bytes).ok()?;
+            // SAFETY: the block's units are ours.
+            if !unsafe { pages.grow_units(ptr, old_bytes, new_bytes) } {
+                self.set.discharge(new_bytes - old_bytes);
+                return None;
+            }
+            block.resize_large(new_bytes);
+        } else {
+            block.resize_large(new_bytes);
+            self.set.discharge(old_bytes - new_bytes);
+            // SAFETY: the tail is whole units of the block that the caller gives up.
+            unsafe { pages.release_span(ptr.add(new_bytes), old_bytes - new_bytes) };
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,27 @@
+//! Slab, arena and pool over one page source.
+//!
+//! * [`Heap`]: fixed size classes tracked by bitmaps, for hot loops: replaces `Box` and `Vec`.
+//! * [`Arena`]: a two-ended bump arena, for everything that dies together.
+//! * [`Slab`]: many values of one type, with one-pointer handles and generation-checked keys.
+//! * [`Pool`]: recycles live values that are costly to build. [`ArenaPool`]: one arena per request.
+//!
+//! All of them take their memory from [`pages`], under one byte budget. `DESIGN.md` in the
+//! repository describes the floors from [`pages`] up.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+mod base;
+#[cfg(feature = "alloc")]
+mod heap;
+#[cfg(feature = "alloc")]
+pub mod pages;
+#[cfg(feature = "alloc")]
+mod slab;
+
+pub use base::config::Check;
+pub use base::error::{AllocError, FreeError};
+#[cfg(feature = "alloc")]
+pub use heap::{Heap, HeapBuilder, HeapMap, HeapStats};

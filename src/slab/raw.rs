@@ -1,0 +1,448 @@
+//! The raw slab: a span cut into equal slots, tracked by a bitmap that lies in the segment's head.
+//!
+//! The only place where slots become pointers and pointers become slots. A slab's record
+//! ([`SlabHead`]) and its words lie out of line, so a write past a slot cannot damage them and an
+//! empty slab's pages can be returned whole.
+//!
+//! * I1: a set bit means that the slab itself holds the slot. Live, cached and claimed slots look
+//!   alike here; no operation on a single slot touches a bit.
+//! * I2: `free_count` is the number of set bits.
+//! * I3: every page of a slab or large block names its record in the segment's page table from
+//!   `create` until `retire`, and no other page does.
+//! * I4: only the owner writes a record; fields that do not change between `create` and `retire`
+//!   may be read by whoever holds a live slot.
+
+use core::cell::Cell;
+use core::ptr::{NonNull, null};
+
+use crate::base::bitmap;
+use crate::base::error::FreeError;
+use crate::base::geometry::{
+    PAGE_BYTES, PIECE_BYTES_MAX, SEGMENT_BYTES, SLOT_BYTES_MIN, SPAN_BYTES_MAX, UNIT_BYTES, divide,
+    page_index, reciprocal,
+};
+use crate::base::sync::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use crate::pages::segment::{RECORD_BYTES, SegmentHead};
+use crate::pages::{Span, registry};
+
+/// How slots of one size are cut and cached. A constant for each size class and each slot type.
+#[derive(Debug)]
+pub(crate) struct SlotShape {
+    pub(crate) slot_bytes: u32,
+    reciprocal: u32,
+    /// The first slab of an owner, so that small owners stay small.
+    pub(crate) first_bytes: u32,
+    /// Every further slab.
+    pub(crate) span_bytes: u32,
+    /// Longest magazine, in slots.
+    pub(crate) magazine_max: u32,
+}
+
+/// A magazine holds at most this many bytes of slots: twice as much would double what idle threads
+/// strand, half as much would halve the distance between flushes.
+const MAGAZINE_BYTES: u32 = 8 << 10;
+
+impl SlotShape {
+    /// The shape for slots of at least `size` bytes at `align`. The size is rounded up to a
+    /// multiple of the alignment and of 16.
+    ///
+    /// # Panics
+    /// At compile time when used in a constant: for more than 1 MiB, or an alignment above 4 KiB
+    /// that slots of a piece would not have.
+    pub(crate) const fn new(size: usize, align: usize) -> SlotShape {
+        let step = if align > SLOT_BYTES_MIN {
+            align
+        } else {
+            SLOT_BYTES_MIN
+        };
+        let size = if size == 0 { 1 } else { size };
+        assert!(size <= SPAN_BYTES_MAX && align <= UNIT_BYTES);
+        let slot = size.next_multiple_of(step);
+        let first = if slot <= PAGE_BYTES / 4 && align <= PAGE_BYTES {
+            PAGE_BYTES
+        } else if slot <= PIECE_BYTES_MAX / 4 && align <= PIECE_BYTES_MAX {
+            PIECE_BYTES_MAX
+        } else {
+            slot.next_multiple_of(UNIT_BYTES)
+        };
+        // One unit for small slots; for larger ones as many as make 16 slots, at most 8 (or what
+        // one slot needs).
+        let wanted = (slot * 16).next_multiple_of(UNIT_BYTES);
+        let most = if first > 8 * UNIT_BYTES {
+            first
+        } else {
+            8 * UNIT_BYTES
+        };
+        let span = if wanted < most { wanted } else { most };
+        let entries = MAGAZINE_BYTES / slot as u32;
+        SlotShape {
+            slot_bytes: slot as u32,
+            reciprocal: reciprocal(slot as u32),
+            first_bytes: first as u32,
+            span_bytes: span as u32,
+            magazine_max: if entries < 2 { 2 } else { entries },
+        }
+    }
+}
+
+/// The record of a slab, or of a large block (one slot that fills its span).
+#[repr(C)]
+pub(crate) struct SlabHead {
+    /// Whoever the slots belong to: a heap's number, or the address of a slot source's core.
+    owner: AtomicUsize,
+    /// Links of the list of slabs with free slots.
+    next_partial: Cell<*const SlabHead>,
+    prev_partial: Cell<*const SlabHead>,
+    /// Links of the list of all slabs of the owner.
+    next_all: Cell<*const SlabHead>,
+    prev_all: Cell<*const SlabHead>,
+    slot_bytes: Cell<u32>,
+    reciprocal: u32,
+    /// Number of the first page in the segment.
+    page: u16,
+    page_count: Cell<u16>,
+    slot_count: u16,
+    free_count: AtomicU16,
+    /// No word below this one has a set bit.
+    hint: Cell<u8>,
+    /// Slots of this word and later ones were never handed out.
+    fresh: Cell<u8>,
+    is_partial: Cell<bool>,
+    kind: Kind,
+    /// Which of the owner's slabs this is; slot sources count theirs.
+    pub(crate) ordinal: Cell<u32>,
+}
+
+const _: () = assert!(usize::BITS != 64 || size_of::<SlabHead>() == RECORD_BYTES);
+const _: () = assert!(size_of::<SlabHead>() <= RECORD_BYTES);
+
+/// What a record describes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A slab whose slots read as zero before they are first handed out.
+    ZeroedSlab,
+    /// A slab on pages that were used before.
+    UsedSlab,
+    /// A large block: one slot, not made of a [`SlotShape`].
+    Large,
+}
+
+/// A word of slots taken out of a slab.
+pub(crate) struct Claim {
+    /// Number of the word's first slot.
+    pub(crate) first: usize,
+    /// Its slots.
+    pub(crate) word: u64,
+    /// None of them was ever handed out.
+    pub(crate) untouched: bool,
+    /// All of them read as zero.
+    pub(crate) zeroed: bool,
+}
+
+/// The two lists a slab can be in.
+#[derive(Clone, Copy)]
+pub(crate) enum List {
+    Partial,
+    All,
+}
+
+impl SlabHead {
+    /// Makes a slab of `shape` out of `span`, all slots free.
+    ///
+    /// # Safety
+    /// The span is the caller's, was cut from a segment, and holds nothing.
+    pub(crate) unsafe fn create(span: &Span, shape: &SlotShape, owner: usize) -> &'static Self {
+        let slot_count = (span.bytes / shape.slot_bytes as usize) as u16;
+        let kind = if span.zeroed {
+            Kind::ZeroedSlab
+        } else {
+            Kind::UsedSlab
+        };
+        // SAFETY: the caller's promise.
+        let slab = unsafe { Self::write(span, shape.slot_bytes, slot_count, kind, owner) };
+        bitmap::fill(slab.words(), slot_count as usize);
+        slab.free_count.store(slot_count, Ordering::Relaxed);
+        slab
+    }
+
+    /// Makes a large block out of `span`: one slot, handed out.
+    ///
+    /// # Safety
+    /// The span is the caller's, was cut from a segment, and holds nothing.
+    pub(crate) unsafe fn create_large(span: &Span, owner: usize) -> &'static Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self::write(span, span.bytes as u32, 1, Kind::Large, owner) }
+    }
+
+    /// # Safety
+    /// The span is the caller's, was cut from a segment, and holds nothing.
+    unsafe fn write(
+        span: &Span,
+        slot_bytes: u32,
+        slot_count: u16,
+        kind: Kind,
+        owner: usize,
+    ) -> &'static Self {
+        let address = span.ptr.addr().get();
+        // SAFETY: the span lies in a registered segment.
+        let head = unsafe { SegmentHead::of(address) };
+        let page = page_index(address);
+        let page_count = span.bytes / PAGE_BYTES;
+        let record_index = SegmentHead::record_index_for(page);
+        let record = head.record(record_index).cast::<SlabHead>();
+        let fresh = SlabHead {
+            owner: AtomicUsize::new(owner),
+            next_partial: Cell::new(null()),
+            prev_partial: Cell::new(null()),
+            next_all: Cell::new(null()),
+            prev_all: Cell::new(null()),
+            slot_bytes: Cell::new(slot_bytes),
+            reciprocal: reciprocal(slot_bytes),
+            page: page as u16,
+            page_count: Cell::new(page_count as u16),
+            slot_count,
+            free_count: AtomicU16::new(0),
+            hint: Cell::new(0),
+            fresh: Cell::new(0),
+            is_partial: Cell::new(false),
+            kind,
+            ordinal: Cell::new(0),
+        };
+        // SAFETY: the record belongs to the span's pages alone, is 64 bytes and 64-aligned.
+        unsafe { record.write(fresh) };
+        head.set_page_records(page, page_count, Some(record_index));
+        // SAFETY: just written; records are valid until retired, and heads never go away.
+        unsafe { record.as_ref() }
+    }
+
+    /// Ends the slab; returns its span's start and bytes, for `release_span`.
+    pub(crate) fn retire(&self) -> (NonNull<u8>, usize) {
+        let (page, count) = (self.page as usize, self.page_count.get() as usize);
+        self.segment().set_page_records(page, count, None);
+        (self.base(), self.span_bytes())
+    }
+
+    /// The slab or large block that `address` lies in, whoever it belongs to.
+    #[inline]
+    pub(crate) fn of(address: usize) -> Option<&'static SlabHead> {
+        if !registry::is_segment(address) {
+            return None;
+        }
+        // SAFETY: registered, just asked.
+        let head = unsafe { SegmentHead::of(address) };
+        let record = head.record_of_page(page_index(address))?;
+        // SAFETY: a page that names a record belongs to a live slab (I3).
+        Some(unsafe { record.cast::<SlabHead>().as_ref() })
+    }
+
+    /// The slab of a slot that is known to be one.
+    ///
+    /// # Safety
+    /// `address` lies in a live slab.
+    #[inline(always)]
+    pub(crate) unsafe fn of_slot(address: usize) -> &'static SlabHead {
+        // SAFETY: a slab lies in a registered segment.
+        let head = unsafe { SegmentHead::of(address) };
+        let record = head.record_of_page(page_index(address));
+        // SAFETY: a page of a live slab names its record (I3).
+        unsafe { record.unwrap_unchecked().cast::<SlabHead>().as_ref() }
+    }
+
+    /// Finds the slot that starts at `address`, if it is one of `owner`'s with this slot size.
+    pub(crate) fn locate(
+        address: usize,
+        owner: usize,
+        slot_bytes: u32,
+    ) -> Result<(&'static SlabHead, usize), FreeError> {
+        let slab = Self::of(address).filter(|slab| slab.owner() == owner);
+        let slab = slab.ok_or(FreeError::Foreign)?;
+        let index = slab.index_of(address).ok_or(FreeError::NotASlot)?;
+        if slab.is_large() || slab.slot_bytes.get() != slot_bytes {
+            return Err(FreeError::WrongClass);
+        }
+        Ok((slab, index))
+    }
+
+    /// The owner given at creation.
+    #[inline(always)]
+    pub(crate) fn owner(&self) -> usize {
+        // Relaxed: who asks holds a slot, and got it after the slab was created.
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_large(&self) -> bool {
+        self.kind == Kind::Large
+    }
+
+    pub(crate) fn slot_bytes(&self) -> usize {
+        self.slot_bytes.get() as usize
+    }
+
+    pub(crate) fn slot_count(&self) -> usize {
+        self.slot_count as usize
+    }
+
+    /// Set bits (I2). Any thread may ask.
+    pub(crate) fn free_count(&self) -> usize {
+        self.free_count.load(Ordering::Relaxed) as usize
+    }
+
+    /// Every slot is back.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free_count() == self.slot_count()
+    }
+
+    pub(crate) fn span_bytes(&self) -> usize {
+        self.page_count.get() as usize * PAGE_BYTES
+    }
+
+    pub(crate) fn segment(&self) -> &'static SegmentHead {
+        // SAFETY: a record lies in the head of a registered segment.
+        unsafe { SegmentHead::of(core::ptr::from_ref(self).addr()) }
+    }
+
+    /// Number of the first page in the segment.
+    pub(crate) fn page(&self) -> usize {
+        self.page as usize
+    }
+
+    /// The first slot.
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.segment().at(self.page as usize * PAGE_BYTES)
+    }
+
+    /// The bitmap (I1).
+    pub(crate) fn words(&self) -> &'static [AtomicU64] {
+        let count = bitmap::words_for(self.slot_count as usize);
+        self.segment().local_words(self.page as usize, count)
+    }
+
+    /// Whether `address` lies in the span.
+    #[inline]
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base().addr().get()) < self.span_bytes()
+    }
+
+    /// The number of the slot that starts at `address`, which lies in the span.
+    #[inline]
+    pub(crate) fn index_of(&self, address: usize) -> Option<usize> {
+        let offset = address % SEGMENT_BYTES - self.page as usize * PAGE_BYTES;
+        let index = divide(offset as u32, self.reciprocal) as usize;
+        let is_start = index * self.slot_bytes() == offset && index < self.slot_count();
+        is_start.then_some(index)
+    }
+
+    /// The address of slot `index`.
+    #[inline]
+    pub(crate) fn address_of(&self, index: usize) -> usize {
+        debug_assert!(index <= self.slot_count());
+        self.base().addr().get() + index * self.slot_bytes()
+    }
+
+    /// Takes the first word with a free slot out of the bitmap, whole.
+    pub(crate) fn take_word(&self) -> Option<Claim> {
+        let (index, word) = bitmap::take_word(self.words(), self.hint.get() as usize)?;
+        self.hint.set(index as u8);
+        let left = self.free_count() - word.count_ones() as usize;
+        self.free_count.store(left as u16, Ordering::Relaxed);
+        let untouched = index >= self.fresh.get() as usize;
+        if untouched {
+            self.fresh.set(index as u8 + 1);
+        }
+        let zeroed = untouched && self.kind == Kind::ZeroedSlab;
+        Some(Claim {
+            first: index * 64,
+            word,
+            untouched,
+            zeroed,
+        })
+    }
+
+    /// Gives slots back to the bitmap. Returns the bits that were there already: double frees.
+    pub(crate) fn give_mask(&self, word_index: usize, mask: u64) -> u64 {
+        let twice = bitmap::give_mask(self.words(), word_index, mask);
+        self.hint.set(self.hint.get().min(word_index as u8));
+        let count = self.free_count() + (mask & !twice).count_ones() as usize;
+        self.free_count.store(count as u16, Ordering::Relaxed);
+        twice
+    }
+
+    /// Whether the bitmap holds slot `index`.
+    pub(crate) fn holds(&self, index: usize) -> bool {
+        bitmap::is_set(self.words(), index)
+    }
+
+    /// After the span of a large block changed its length in place.
+    pub(crate) fn resize_large(&self, bytes: usize) {
+        debug_assert!(self.is_large());
+        let (old, new) = (self.page_count.get() as usize, bytes / PAGE_BYTES);
+        let page = self.page as usize;
+        let (head, record) = (self.segment(), SegmentHead::record_index_for(page));
+        if new > old {
+            head.set_page_records(page + old, new - old, Some(record));
+        } else {
+            head.set_page_records(page + new, old - new, None);
+        }
+        self.page_count.set(new as u16);
+        self.slot_bytes.set(bytes as u32);
+    }
+
+    pub(crate) fn is_partial(&self) -> bool {
+        self.is_partial.get()
+    }
+
+    fn links(&self, list: List) -> (&Cell<*const SlabHead>, &Cell<*const SlabHead>) {
+        match list {
+            List::Partial => (&self.next_partial, &self.prev_partial),
+            List::All => (&self.next_all, &self.prev_all),
+        }
+    }
+
+    /// Puts the slab in front of the list that starts at `first`.
+    pub(crate) fn link(&self, list: List, first: &Cell<*const SlabHead>) {
+        let (next, prev) = self.links(list);
+        next.set(first.get());
+        prev.set(null());
+        // SAFETY: a list holds live slabs of one owner, who is the caller.
+        if let Some(old) = unsafe { first.get().as_ref() } {
+            old.links(list).1.set(self);
+        }
+        first.set(self);
+        if matches!(list, List::Partial) {
+            self.is_partial.set(true);
+        }
+    }
+
+    /// Takes the slab out of the list that starts at `first`.
+    pub(crate) fn unlink(&self, list: List, first: &Cell<*const SlabHead>) {
+        let (next, prev) = self.links(list);
+        // SAFETY: a list holds live slabs of one owner, who is the caller.
+        match unsafe { prev.get().as_ref() } {
+            Some(before) => before.links(list).0.set(next.get()),
+            None => first.set(next.get()),
+        }
+        // SAFETY: as above.
+        if let Some(after) = unsafe { next.get().as_ref() } {
+            after.links(list).1.set(prev.get());
+        }
+        if matches!(list, List::Partial) {
+            self.is_partial.set(false);
+        }
+    }
+
+    /// The slab after this one in the list of all.
+    pub(crate) fn next(&self, list: List) -> *const SlabHead {
+        self.links(list).0.get()
+    }
+}
+
+/// A pointer to the slot at `address`, with the segment's exposed provenance: a freed pointer came
+/// back narrowed to the user's value, so magazines keep addresses and pointers are issued anew.
+///
+/// # Safety
+/// `address` is a slot's.
+#[inline(always)]
+pub(crate) unsafe fn slot_at(address: usize) -> NonNull<u8> {
+    // SAFETY: slots are never at address 0.
+    unsafe { NonNull::new_unchecked(core::ptr::with_exposed_provenance_mut(address)) }
+}

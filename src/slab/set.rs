@@ -1,0 +1,152 @@
+//! The slabs and large blocks of one owner: claiming, releasing and counting their spans.
+//!
+//! I1: every slab and large block of the owner is in the list of all, and `active` is the sum of
+//! their bytes.
+//! I2: used by one thread at a time.
+
+use core::cell::Cell;
+use core::ptr::null;
+
+use crate::base::error::AllocError;
+use crate::pages::{Pages, Span};
+use crate::slab::raw::{List, SlabHead, SlotShape};
+
+/// See the module's header.
+#[derive(Debug)]
+pub(crate) struct SlabSet {
+    pages: Option<&'static Pages>,
+    /// What slabs name as their owner; never 0 once something is claimed.
+    owner: Cell<usize>,
+    all: Cell<*const SlabHead>,
+    active: Cell<usize>,
+    limit: usize,
+    /// Ordinal of the next slab.
+    made: Cell<u32>,
+}
+
+impl SlabSet {
+    pub(crate) const fn new(pages: Option<&'static Pages>, limit: usize) -> SlabSet {
+        SlabSet {
+            pages,
+            owner: Cell::new(0),
+            all: Cell::new(null()),
+            active: Cell::new(0),
+            limit,
+            made: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn pages(&self) -> &'static Pages {
+        self.pages.unwrap_or_else(Pages::global)
+    }
+
+    pub(crate) fn owner(&self) -> usize {
+        self.owner.get()
+    }
+
+    pub(crate) fn set_owner(&self, owner: usize) {
+        self.owner.set(owner);
+    }
+
+    /// Bytes of spans, large and huge blocks.
+    pub(crate) fn active(&self) -> usize {
+        self.active.get()
+    }
+
+    /// Slabs made so far: one more than the largest ordinal.
+    pub(crate) fn made(&self) -> u32 {
+        self.made.get()
+    }
+
+    /// Counts `bytes` against the owner's limit.
+    pub(crate) fn charge(&self, bytes: usize) -> Result<(), AllocError> {
+        match self.active.get().checked_add(bytes) {
+            Some(sum) if sum <= self.limit => {
+                self.active.set(sum);
+                Ok(())
+            }
+            _ => Err(AllocError::OwnerLimit {
+                limit_bytes: self.limit,
+            }),
+        }
+    }
+
+    pub(crate) fn discharge(&self, bytes: usize) {
+        self.active.set(self.active.get() - bytes);
+    }
+
+    /// A span, counted.
+    pub(crate) fn claim(&self, bytes: usize, align: usize) -> Result<Span, AllocError> {
+        self.charge(bytes)?;
+        let span = self
+            .pages()
+            .claim_span(bytes, align)
+            .inspect_err(|_| self.discharge(bytes))?;
+        // Rounding is part of the span's kind; callers ask for rounded sizes.
+        debug_assert_eq!(span.bytes, bytes);
+        Ok(span)
+    }
+
+    /// A new slab of `bytes` bytes, not yet in a partial list.
+    pub(crate) fn add_slab(
+        &self,
+        shape: &SlotShape,
+        bytes: usize,
+    ) -> Result<&'static SlabHead, AllocError> {
+        let span = self.claim(bytes, 1)?;
+        // SAFETY: just claimed.
+        let slab = unsafe { SlabHead::create(&span, shape, self.owner.get()) };
+        slab.ordinal.set(self.made.get());
+        self.made.set(self.made.get() + 1);
+        slab.link(List::All, &self.all);
+        Ok(slab)
+    }
+
+    /// A large block of a whole number of units, and whether it reads as zero.
+    pub(crate) fn add_large(
+        &self,
+        bytes: usize,
+        align: usize,
+    ) -> Result<(&'static SlabHead, bool), AllocError> {
+        let span = self.claim(bytes, align)?;
+        // SAFETY: just claimed.
+        let block = unsafe { SlabHead::create_large(&span, self.owner.get()) };
+        block.link(List::All, &self.all);
+        Ok((block, span.zeroed))
+    }
+
+    /// Gives a slab or large block back to the pages.
+    ///
+    /// # Safety
+    /// It is this set's, in no partial list, and nobody uses its slots.
+    pub(crate) unsafe fn remove(&self, slab: &SlabHead) {
+        slab.unlink(List::All, &self.all);
+        self.discharge(slab.span_bytes());
+        let (ptr, bytes) = slab.retire();
+        // SAFETY: the slab's span, which nobody uses any more.
+        unsafe { self.pages().release_span(ptr, bytes) };
+    }
+
+    /// Gives everything back.
+    ///
+    /// # Safety
+    /// Nobody uses any slot or block of the set, and no partial list is used again.
+    pub(crate) unsafe fn remove_all(&self) {
+        // SAFETY: the list holds live slabs.
+        while let Some(slab) = unsafe { self.all.get().as_ref() } {
+            // SAFETY: the caller's promise.
+            unsafe { self.remove(slab) };
+        }
+    }
+
+    /// Every slab and large block, newest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static SlabHead> + '_ {
+        let mut at = self.all.get();
+        core::iter::from_fn(move || {
+            // SAFETY: the list holds live slabs, and nothing is removed while it is walked (I2).
+            let slab = unsafe { at.as_ref() }?;
+            at = slab.next(List::All);
+            Some(slab)
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! Slots of one layout for one owner: what [`Slab<T>`](crate::Slab) and [`Pool<T>`](crate::Pool)
+//! put their values in.
+//!
+//! I1: used by one thread at a time; owners that share it hold a lock.
+//! I2: slots are uninitialised memory; who puts values there drops them.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::base::error::AllocError;
+use crate::pages::Pages;
+use crate::slab::bin::Bin;
+use crate::slab::raw::{SlabHead, SlotShape, slot_at};
+use crate::slab::set::SlabSet;
+
+/// Largest slot: a span's maximum. Larger values belong in a box of their own.
+pub(crate) const SLOT_BYTES_MAX: usize = crate::base::geometry::SPAN_BYTES_MAX;
+/// Largest alignment of a slot: a unit's.
+pub(crate) const SLOT_ALIGN_MAX: usize = crate::base::geometry::UNIT_BYTES;
+
+/// See the module's header.
+#[derive(Debug)]
+pub(crate) struct SlotSource {
+    bin: Bin,
+    set: SlabSet,
+    shape: SlotShape,
+}
+
+// SAFETY: the slabs belong to this source alone and are reached through it by one thread at a time
+// (I1); nothing in it depends on the thread.
+unsafe impl Send for SlotSource {}
+
+impl SlotSource {
+    /// Slots of `layout`. Claims nothing before the first `take`.
+    ///
+    /// # Panics
+    /// (At compile time in a constant) for a layout above [`SLOT_BYTES_MAX`] or [`SLOT_ALIGN_MAX`].
+    pub(crate) const fn new(pages: Option<&'static Pages>, layout: Layout) -> SlotSource {
+        let shape = SlotShape::new(layout.size(), layout.align());
+        SlotSource {
+            bin: Bin::new(),
+            set: SlabSet::new(pages, usize::MAX),
+            shape,
+        }
+    }
+
+    /// What [`owner_of`] returns for slots taken from now on.
+    pub(crate) fn set_owner(&mut self, owner: *const ()) {
+        self.set.set_owner(owner.expose_provenance());
+    }
+
+    /// A slot of at least the layout's size, aligned as it says, uninitialised.
+    ///
+    /// # Errors
+    /// The limit that was hit; nothing is taken then.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Result<NonNull<u8>, AllocError> {
+        let address = match self.bin.pop_word(self.shape.slot_bytes as usize) {
+            Some(address) => address,
+            None => self.bin.refill(&self.set, &self.shape)?,
+        };
+        // SAFETY: the bin hands out slots.
+        Ok(unsafe { slot_at(address) })
+    }
+
+    /// # Safety
+    /// `slot` came from `take` of this source and was not given back since; nobody uses it.
+    pub(crate) unsafe fn give(&mut self, slot: NonNull<u8>) {
+        self.bin.give(&self.set, &self.shape, &[slot.addr().get()]);
+    }
+
+    /// Gives empty slabs back to the pages; returns their bytes.
+    pub(crate) fn trim(&mut self) -> usize {
+        let before = self.set.active();
+        self.bin.trim(&self.set, &self.shape);
+        before - self.set.active()
+    }
+
+    /// Bytes of the slabs.
+    pub(crate) fn active_bytes(&self) -> usize {
+        self.set.active()
+    }
+}
+
+impl Drop for SlotSource {
+    fn drop(&mut self) {
+        // SAFETY: the owner is going away, so nobody uses its slots.
+        unsafe { self.set.remove_all() };
+    }
+}
+
+/// The owner of the slab that `slot` lies in: a mask and two loads.
+///
+/// # Safety
+/// `slot` lies in a live slab of some [`SlotSource`].
+#[inline(always)]
+pub(crate) unsafe fn owner_of(slot: NonNull<u8>) -> *const () {
+    // SAFETY: the caller's promise.
+    let slab = unsafe { SlabHead::of_slot(slot.addr().get()) };
+    core::ptr::with_exposed_provenance(slab.owner())
+}
