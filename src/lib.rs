@@ -25,3 +25,5 @@ pub use base::config::Check;
 pub use base::error::{AllocError, FreeError};
 #[cfg(feature = "alloc")]
 pub use heap::{Heap, HeapBuilder, HeapMap, HeapStats};
+#[cfg(feature = "alloc")]
+pub use slab::{Iter as SlabIter, Key, OwnedSlot, Refused, Slab, Slot};

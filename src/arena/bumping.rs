@@ -1,0 +1,222 @@
+//! The arithmetic of the arena: where a block lands, and how large the next chunk is. Integers in,
+//! integers out; nothing here can be unsafe.
+//!
+//! A window is a pair `lo <= hi` of addresses with `hi - lo <= isize::MAX`; the bytes between them
+//! are free. Objects are cut off at `hi`, buffers and byte strings at `lo`.
+//!
+//! I1: whatever is returned lies inside the window, is aligned, and leaves a window.
+//! I2: sizes obey `Layout`'s rule: `size + align - 1 <= isize::MAX`. Under it no case overflows.
+#![forbid(unsafe_code)]
+
+/// The first chunk: one OS page, so that an arena that holds one small object costs one page.
+/// Half would be no smaller in resident memory; double would double the cost of idle arenas.
+pub(crate) const CHUNK_BYTES_MIN: usize = 4 << 10;
+/// Chunks stop growing here: a quarter of a segment, so that segments pack; doubling further would
+/// save nothing (one slow step in 10^4 allocations) and waste up to half of what is claimed.
+pub(crate) const CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Above a quarter of a chunk a request gets a span of its own: then at most a quarter of a chunk
+/// is abandoned when a request does not fit. At half it would be half; at an eighth ordinary
+/// requests of the small first chunks would each cost a span.
+const OWN_SPAN_DIVISOR: usize = 4;
+/// Spans above 16 KiB are whole units of 64 KiB, so a step of 32 KiB would waste half of one.
+const PIECE_BYTES_MAX: usize = 16 << 10;
+const UNIT_BYTES: usize = 64 << 10;
+/// A buffer of bytes starts with 8: two thirds of all short strings fit; 4 would regrow for most.
+const BUFFER_BYTES_FIRST: usize = 8;
+/// A buffer of larger elements starts with 4, as nearly every list that is not empty has a few.
+const BUFFER_ELEMENTS_FIRST: usize = 4;
+
+const _: () = assert!(CHUNK_BYTES_MIN.is_power_of_two() && CHUNK_BYTES_MAX.is_power_of_two());
+const _: () = assert!(PIECE_BYTES_MAX < UNIT_BYTES && UNIT_BYTES < CHUNK_BYTES_MAX);
+
+/// Where a block of `size` bytes at `align` lands below `hi`, which is the new `hi`; `None` when it
+/// does not fit. `hi` must be a multiple of `MIN_ALIGN`, and so is the result.
+///
+/// One signed test serves every layout: the true value of `new - lo` is `(hi - lo)` minus at most
+/// 2^63 (the size rounded up), so it never leaves the range of `isize`.
+#[inline(always)]
+pub(crate) const fn down<const MIN_ALIGN: usize>(
+    lo: usize,
+    hi: usize,
+    size: usize,
+    align: usize,
+) -> Option<usize> {
+    let new = if align <= MIN_ALIGN {
+        hi.wrapping_sub(size.wrapping_add(MIN_ALIGN - 1) & !(MIN_ALIGN - 1))
+    } else {
+        let unaligned = hi.wrapping_sub(size);
+        unaligned.wrapping_sub(unaligned & (align - 1))
+    };
+    if (new.wrapping_sub(lo) as isize) < 0 {
+        None
+    } else {
+        Some(new)
+    }
+}
+
+/// Where a block of `size` bytes at `align` starts above `lo`; `None` when it does not fit. The new
+/// `lo` is the result plus `size`: the low end is packed, whatever the minimum alignment.
+#[inline(always)]
+pub(crate) const fn up(lo: usize, hi: usize, size: usize, align: usize) -> Option<usize> {
+    let padding = lo.wrapping_neg() & (align - 1);
+    // I2 keeps the sum in range; an address never takes part in it.
+    if padding + size > hi - lo {
+        None
+    } else {
+        Some(lo + padding)
+    }
+}
+
+/// Whether a block of `size > 0` bytes at `start` is the last one of the low end.
+#[inline(always)]
+pub(crate) const fn is_last(start: usize, size: usize, lo: usize) -> bool {
+    start.wrapping_add(size) == lo
+}
+
+/// The bytes of the next regular chunk of an arena that holds `capacity_bytes`: 4, 8, 16, 64, 128,
+/// 256, 512 KiB, then always 1 MiB. Spans of their own are part of `capacity_bytes`, so that they
+/// count towards the doubling.
+pub(crate) const fn chunk_bytes_next(capacity_bytes: usize) -> usize {
+    if capacity_bytes >= CHUNK_BYTES_MAX {
+        return CHUNK_BYTES_MAX;
+    }
+    let step = (capacity_bytes + 1).next_power_of_two();
+    if step <= CHUNK_BYTES_MIN {
+        CHUNK_BYTES_MIN
+    } else if step > PIECE_BYTES_MAX && step < UNIT_BYTES {
+        UNIT_BYTES
+    } else {
+        step
+    }
+}
+
+/// Whether a request of `size` bytes is too large for a regular chunk of `chunk_bytes`.
+pub(crate) const fn gets_own_span(size: usize, chunk_bytes: usize) -> bool {
+    size > chunk_bytes / OWN_SPAN_DIVISOR
+}
+
+/// The capacity in elements after growing a buffer of `capacity` elements of `element_bytes > 0`
+/// to hold `needed`: at least double, so that pushing is constant on average.
+pub(crate) const fn buffer_capacity(capacity: usize, needed: usize, element_bytes: usize) -> usize {
+    let first = if element_bytes == 1 {
+        BUFFER_BYTES_FIRST
+    } else {
+        BUFFER_ELEMENTS_FIRST
+    };
+    let double = capacity.saturating_mul(2);
+    let least = if double > first { double } else { first };
+    if needed > least { needed } else { least }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A linear congruential generator (Knuth's MMIX constants); the high bits are the good ones.
+    fn next(state: &mut u64) -> usize {
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 20) as usize
+    }
+
+    fn check_down<const M: usize>(lo: usize, room: usize, size: usize, align: usize) {
+        let hi = (lo + room) & !(M - 1);
+        if hi < lo {
+            return;
+        }
+        // The oracle counts in 128 bits, where nothing wraps.
+        let unit = align.max(M) as i128;
+        let expected = (hi as i128 - size as i128).div_euclid(unit) * unit;
+        let expected = (expected >= lo as i128).then_some(expected as usize);
+        assert_eq!(
+            down::<M>(lo, hi, size, align),
+            expected,
+            "{lo} {hi} {size} {align} {M}"
+        );
+    }
+
+    fn check_up(lo: usize, hi: usize, size: usize, align: usize) {
+        let start = (lo as u128).next_multiple_of(align as u128);
+        let expected = (start + size as u128 <= hi as u128).then_some(start as usize);
+        assert_eq!(
+            up(lo, hi, size, align),
+            expected,
+            "{lo} {hi} {size} {align}"
+        );
+    }
+
+    fn check(lo: usize, room: usize, size: usize, align: usize) {
+        if size > isize::MAX as usize - (align - 1) || lo.checked_add(room).is_none() {
+            return;
+        }
+        check_down::<1>(lo, room, size, align);
+        check_down::<2>(lo, room, size, align);
+        check_down::<4>(lo, room, size, align);
+        check_down::<8>(lo, room, size, align);
+        check_down::<16>(lo, room, size, align);
+        check_up(lo, lo + room, size, align);
+    }
+
+    #[test]
+    fn every_small_case_agrees_with_wide_arithmetic() {
+        for lo in [16, 17, 4096, 4097] {
+            for room in 0..40 {
+                for size in 0..48 {
+                    for shift in 0..6 {
+                        check(lo, room, size, 1 << shift);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn random_and_extreme_cases_agree_with_wide_arithmetic() {
+        let mut state = 7;
+        let edge = isize::MAX as usize;
+        for _ in 0..200_000 {
+            let align = 1usize << (next(&mut state) % 23);
+            let size = match next(&mut state) % 4 {
+                0 => next(&mut state) % 64,
+                1 => next(&mut state) % (1 << 21),
+                2 => edge - (align - 1) - next(&mut state) % 40,
+                _ => edge / 2 + next(&mut state) % 1000,
+            };
+            let lo = match next(&mut state) % 4 {
+                0 => 16,
+                1 => next(&mut state) % (1 << 44) + 16,
+                2 => edge - next(&mut state) % 4096,
+                _ => usize::MAX - (2 << 20) - next(&mut state) % 4096,
+            };
+            let room = match next(&mut state) % 3 {
+                0 => 0,
+                1 => next(&mut state) % 4096,
+                _ => next(&mut state) % (1 << 20),
+            };
+            check(lo, room, size, align);
+        }
+    }
+
+    #[test]
+    fn chunks_double_from_a_page_to_a_mebibyte() {
+        let mut total = 0;
+        let mut steps = Vec::new();
+        for _ in 0..10 {
+            let step = chunk_bytes_next(total);
+            total += step;
+            steps.push(step >> 10);
+        }
+        assert_eq!(steps, [4, 8, 16, 64, 128, 256, 512, 1024, 1024, 1024]);
+        assert!(!gets_own_span(1024, 4096) && gets_own_span(1025, 4096));
+    }
+
+    #[test]
+    fn buffers_at_least_double() {
+        assert_eq!(buffer_capacity(0, 1, 1), 8);
+        assert_eq!(buffer_capacity(0, 1, 24), 4);
+        assert_eq!(buffer_capacity(4, 5, 24), 8);
+        assert_eq!(buffer_capacity(4, 100, 24), 100);
+        assert_eq!(buffer_capacity(usize::MAX - 1, usize::MAX, 8), usize::MAX);
+    }
+}

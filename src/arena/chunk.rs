@@ -1,0 +1,280 @@
+//! Chunks and windows: the only place where spans become blocks.
+//!
+//! A chunk is a span whose last bytes are its header; the payload lies before it, so that it starts
+//! where the span does and is as aligned as the span. A window is the free middle of one chunk.
+//!
+//! I1: a `Chunk` points at the header of a span that is claimed and not yet released.
+//! I2: in a window that is not empty, `lo` and `hi` lie in its chunk's payload, `lo <= hi`, both
+//!     carry the provenance of the whole span, and no byte between them belongs to anybody.
+//! I3: `floor` is the lowest address whose block may be resized in place: blocks below it belong to
+//!     an outer scope. `OWN` marks a chunk that holds one request and never became a window.
+//!
+//! Knows nothing of lists of chunks, limits or values.
+
+use core::cell::Cell;
+use core::fmt;
+use core::mem::size_of;
+use core::ptr::NonNull;
+
+use crate::arena::bumping;
+use crate::base::error::AllocError;
+use crate::pages::Pages;
+
+/// The value of `floor` in a chunk of one request (I3): above every address.
+const OWN: usize = usize::MAX;
+/// What the end of every payload is aligned to: the largest minimum alignment an arena can have.
+pub(crate) const CHUNK_END_ALIGN: usize = 16;
+/// Bytes of a span that its header takes: one half of a cache line.
+pub(crate) const HEADER_BYTES: usize = size_of::<Header>();
+
+const _: () = assert!(HEADER_BYTES % CHUNK_END_ALIGN == 0);
+const _: () = assert!(HEADER_BYTES <= 32);
+
+/// What a chunk knows of itself. Cold: read and written on slow paths only.
+struct Header {
+    older: Cell<Option<Chunk>>,
+    start: NonNull<u8>,
+    bytes: usize,
+    floor: Cell<usize>,
+}
+
+/// A claimed span with its header (I1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chunk(NonNull<Header>);
+
+impl Chunk {
+    /// Claims a span of at least `bytes` bytes, header included, and writes its header.
+    pub(crate) fn claim(
+        pages: &'static Pages,
+        bytes: usize,
+        align: usize,
+    ) -> Result<Chunk, AllocError> {
+        let span = pages.claim_span(bytes, align)?;
+        let (start, bytes) = (span.ptr, span.bytes);
+        let floor = Cell::new(start.addr().get());
+        let header = Header {
+            older: Cell::new(None),
+            start,
+            bytes,
+            floor,
+        };
+        // SAFETY: spans are multiples of 4 KiB at multiples of 4 KiB, so the header fits, is
+        // aligned, and the span is ours alone.
+        unsafe {
+            let at = start.byte_add(bytes - HEADER_BYTES).cast::<Header>();
+            at.write(header);
+            Ok(Chunk(at))
+        }
+    }
+
+    /// Gives the span back.
+    ///
+    /// # Safety
+    /// `pages` is where it was claimed, nobody keeps a copy of this `Chunk` or a window of it, and
+    /// every block in it is dead.
+    pub(crate) unsafe fn release(self, pages: &'static Pages) {
+        let (start, bytes) = (self.header().start, self.header().bytes);
+        // SAFETY: the very span that was claimed; the caller promises that its use is over.
+        unsafe { pages.release_span(start, bytes) };
+    }
+
+    /// The whole payload as a window, open for resizing.
+    pub(crate) fn open(self) -> Window {
+        let start = self.header().start;
+        self.header().floor.set(start.addr().get());
+        Window {
+            lo: start,
+            hi: self.0.cast(),
+            chunk: Some(self),
+        }
+    }
+
+    /// The bytes of the span, header included.
+    pub(crate) fn bytes(self) -> usize {
+        self.header().bytes
+    }
+
+    /// The bytes between the start of the span and the header.
+    pub(crate) fn payload_bytes(self) -> usize {
+        self.header().bytes - HEADER_BYTES
+    }
+
+    /// Whether `address` lies in the payload.
+    pub(crate) fn contains(self, address: usize) -> bool {
+        address.wrapping_sub(self.header().start.addr().get()) < self.payload_bytes()
+    }
+
+    /// Marks a chunk that holds one request and never became a window (I3).
+    pub(crate) fn set_own(self) {
+        self.header().floor.set(OWN);
+    }
+
+    /// Whether the chunk holds one request and never became a window.
+    pub(crate) fn is_own(self) -> bool {
+        self.header().floor.get() == OWN
+    }
+
+    /// The lowest address that may be resized in place (I3).
+    pub(crate) fn floor(self) -> usize {
+        self.header().floor.get()
+    }
+
+    /// Sets the lowest address that may be resized in place (I3).
+    pub(crate) fn set_floor(self, floor: usize) {
+        self.header().floor.set(floor);
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: I1; nothing but this file refers to the header, and only through its cells.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+/// The free middle of a chunk, or nothing (I2).
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) lo: NonNull<u8>,
+    pub(crate) hi: NonNull<u8>,
+    pub(crate) chunk: Option<Chunk>,
+}
+
+/// Which end of a window a block is cut from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// The low end: growing buffers and byte strings, packed.
+    Up,
+    /// The high end: objects, aligned to the arena's minimum.
+    Down,
+}
+
+/// A well aligned address for the empty window, whose two ends coincide.
+#[repr(align(16))]
+struct Nowhere;
+
+const _: () = assert!(align_of::<Nowhere>() == CHUNK_END_ALIGN);
+
+impl Window {
+    /// Room for nothing; every request but one of zero bytes fails.
+    pub(crate) const EMPTY: Window = Window {
+        lo: NonNull::<Nowhere>::dangling().cast(),
+        hi: NonNull::<Nowhere>::dangling().cast(),
+        chunk: None,
+    };
+
+    /// Free bytes.
+    pub(crate) fn room(&self) -> usize {
+        self.hi.addr().get() - self.lo.addr().get()
+    }
+
+    /// Cuts a block of `size > 0` bytes off one end.
+    #[inline]
+    pub(crate) fn carve(
+        mut self,
+        size: usize,
+        align: usize,
+        end: End,
+    ) -> Option<(NonNull<u8>, Window)> {
+        let block = match end {
+            End::Down => {
+                self.hi = carve_down::<1>(self.lo, self.hi, size, align)?;
+                self.hi
+            }
+            End::Up => {
+                let (block, lo) = carve_up(self.lo, self.hi, size, align)?;
+                self.lo = lo;
+                block
+            }
+        };
+        Some((block, self))
+    }
+}
+
+/// The block of `size > 0` bytes below `hi`, whose start is the new `hi`.
+///
+/// `lo` and `hi` are a window's (I2), `hi` a multiple of `MIN_ALIGN`, and so is the result.
+#[inline(always)]
+pub(crate) fn carve_down<const MIN_ALIGN: usize>(
+    lo: NonNull<u8>,
+    hi: NonNull<u8>,
+    size: usize,
+    align: usize,
+) -> Option<NonNull<u8>> {
+    let new = bumping::down::<MIN_ALIGN>(lo.addr().get(), hi.addr().get(), size, align)?;
+    // SAFETY: not below `lo` (bumping's I1), which is not null.
+    Some(unsafe { NonNull::new_unchecked(hi.as_ptr().with_addr(new)) })
+}
+
+/// The block of `size > 0` bytes above `lo`, and the new `lo` behind it.
+///
+/// `lo` and `hi` are a window's (I2).
+#[inline(always)]
+pub(crate) fn carve_up(
+    lo: NonNull<u8>,
+    hi: NonNull<u8>,
+    size: usize,
+    align: usize,
+) -> Option<(NonNull<u8>, NonNull<u8>)> {
+    let start = bumping::up(lo.addr().get(), hi.addr().get(), size, align)?;
+    // SAFETY: the block lies between `lo` and `hi` (bumping's I1), in one span (I2).
+    unsafe {
+        let block = lo.byte_add(start - lo.addr().get());
+        Some((block, block.byte_add(size)))
+    }
+}
+
+/// A stack of chunks, linked through their headers, newest first.
+pub(crate) struct ChunkList(Cell<Option<Chunk>>);
+
+impl ChunkList {
+    pub(crate) const fn new() -> ChunkList {
+        ChunkList(Cell::new(None))
+    }
+
+    pub(crate) fn head(&self) -> Option<Chunk> {
+        self.0.get()
+    }
+
+    pub(crate) fn push(&self, chunk: Chunk) {
+        chunk.header().older.set(self.0.get());
+        self.0.set(Some(chunk));
+    }
+
+    pub(crate) fn pop(&self) -> Option<Chunk> {
+        let chunk = self.0.get()?;
+        self.0.set(chunk.header().older.get());
+        Some(chunk)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Chunk> + use<> {
+        core::iter::successors(self.0.get(), |chunk| chunk.header().older.get())
+    }
+
+    /// Unlinks a chunk of this list.
+    pub(crate) fn remove(&self, chunk: Chunk) {
+        let older = chunk.header().older.get();
+        match self
+            .iter()
+            .find(|newer| newer.header().older.get() == Some(chunk))
+        {
+            Some(newer) => newer.header().older.set(older),
+            None => self.0.set(older),
+        }
+    }
+
+    /// Puts every chunk of `other` behind this list's, in order, and leaves `other` empty.
+    pub(crate) fn append(&self, other: &ChunkList) {
+        let moved = other.0.take();
+        match self.iter().last() {
+            Some(oldest) => oldest.header().older.set(moved),
+            None => self.0.set(moved),
+        }
+    }
+}
+
+impl fmt::Debug for ChunkList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.iter().map(Chunk::bytes))
+            .finish()
+    }
+}

@@ -1,0 +1,35 @@
+//! The arena: bump allocation over spans, for everything that dies together.
+//!
+//! Objects are cut off the high end of a chunk, growing buffers and byte strings off the low end;
+//! each end's limit is the other end. So a list grows in place while nodes are allocated beside it,
+//! strings are packed without disturbing the alignment of objects, and one test serves any layout.
+//!
+//! From the bottom up: `bumping` (arithmetic), `chunk` (spans, headers, windows), `owned` (values
+//! the arena drops), `state` (everything slow), `handle` ([`Arena`]) with its allocating methods in
+//! `typed`, `slices` and `blocks`, then what stands on the handle: `session`, `scope`, `arena_box`,
+//! `vec`, `string`.
+
+mod arena_box;
+mod blocks;
+mod builder;
+mod bumping;
+mod chunk;
+mod handle;
+mod owned;
+mod scope;
+mod session;
+mod slices;
+mod state;
+mod stats;
+mod string;
+mod typed;
+mod vec;
+
+pub use arena_box::ArenaBox;
+pub use builder::ArenaBuilder;
+pub use handle::Arena;
+pub use scope::Scope;
+pub use session::Session;
+pub use stats::ArenaStats;
+pub use string::ArenaString;
+pub use vec::{ArenaVec, ArenaVecIntoIter};

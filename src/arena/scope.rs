@@ -1,0 +1,61 @@
+//! [`Scope`]: an arena whose allocations end with a closure.
+//!
+//! I1: a scope is not the guard: the guard sits in `Arena::scope`'s frame, out of the reach of
+//!     `mem::swap` and `mem::forget`. A scope only lends the arena, shared.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::Deref;
+
+use crate::arena::handle::Arena;
+
+/// The arena inside [`Arena::scope`]: dereferences to [`Arena`], so it allocates everything an
+/// arena does. It cannot be reset.
+///
+/// ```
+/// use flagstone::{Arena, ArenaVec};
+/// let mut arena = Arena::new();
+/// let sum = arena.scope(|inner| {
+///     let mut squares = ArenaVec::new_in(&inner);
+///     squares.extend((0..4u32).map(|n| n * n));
+///     squares.iter().sum::<u32>()
+/// });
+/// assert_eq!((sum, arena.used_bytes()), (14, 0));
+/// ```
+pub struct Scope<'s, const MIN_ALIGN: usize = 8> {
+    arena: &'s mut Arena<MIN_ALIGN>,
+    /// Invariant, so that scopes of two arenas are never of one type.
+    region: PhantomData<fn(&'s ()) -> &'s ()>,
+}
+
+impl<'s, const MIN_ALIGN: usize> Scope<'s, MIN_ALIGN> {
+    pub(crate) fn new(arena: &'s mut Arena<MIN_ALIGN>) -> Self {
+        Scope {
+            arena,
+            region: PhantomData,
+        }
+    }
+
+    /// A scope within this one: see [`Arena::scope`].
+    ///
+    /// # Panics
+    /// When `body` or the drop of an owned value does.
+    pub fn scope<R>(&mut self, body: impl for<'t> FnOnce(Scope<'t, MIN_ALIGN>) -> R) -> R {
+        self.arena.scope(body)
+    }
+}
+
+impl<const MIN_ALIGN: usize> Deref for Scope<'_, MIN_ALIGN> {
+    type Target = Arena<MIN_ALIGN>;
+
+    fn deref(&self) -> &Arena<MIN_ALIGN> {
+        self.arena
+    }
+}
+
+impl<const MIN_ALIGN: usize> fmt::Debug for Scope<'_, MIN_ALIGN> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scope").field(&self.arena).finish()
+    }
+}

@@ -1,0 +1,204 @@
+//! [`Session`]: both ends of a chunk in registers.
+//!
+//! I1: the window here is the only one of its chunk; the arena's own is empty or another chunk's
+//!     until it is given back. Forgetting a session loses the window, nothing else.
+//! I2: no method takes the session by reference into code that is not inlined; the slow step takes
+//!     and returns the window by value. Else the two ends would live in memory.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::arena::chunk::{End, Window, carve_down, carve_up};
+use crate::arena::handle::{dangling, raised};
+use crate::arena::state::State;
+use crate::arena::typed::assert_no_drop;
+use crate::base::error::AllocError;
+use crate::base::trap::refused;
+
+/// The fastest way to allocate in a loop; comes from [`Arena::session`](crate::Arena::session).
+///
+/// ```
+/// let arena = flagstone::Arena::new();
+/// let mut session = arena.session();
+/// let word = session.alloc_str("word");
+/// let pair = session.alloc([1, 2]);
+/// drop(session);
+/// assert_eq!((&*word, *pair), ("word", [1, 2]));
+/// ```
+pub struct Session<'a, const MIN_ALIGN: usize = 8> {
+    window: Window,
+    state: &'a State,
+}
+
+impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
+    #[inline(always)]
+    pub(crate) fn new(state: &'a State) -> Self {
+        Session {
+            window: state.lend_window(),
+            state,
+        }
+    }
+
+    /// Moves `value` into the arena. A type that needs drop is a compile error.
+    ///
+    /// # Panics
+    /// When [`Session::try_alloc`] would return an error.
+    #[inline(always)]
+    pub fn alloc<T>(&mut self, value: T) -> &'a mut T {
+        self.alloc_with(|| value)
+    }
+
+    /// Moves `value` into the arena.
+    ///
+    /// # Errors
+    /// The limit that was hit; `value` is gone then.
+    #[inline(always)]
+    pub fn try_alloc<T>(&mut self, value: T) -> Result<&'a mut T, AllocError> {
+        assert_no_drop::<T>();
+        let block = self.try_reserve(Layout::new::<T>(), End::Down)?.cast::<T>();
+        // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
+        unsafe {
+            block.write(value);
+            Ok(&mut *block.as_ptr())
+        }
+    }
+
+    /// Builds a value in its place.
+    ///
+    /// # Panics
+    /// When `make` does, or [`Session::try_alloc`] would return an error.
+    #[inline(always)]
+    pub fn alloc_with<T>(&mut self, make: impl FnOnce() -> T) -> &'a mut T {
+        assert_no_drop::<T>();
+        let block = self.reserve(Layout::new::<T>(), End::Down).cast::<T>();
+        // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
+        unsafe {
+            block.write(make());
+            &mut *block.as_ptr()
+        }
+    }
+
+    /// Copies a string.
+    ///
+    /// # Panics
+    /// When the arena would refuse it: see [`Arena::try_alloc_str`](crate::Arena::try_alloc_str).
+    #[inline(always)]
+    pub fn alloc_str(&mut self, text: &str) -> &'a mut str {
+        let bytes = self.alloc_slice_copy(text.as_bytes());
+        // SAFETY: a copy of UTF-8.
+        unsafe { core::str::from_utf8_unchecked_mut(bytes) }
+    }
+
+    /// Copies a slice of values that are plain bits.
+    ///
+    /// # Panics
+    /// When the arena would refuse it: see
+    /// [`Arena::try_alloc_slice_copy`](crate::Arena::try_alloc_slice_copy).
+    #[inline(always)]
+    pub fn alloc_slice_copy<T: Copy>(&mut self, values: &[T]) -> &'a mut [T] {
+        let end = if align_of::<T>() == 1 {
+            End::Up
+        } else {
+            End::Down
+        };
+        let block = self.reserve(Layout::for_value(values), end).cast::<T>();
+        // SAFETY: an exclusive block for as many values, alive as long as the arena is borrowed.
+        unsafe {
+            block
+                .as_ptr()
+                .copy_from_nonoverlapping(values.as_ptr(), values.len());
+            core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
+        }
+    }
+
+    #[inline(always)]
+    fn reserve(&mut self, layout: Layout, end: End) -> NonNull<u8> {
+        match self.fast(layout, end) {
+            Some(block) => block,
+            None => {
+                let align = slow_align::<MIN_ALIGN>(layout, end);
+                let refilled = self
+                    .state
+                    .refill_or_refuse(self.window, layout.size(), align, end);
+                self.window = refilled.1;
+                refilled.0
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn try_reserve(&mut self, layout: Layout, end: End) -> Result<NonNull<u8>, AllocError> {
+        match self.fast(layout, end) {
+            Some(block) => Ok(block),
+            None => {
+                let align = slow_align::<MIN_ALIGN>(layout, end);
+                let refilled = self.state.refill(self.window, layout.size(), align, end)?;
+                self.window = refilled.1;
+                Ok(refilled.0)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn fast(&mut self, layout: Layout, end: End) -> Option<NonNull<u8>> {
+        if layout.size() == 0 {
+            return Some(dangling(layout));
+        }
+        let (lo, hi) = (self.window.lo, self.window.hi);
+        match end {
+            End::Down => {
+                let block = carve_down::<MIN_ALIGN>(lo, hi, layout.size(), layout.align())?;
+                self.window.hi = block;
+                Some(block)
+            }
+            End::Up => {
+                let (block, lo) = carve_up(lo, hi, layout.size(), layout.align())?;
+                self.window.lo = lo;
+                Some(block)
+            }
+        }
+    }
+}
+
+/// The alignment of a slow request: the high end stays at multiples of the minimum.
+#[inline(always)]
+fn slow_align<const MIN_ALIGN: usize>(layout: Layout, end: End) -> usize {
+    match end {
+        End::Down => raised::<MIN_ALIGN>(layout),
+        End::Up => layout.align(),
+    }
+}
+
+impl State {
+    /// The slow step of a session's infallible forms.
+    #[cold]
+    #[inline(never)]
+    fn refill_or_refuse(
+        &self,
+        window: Window,
+        size: usize,
+        align: usize,
+        end: End,
+    ) -> (NonNull<u8>, Window) {
+        match self.refill(window, size, align, end) {
+            Ok(refilled) => refilled,
+            Err(error) => refused(error),
+        }
+    }
+}
+
+impl<const MIN_ALIGN: usize> Drop for Session<'_, MIN_ALIGN> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.state.return_window(self.window);
+    }
+}
+
+impl<const MIN_ALIGN: usize> fmt::Debug for Session<'_, MIN_ALIGN> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("free_bytes", &self.window.room())
+            .finish()
+    }
+}

@@ -1,0 +1,331 @@
+//! Slices, strings, iterators and formatted text.
+//!
+//! A slice of known length is cut off the high end, text and bytes off the low one, where they are
+//! packed. What grows while user code runs (iterators, formatting) grows at the low end as a vector
+//! does. As with single values: reserve, commit, run user code, write.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::fmt::Write;
+use core::ptr::NonNull;
+
+use crate::arena::handle::Arena;
+use crate::arena::string::ArenaString;
+use crate::arena::typed::assert_no_drop;
+use crate::arena::vec::ArenaVec;
+use crate::base::error::AllocError;
+use crate::base::trap::refused;
+
+#[allow(clippy::mut_from_ref)]
+impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
+    /// Copies a string.
+    ///
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let s: &mut str = arena.alloc_str("hello");
+    /// s.make_ascii_uppercase();
+    /// assert_eq!(s, "HELLO");
+    /// ```
+    ///
+    /// # Panics
+    /// When [`Arena::try_alloc_str`] would return an error.
+    #[inline]
+    pub fn alloc_str(&self, text: &str) -> &mut str {
+        let bytes = self.alloc_slice_copy(text.as_bytes());
+        // SAFETY: a copy of UTF-8.
+        unsafe { core::str::from_utf8_unchecked_mut(bytes) }
+    }
+
+    /// Copies a string.
+    ///
+    /// # Errors
+    /// The limit that was hit.
+    #[inline]
+    pub fn try_alloc_str(&self, text: &str) -> Result<&mut str, AllocError> {
+        let bytes = self.try_alloc_slice_copy(text.as_bytes())?;
+        // SAFETY: a copy of UTF-8.
+        Ok(unsafe { core::str::from_utf8_unchecked_mut(bytes) })
+    }
+
+    /// Copies a slice of values that are plain bits.
+    ///
+    /// # Panics
+    /// When [`Arena::try_alloc_slice_copy`] would return an error.
+    #[inline]
+    pub fn alloc_slice_copy<T: Copy>(&self, values: &[T]) -> &mut [T] {
+        let layout = Layout::for_value(values);
+        let block = if is_packed::<T>() {
+            self.state.reserve_up(layout)
+        } else {
+            self.reserve_down(layout)
+        };
+        // SAFETY: an exclusive block of the slice's layout.
+        unsafe { copy(block.cast(), values) }
+    }
+
+    /// Copies a slice of values that are plain bits.
+    ///
+    /// # Errors
+    /// The limit that was hit.
+    #[inline]
+    pub fn try_alloc_slice_copy<T: Copy>(&self, values: &[T]) -> Result<&mut [T], AllocError> {
+        let block = self.try_place_slice(values.len())?;
+        // SAFETY: an exclusive block for so many values.
+        Ok(unsafe { copy(block, values) })
+    }
+
+    /// Clones a slice, value by value.
+    ///
+    /// # Panics
+    /// When a clone does, or [`Arena::try_alloc_slice_clone`] would return an error.
+    #[inline]
+    pub fn alloc_slice_clone<T: Clone>(&self, values: &[T]) -> &mut [T] {
+        self.alloc_slice_fill_with(values.len(), |index| values[index].clone())
+    }
+
+    /// Clones a slice, value by value.
+    ///
+    /// # Errors
+    /// The limit that was hit; nothing was cloned then.
+    ///
+    /// # Panics
+    /// When a clone does.
+    #[inline]
+    pub fn try_alloc_slice_clone<T: Clone>(&self, values: &[T]) -> Result<&mut [T], AllocError> {
+        self.try_alloc_slice_fill_with(values.len(), |index| values[index].clone())
+    }
+
+    /// `len` copies of `value`.
+    ///
+    /// # Panics
+    /// When [`Arena::try_alloc_slice_fill_copy`] would return an error.
+    #[inline]
+    pub fn alloc_slice_fill_copy<T: Copy>(&self, len: usize, value: T) -> &mut [T] {
+        self.alloc_slice_fill_with(len, |_| value)
+    }
+
+    /// `len` copies of `value`.
+    ///
+    /// # Errors
+    /// The limit that was hit, or that the size is too large for any.
+    #[inline]
+    pub fn try_alloc_slice_fill_copy<T: Copy>(
+        &self,
+        len: usize,
+        value: T,
+    ) -> Result<&mut [T], AllocError> {
+        self.try_alloc_slice_fill_with(len, |_| value)
+    }
+
+    /// `len` clones of `value`.
+    ///
+    /// # Panics
+    /// When a clone does, or [`Arena::try_alloc_slice_fill_clone`] would return an error.
+    #[inline]
+    pub fn alloc_slice_fill_clone<T: Clone>(&self, len: usize, value: &T) -> &mut [T] {
+        self.alloc_slice_fill_with(len, |_| value.clone())
+    }
+
+    /// `len` clones of `value`.
+    ///
+    /// # Errors
+    /// The limit that was hit, or that the size is too large for any.
+    ///
+    /// # Panics
+    /// When a clone does.
+    #[inline]
+    pub fn try_alloc_slice_fill_clone<T: Clone>(
+        &self,
+        len: usize,
+        value: &T,
+    ) -> Result<&mut [T], AllocError> {
+        self.try_alloc_slice_fill_with(len, |_| value.clone())
+    }
+
+    /// `len` default values.
+    ///
+    /// # Panics
+    /// When a default does, or [`Arena::try_alloc_slice_fill_default`] would return an error.
+    #[inline]
+    pub fn alloc_slice_fill_default<T: Default>(&self, len: usize) -> &mut [T] {
+        self.alloc_slice_fill_with(len, |_| T::default())
+    }
+
+    /// `len` default values.
+    ///
+    /// # Errors
+    /// The limit that was hit, or that the size is too large for any.
+    ///
+    /// # Panics
+    /// When a default does.
+    #[inline]
+    pub fn try_alloc_slice_fill_default<T: Default>(
+        &self,
+        len: usize,
+    ) -> Result<&mut [T], AllocError> {
+        self.try_alloc_slice_fill_with(len, |_| T::default())
+    }
+
+    /// `len` values, made from their indices in order. A type that needs drop is a compile error.
+    ///
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let squares: &mut [u64] = arena.alloc_slice_fill_with(4, |i| (i * i) as u64);
+    /// assert_eq!(squares, [0, 1, 4, 9]);
+    /// ```
+    ///
+    /// # Panics
+    /// When `make` does, or [`Arena::try_alloc_slice_fill_with`] would return an error.
+    #[inline]
+    pub fn alloc_slice_fill_with<T>(&self, len: usize, make: impl FnMut(usize) -> T) -> &mut [T] {
+        or_refuse(self.try_alloc_slice_fill_with(len, make))
+    }
+
+    /// `len` values, made from their indices in order.
+    ///
+    /// # Errors
+    /// The limit that was hit, or that the size is too large for any; `make` was not called then.
+    ///
+    /// # Panics
+    /// When `make` does.
+    #[inline]
+    pub fn try_alloc_slice_fill_with<T>(
+        &self,
+        len: usize,
+        mut make: impl FnMut(usize) -> T,
+    ) -> Result<&mut [T], AllocError> {
+        assert_no_drop::<T>();
+        let block = self.try_place_slice::<T>(len)?;
+        for index in 0..len {
+            // SAFETY: within the block of `len` values. When `make` panics, what was written needs
+            // no drop.
+            unsafe { block.add(index).write(make(index)) };
+        }
+        // SAFETY: the block is exclusive, lives as long as the borrow, and all of it is written.
+        Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), len) })
+    }
+
+    /// Everything an iterator yields, in order. The iterator may allocate in this arena. A type
+    /// that needs drop is a compile error.
+    ///
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let squares: &mut [u64] = arena.alloc_from_iter((0..9).map(|i| i * i));
+    /// assert_eq!(squares[8], 64);
+    /// ```
+    ///
+    /// # Panics
+    /// When the iterator does, or [`Arena::try_alloc_from_iter`] would return an error.
+    #[inline]
+    pub fn alloc_from_iter<T>(&self, values: impl IntoIterator<Item = T>) -> &mut [T] {
+        or_refuse(self.try_alloc_from_iter(values))
+    }
+
+    /// Everything an iterator yields, in order.
+    ///
+    /// # Errors
+    /// The limit that was hit; the values so far are gone then.
+    ///
+    /// # Panics
+    /// When the iterator does.
+    #[inline]
+    pub fn try_alloc_from_iter<T>(
+        &self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<&mut [T], AllocError> {
+        let mut collected = ArenaVec::new_in(self);
+        collected.try_extend(values)?;
+        Ok(collected.into_slice())
+    }
+
+    /// Formatted text.
+    ///
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let label: &mut str = arena.alloc_fmt(format_args!("{}-{}", 1, 2));
+    /// assert_eq!(label, "1-2");
+    /// ```
+    ///
+    /// # Panics
+    /// When a formatting trait panics or returns an error of its own (as `format!` does), or
+    /// [`Arena::try_alloc_fmt`] would return an error.
+    #[inline]
+    pub fn alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> &mut str {
+        or_refuse(self.try_alloc_fmt(arguments))
+    }
+
+    /// Formatted text.
+    ///
+    /// # Errors
+    /// The limit that was hit.
+    ///
+    /// # Panics
+    /// When a formatting trait panics or returns an error of its own, as `format!` does.
+    pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&mut str, AllocError> {
+        if let Some(text) = arguments.as_str() {
+            return self.try_alloc_str(text);
+        }
+        let mut sink = Sink {
+            text: ArenaString::new_in(self),
+            refused: None,
+        };
+        match (sink.write_fmt(arguments), sink.refused) {
+            (_, Some(error)) => Err(error),
+            (Ok(()), None) => Ok(sink.text.into_str()),
+            (Err(fmt::Error), None) => panic!("a formatting trait returned an error"),
+        }
+    }
+
+    /// An exclusive block for `len` values of type `T`, uninitialised.
+    #[inline]
+    fn try_place_slice<T>(&self, len: usize) -> Result<NonNull<T>, AllocError> {
+        let layout = Layout::array::<T>(len).map_err(|_| AllocError::LayoutTooLarge)?;
+        let block = if is_packed::<T>() {
+            self.state.try_reserve_up(layout)
+        } else {
+            self.try_reserve_down(layout)
+        };
+        block.map(NonNull::cast)
+    }
+}
+
+/// Receives formatted text and remembers why it ended, which `fmt::Error` cannot say.
+struct Sink<'a, const MIN_ALIGN: usize> {
+    text: ArenaString<'a, MIN_ALIGN>,
+    refused: Option<AllocError>,
+}
+
+impl<const MIN_ALIGN: usize> Write for Sink<'_, MIN_ALIGN> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        self.text.try_push_str(piece).map_err(|error| {
+            self.refused = Some(error);
+            fmt::Error
+        })
+    }
+}
+
+/// Whether slices of `T` go to the low end: bytes need no alignment, so they are packed there.
+const fn is_packed<T>() -> bool {
+    align_of::<T>() == 1
+}
+
+#[inline(always)]
+fn or_refuse<T>(result: Result<T, AllocError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => refused(error),
+    }
+}
+
+/// # Safety
+/// `block` is an exclusive block for as many values, and stays one for `'a`.
+#[inline(always)]
+unsafe fn copy<'a, T: Copy>(block: NonNull<T>, values: &[T]) -> &'a mut [T] {
+    // SAFETY: the caller's promise; a fresh block overlaps nothing that is borrowed.
+    unsafe {
+        block
+            .as_ptr()
+            .copy_from_nonoverlapping(values.as_ptr(), values.len());
+        core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
+    }
+}

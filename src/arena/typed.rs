@@ -1,0 +1,275 @@
+//! Single values: each method reserves and commits a block, then runs user code, then writes. So a
+//! closure that allocates in the same arena, fails or panics finds nothing half done; at worst the
+//! block stays unused until the reset.
+
+use core::alloc::Layout;
+use core::mem::needs_drop;
+use core::ptr::NonNull;
+
+use crate::arena::arena_box::ArenaBox;
+use crate::arena::handle::{Arena, raised};
+use crate::arena::owned::Owned;
+use crate::base::error::AllocError;
+
+/// Refuses to compile for a type whose values would have to be dropped.
+pub(crate) const fn assert_no_drop<T>() {
+    const {
+        assert!(
+            !needs_drop::<T>(),
+            "this type needs drop, which an arena does not run: use alloc_box (dropped with the \
+             handle), alloc_owned (dropped by the arena) or alloc_leak (never dropped)"
+        );
+    }
+}
+
+impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
+    /// Moves `value` into the arena.
+    ///
+    /// A type that needs drop is a compile error that names the ways out:
+    /// [`alloc_box`](Arena::alloc_box), [`alloc_owned`](Arena::alloc_owned),
+    /// [`alloc_leak`](Arena::alloc_leak).
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let n: &mut u64 = arena.alloc(7);
+    /// *n += 1;
+    /// ```
+    /// ```compile_fail
+    /// let arena = flagstone::Arena::new();
+    /// arena.alloc(String::from("would leak"));
+    /// ```
+    ///
+    /// # Panics
+    /// When [`Arena::try_alloc`] would return an error.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub fn alloc<T>(&self, value: T) -> &mut T {
+        assert_no_drop::<T>();
+        // SAFETY: `place` gives an exclusive block for a `T`.
+        unsafe { write(self.place::<T>(), value) }
+    }
+
+    /// Moves `value` into the arena.
+    ///
+    /// # Errors
+    /// The limit that was hit; `value` is gone then.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
+        assert_no_drop::<T>();
+        // SAFETY: `try_place` gives an exclusive block for a `T`.
+        self.try_place::<T>()
+            .map(|block| unsafe { write(block, value) })
+    }
+
+    /// Builds a value in its place: a large one need not lie on the stack first.
+    ///
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let page: &mut [u8; 4096] = arena.alloc_with(|| [0; 4096]);
+    /// ```
+    ///
+    /// # Panics
+    /// When `make` does, or [`Arena::try_alloc`] would return an error.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub fn alloc_with<T>(&self, make: impl FnOnce() -> T) -> &mut T {
+        assert_no_drop::<T>();
+        let block = self.place::<T>();
+        // SAFETY: `place` gives an exclusive block for a `T`.
+        unsafe { write(block, make()) }
+    }
+
+    /// Builds a value in its place.
+    ///
+    /// # Errors
+    /// The limit that was hit; `make` was not called then.
+    ///
+    /// # Panics
+    /// When `make` does.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub fn try_alloc_with<T>(&self, make: impl FnOnce() -> T) -> Result<&mut T, AllocError> {
+        assert_no_drop::<T>();
+        let block = self.try_place::<T>()?;
+        // SAFETY: `try_place` gives an exclusive block for a `T`.
+        Ok(unsafe { write(block, make()) })
+    }
+
+    /// Builds a value in its place, if `make` succeeds. When it fails and allocated nothing itself,
+    /// its memory is free again.
+    ///
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let parsed: Result<&mut u64, _> = arena.alloc_try_with(|| "12x".parse());
+    /// assert!(parsed.is_err());
+    /// assert_eq!(arena.used_bytes(), 0);
+    /// ```
+    ///
+    /// # Errors
+    /// What `make` returned.
+    ///
+    /// # Panics
+    /// When `make` does, or [`Arena::try_alloc`] would return an error.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub fn alloc_try_with<T, E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&mut T, E> {
+        assert_no_drop::<T>();
+        let block = self.place::<T>();
+        self.fill_or_undo(block, make())
+    }
+
+    /// Builds a value in its place, if `make` succeeds.
+    ///
+    /// # Errors
+    /// Outside the limit that was hit (`make` was not called then), inside what `make` returned.
+    ///
+    /// # Panics
+    /// When `make` does.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub fn try_alloc_try_with<T, E>(
+        &self,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Result<&mut T, E>, AllocError> {
+        assert_no_drop::<T>();
+        let block = self.try_place::<T>()?;
+        Ok(self.fill_or_undo(block, make()))
+    }
+
+    /// Moves `value` into the arena; it is dropped with the handle that comes back.
+    ///
+    /// # Panics
+    /// When [`Arena::try_alloc_box`] would return an error.
+    #[inline]
+    pub fn alloc_box<T>(&self, value: T) -> ArenaBox<'_, T> {
+        let block = self.place::<T>();
+        // SAFETY: an exclusive block for a `T`, written before the box reaches it, and alive as
+        // long as the borrow of the arena.
+        unsafe {
+            block.write(value);
+            ArenaBox::new(block)
+        }
+    }
+
+    /// Moves `value` into the arena; it is dropped with the handle that comes back.
+    ///
+    /// # Errors
+    /// The limit that was hit; `value` is dropped then.
+    #[inline]
+    pub fn try_alloc_box<T>(&self, value: T) -> Result<ArenaBox<'_, T>, AllocError> {
+        let block = self.try_place::<T>()?;
+        // SAFETY: as in `alloc_box`.
+        unsafe {
+            block.write(value);
+            Ok(ArenaBox::new(block))
+        }
+    }
+
+    /// Moves `value` into the arena, which drops it when it is reset or dropped, or when the scope
+    /// ends: newest first. Costs two words beside the value if that needs drop.
+    ///
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let name: &mut String = arena.alloc_owned(String::from("dropped by the arena"));
+    /// name.push('!');
+    /// ```
+    /// The value must outlive every borrow and may be dropped on any thread:
+    /// ```compile_fail
+    /// let arena = flagstone::Arena::new();
+    /// arena.alloc_owned(std::rc::Rc::new(1));
+    /// ```
+    ///
+    /// # Panics
+    /// When [`Arena::try_alloc_owned`] would return an error.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub fn alloc_owned<T: 'static + Send>(&self, value: T) -> &mut T {
+        if needs_drop::<T>() {
+            let block = self.place::<Owned<T>>();
+            // SAFETY: an exclusive block for an `Owned<T>`; it stays until its values are dropped.
+            unsafe { &mut *self.state.owned.push(block, value).as_ptr() }
+        } else {
+            self.alloc_leak(value)
+        }
+    }
+
+    /// Moves `value` into the arena, which drops it.
+    ///
+    /// # Errors
+    /// The limit that was hit; `value` is dropped then.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub fn try_alloc_owned<T: 'static + Send>(&self, value: T) -> Result<&mut T, AllocError> {
+        if needs_drop::<T>() {
+            let block = self.try_place::<Owned<T>>()?;
+            // SAFETY: as in `alloc_owned`.
+            Ok(unsafe { &mut *self.state.owned.push(block, value).as_ptr() })
+        } else {
+            self.try_alloc_leak(value)
+        }
+    }
+
+    /// Moves `value` into the arena and never drops it: what it holds outside the arena leaks.
+    ///
+    /// # Panics
+    /// When [`Arena::try_alloc_leak`] would return an error.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub fn alloc_leak<T>(&self, value: T) -> &mut T {
+        // SAFETY: `place` gives an exclusive block for a `T`.
+        unsafe { write(self.place::<T>(), value) }
+    }
+
+    /// Moves `value` into the arena and never drops it.
+    ///
+    /// # Errors
+    /// The limit that was hit; `value` is dropped then.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub fn try_alloc_leak<T>(&self, value: T) -> Result<&mut T, AllocError> {
+        // SAFETY: `try_place` gives an exclusive block for a `T`.
+        self.try_place::<T>()
+            .map(|block| unsafe { write(block, value) })
+    }
+
+    /// An exclusive block for a `T`, uninitialised.
+    #[inline(always)]
+    fn place<T>(&self) -> NonNull<T> {
+        self.reserve_down(Layout::new::<T>()).cast()
+    }
+
+    /// An exclusive block for a `T`, uninitialised, or an error.
+    #[inline(always)]
+    fn try_place<T>(&self) -> Result<NonNull<T>, AllocError> {
+        self.try_reserve_down(Layout::new::<T>()).map(NonNull::cast)
+    }
+
+    /// Writes the value into its block, or takes the block back.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    fn fill_or_undo<T, E>(&self, block: NonNull<T>, made: Result<T, E>) -> Result<&mut T, E> {
+        match made {
+            // SAFETY: the block was placed for a `T` and shown to nobody.
+            Ok(value) => Ok(unsafe { write(block, value) }),
+            Err(error) => {
+                if size_of::<T>() > 0 {
+                    let layout = Layout::new::<T>();
+                    let align = raised::<MIN_ALIGN>(layout);
+                    self.state.undo_down(block.cast(), layout.size(), align);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `block` is an exclusive block for a `T` that stays one for `'a`.
+#[inline(always)]
+unsafe fn write<'a, T>(block: NonNull<T>, value: T) -> &'a mut T {
+    // SAFETY: the caller's promise; the value is written before the reference exists.
+    unsafe {
+        block.write(value);
+        &mut *block.as_ptr()
+    }
+}

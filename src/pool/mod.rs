@@ -1,0 +1,51 @@
+//! The pools: recycling of live objects.
+//!
+//! `typed.rs` runs the user's code and nothing else does; `store.rs` below it moves erased slots
+//! between `shard.rs` (one thread at a time), `depot.rs` (all threads, locked) and the slab.
+//! `static_pool.rs` is a pool of its own for programs without an allocator.
+
+#[cfg(feature = "std")]
+mod arena_pool;
+#[cfg(feature = "std")]
+mod builder;
+#[cfg(feature = "std")]
+mod claims;
+#[cfg(feature = "std")]
+mod depot;
+#[cfg(feature = "std")]
+mod guards;
+#[cfg(feature = "std")]
+mod local;
+#[cfg(feature = "std")]
+mod magazine;
+#[cfg(feature = "std")]
+mod recycle;
+#[cfg(feature = "std")]
+mod shard;
+#[cfg(feature = "std")]
+mod shared;
+#[cfg(target_has_atomic = "8")]
+mod static_pool;
+#[cfg(feature = "std")]
+mod stats;
+#[cfg(feature = "std")]
+mod store;
+#[cfg(feature = "std")]
+mod typed;
+
+#[cfg(feature = "std")]
+pub use arena_pool::{ArenaBytes, ArenaPool, OwnedPooledArena, PooledArena};
+#[cfg(feature = "std")]
+pub use builder::PoolBuilder;
+#[cfg(feature = "std")]
+pub use guards::{OwnedPooled, Pooled};
+#[cfg(feature = "std")]
+pub use local::{LocalHandle, LocalPooled};
+#[cfg(feature = "std")]
+pub use recycle::{Keep, Recycle, RecycleHook, RecycleTrait, Recycler};
+#[cfg(feature = "std")]
+pub use shared::Pool;
+#[cfg(target_has_atomic = "8")]
+pub use static_pool::{StaticPool, StaticPooled};
+#[cfg(feature = "std")]
+pub use stats::{PoolDrops, PoolStats};

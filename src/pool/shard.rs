@@ -1,0 +1,401 @@
+//! A shard: two magazines that one thread at a time works on without locks or atomic updates.
+//!
+//! Owns its magazine blocks, its claim state and its reference count. Erased: knows slots as
+//! `NonNull<u8>`, knows neither their type nor the pool.
+//!
+//! I1: whoever holds the claim (moved `state` from FREE to CLAIMED, or has exclusive access to the
+//! whole pool) is the only one to touch `loaded`, `previous` and what they point at, and the only
+//! one to store to the lengths and `gets`. Others only load those, for figures.
+//! I2: `loaded` points at a live magazine whose first `len` entries are initialised; `previous` is
+//! null or likewise with `previous_len`. Both lengths are at most `capacity`.
+//! I3: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
+//! read everything else. CLOSED is final: the pool is gone, `len` is 0 and `loaded` dangles.
+
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ops::Deref;
+use core::ptr::{self, NonNull};
+
+use std::alloc::{alloc, dealloc};
+
+use crate::base::sync::{AtomicUsize, Ordering};
+use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine};
+
+const FREE: usize = 0;
+const CLAIMED: usize = 1;
+const CLOSED: usize = 2;
+
+/// Two magazines and a claim. 128-byte aligned: processors fetch cache lines in pairs, and shards
+/// on one pair would slow each other down.
+#[repr(C, align(128))]
+pub(crate) struct Shard {
+    /// Initialised entries of `loaded`. Atomic for the figures; the claimant is the only writer.
+    len: AtomicUsize,
+    loaded: UnsafeCell<NonNull<Magazine>>,
+    /// Slots a magazine of this shard may hold, 1 to [`MAGAZINE_SLOTS`].
+    capacity: usize,
+    /// Objects handed out of this shard. Single writer: the claimant.
+    gets: AtomicUsize,
+    previous: UnsafeCell<*mut Magazine>,
+    previous_len: AtomicUsize,
+    /// The pool's trim epoch this shard has seen. Written by the claimant.
+    epoch: AtomicUsize,
+    state: AtomicUsize,
+    references: AtomicUsize,
+}
+
+// SAFETY: the non-atomic fields are touched under the claim only (I1), and the claim passes from
+// thread to thread through `state` with Acquire and Release. Slots are plain pointers here; the
+// typed layer lets pools of types that are not `Send` be used by one thread only.
+unsafe impl Sync for Shard {}
+// SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the claim.
+unsafe impl Send for Shard {}
+
+impl Shard {
+    /// Takes the most recently returned slot.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    #[inline(always)]
+    pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
+        // Relaxed throughout: only the claimant stores (I1), others read for figures.
+        let len = self.len.load(Ordering::Relaxed);
+        if len == 0 {
+            return None;
+        }
+        // SAFETY: ours by the claim, and below the length (I2).
+        let slot = unsafe { Magazine::read(*self.loaded.get(), len - 1) };
+        self.len.store(len - 1, Ordering::Relaxed);
+        let gets = self.gets.load(Ordering::Relaxed);
+        self.gets.store(gets.wrapping_add(1), Ordering::Relaxed);
+        Some(slot)
+    }
+
+    /// Keeps a slot; `false` when the loaded magazine is full.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `slot` is in no magazine.
+    #[inline(always)]
+    pub(crate) unsafe fn push(&self, slot: NonNull<u8>) -> bool {
+        // Relaxed: as in `pop`.
+        let len = self.len.load(Ordering::Relaxed);
+        if len >= self.capacity {
+            return false;
+        }
+        // SAFETY: ours by the claim; the capacity is at most that of a magazine (I2).
+        unsafe { Magazine::write(*self.loaded.get(), len, slot) };
+        self.len.store(len + 1, Ordering::Relaxed);
+        true
+    }
+
+    /// Slots in both magazines, and objects handed out. Exact while the claimant is elsewhere.
+    pub(crate) fn figures(&self) -> (usize, usize) {
+        let idle = self.len.load(Ordering::Relaxed) + self.previous_len.load(Ordering::Relaxed);
+        (idle, self.gets.load(Ordering::Relaxed))
+    }
+
+    /// Slots a magazine of this shard may hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The last trim epoch seen.
+    pub(crate) fn epoch(&self) -> usize {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Marks a trim epoch as seen. The claimant calls it.
+    pub(crate) fn set_epoch(&self, epoch: usize) {
+        self.epoch.store(epoch, Ordering::Relaxed);
+    }
+
+    /// Claims a shard that nobody has.
+    pub(crate) fn try_claim(&self) -> bool {
+        // Acquire: pairs with `release`, so the last claimant's magazines are seen whole.
+        let claim =
+            self.state
+                .compare_exchange(FREE, CLAIMED, Ordering::Acquire, Ordering::Relaxed);
+        claim.is_ok()
+    }
+
+    /// Gives the claim up. The slots stay and wait for the next claimant, or the pool's drop.
+    pub(crate) fn release(&self) {
+        // Release: pairs with `try_claim`. A closed shard stays closed (I3).
+        let _closed =
+            self.state
+                .compare_exchange(CLAIMED, FREE, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// Moves every slot into `chain` and marks the shard as one of a pool that is gone.
+    ///
+    /// # Safety
+    /// The caller has exclusive access to the pool (I1), and never uses the shard again.
+    pub(crate) unsafe fn close(&self, chain: &mut Chain) {
+        // SAFETY: exclusive access, by the caller. The loaded magazine came from a box and is
+        // given up with the mark below, which the last reference's drop looks at.
+        unsafe {
+            if let Some(previous) = self.take_previous() {
+                chain.push_magazine(previous);
+            }
+            let mut loaded = Box::from_raw((*self.loaded.get()).as_ptr());
+            loaded.set_len(self.len.load(Ordering::Relaxed));
+            chain.push_magazine(loaded);
+        }
+        self.len.store(0, Ordering::Relaxed);
+        // Relaxed: a thread that reads it only forgets the shard; the last reference's drop is
+        // ordered by the count.
+        self.state.store(CLOSED, Ordering::Relaxed);
+    }
+
+    /// Whether the pool is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == CLOSED
+    }
+
+    /// Makes the other magazine the loaded one.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `previous` is not null.
+    unsafe fn swap(&self) {
+        // SAFETY: ours by the claim; not null by the caller.
+        unsafe {
+            let previous = NonNull::new_unchecked(*self.previous.get());
+            *self.previous.get() = (*self.loaded.get()).as_ptr();
+            *self.loaded.get() = previous;
+        }
+        let len = self.len.load(Ordering::Relaxed);
+        self.len
+            .store(self.previous_len.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.previous_len.store(len, Ordering::Relaxed);
+    }
+
+    /// Takes a slot from either magazine.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn pop_either(&self) -> Option<NonNull<u8>> {
+        // SAFETY: the claim, by the caller; a length above zero means `previous` is there (I2).
+        unsafe {
+            if self.len.load(Ordering::Relaxed) == 0
+                && self.previous_len.load(Ordering::Relaxed) > 0
+            {
+                self.swap();
+            }
+            self.pop()
+        }
+    }
+
+    /// Keeps a slot in either magazine; `false` when both are full, or the second cannot be had.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `slot` is in no magazine.
+    pub(crate) unsafe fn push_either(&self, slot: NonNull<u8>) -> bool {
+        // SAFETY: the claim, by the caller, here and below.
+        if unsafe { self.push(slot) } {
+            return true;
+        }
+        // SAFETY: as above.
+        if unsafe { *self.previous.get() }.is_null() {
+            // The allocator may be one that uses this very shard: look again after it ran.
+            let Some(fresh) = Magazine::try_new() else {
+                return false;
+            };
+            // SAFETY: as above.
+            unsafe {
+                if (*self.previous.get()).is_null() {
+                    *self.previous.get() = Box::into_raw(fresh);
+                }
+            }
+        }
+        // SAFETY: as above; `previous` is there now.
+        unsafe {
+            if self.previous_len.load(Ordering::Relaxed) < self.capacity {
+                self.swap();
+            }
+            self.push(slot)
+        }
+    }
+
+    /// Loads `magazine` in place of the loaded one, which is returned with its length.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `magazine` has at most `capacity` slots.
+    pub(crate) unsafe fn exchange(&self, magazine: Box<Magazine>) -> Box<Magazine> {
+        debug_assert!(magazine.len() <= self.capacity);
+        let len = magazine.len();
+        let fresh = NonNull::from(Box::leak(magazine));
+        // SAFETY: ours by the claim; a loaded magazine came from a box, and its first `len`
+        // entries are initialised (I2).
+        let old = unsafe {
+            let old = ptr::replace(self.loaded.get(), fresh);
+            let mut old = Box::from_raw(old.as_ptr());
+            old.set_len(self.len.load(Ordering::Relaxed));
+            old
+        };
+        self.len.store(len, Ordering::Relaxed);
+        old
+    }
+
+    /// Takes the second magazine out: the colder of the two when both are full.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn take_previous(&self) -> Option<Box<Magazine>> {
+        // SAFETY: ours by the claim; not null means from a box (I2).
+        let old = unsafe {
+            let old = NonNull::new(ptr::replace(self.previous.get(), ptr::null_mut()))?;
+            let mut old = Box::from_raw(old.as_ptr());
+            old.set_len(self.previous_len.load(Ordering::Relaxed));
+            old
+        };
+        self.previous_len.store(0, Ordering::Relaxed);
+        Some(old)
+    }
+
+    /// Moves the loaded magazine behind and loads `empty`.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `previous` was taken out.
+    pub(crate) unsafe fn rotate(&self, empty: Box<Magazine>) {
+        let len = self.len.load(Ordering::Relaxed);
+        // SAFETY: the claim, by the caller.
+        unsafe {
+            let old = self.exchange(empty);
+            debug_assert!((*self.previous.get()).is_null());
+            *self.previous.get() = Box::into_raw(old);
+        }
+        self.previous_len.store(len, Ordering::Relaxed);
+    }
+
+    /// Moves every slot into `chain`, the warmest on top. Without memory for a magazine to load
+    /// instead, the loaded one stays.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn unload(&self, chain: &mut Chain) {
+        // SAFETY: the claim, by the caller.
+        unsafe {
+            let mut spare = self.take_previous();
+            if let Some(previous) = spare.take() {
+                spare = chain.push_magazine(previous);
+            }
+            if self.len.load(Ordering::Relaxed) > 0 {
+                if let Some(fresh) = spare.or_else(Magazine::try_new) {
+                    let loaded = self.exchange(fresh);
+                    chain.push_magazine(loaded);
+                }
+            }
+        }
+    }
+
+    /// Swaps both magazines with those of `other`.
+    ///
+    /// # Safety
+    /// The caller holds the claims of both (I1), and their capacities are the same.
+    pub(crate) unsafe fn trade(&self, other: &Shard) {
+        debug_assert_eq!(self.capacity, other.capacity);
+        // SAFETY: both are ours by the claims, and they are two different shards.
+        unsafe {
+            ptr::swap(self.loaded.get(), other.loaded.get());
+            ptr::swap(self.previous.get(), other.previous.get());
+        }
+        for (a, b) in [
+            (&self.len, &other.len),
+            (&self.previous_len, &other.previous_len),
+        ] {
+            let len = a.load(Ordering::Relaxed);
+            a.store(b.load(Ordering::Relaxed), Ordering::Relaxed);
+            b.store(len, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A counted reference to a shard. The pool has one, the thread that claimed the shard another, so
+/// that neither has to outlive the other.
+pub(crate) struct ShardRef(NonNull<Shard>);
+
+// SAFETY: a reference count with Release and Acquire around the freeing; shards are `Sync`.
+unsafe impl Send for ShardRef {}
+// SAFETY: as above.
+unsafe impl Sync for ShardRef {}
+
+impl ShardRef {
+    /// A free shard for magazines of `capacity` slots, or `None` without memory.
+    pub(crate) fn try_new(capacity: usize) -> Option<ShardRef> {
+        debug_assert!((1..=MAGAZINE_SLOTS).contains(&capacity));
+        let loaded = Magazine::try_new()?;
+        // SAFETY: the layout of a `Shard` is not zero-sized.
+        let block = NonNull::new(unsafe { alloc(Layout::new::<Shard>()) })?.cast::<Shard>();
+        // SAFETY: the block is fresh, aligned and large enough.
+        unsafe {
+            block.write(Shard {
+                len: AtomicUsize::new(0),
+                loaded: UnsafeCell::new(NonNull::from(Box::leak(loaded))),
+                capacity,
+                gets: AtomicUsize::new(0),
+                previous: UnsafeCell::new(ptr::null_mut()),
+                previous_len: AtomicUsize::new(0),
+                // No pool comes to so many trims, so a new shard always looks at the bounds.
+                epoch: AtomicUsize::new(usize::MAX),
+                state: AtomicUsize::new(FREE),
+                references: AtomicUsize::new(1),
+            });
+        }
+        Some(ShardRef(block))
+    }
+
+    /// The address, good for as long as any reference lives.
+    pub(crate) fn as_ptr(&self) -> NonNull<Shard> {
+        self.0
+    }
+}
+
+impl Clone for ShardRef {
+    fn clone(&self) -> ShardRef {
+        // Relaxed: the new reference is made from one that keeps the shard alive.
+        self.references.fetch_add(1, Ordering::Relaxed);
+        ShardRef(self.0)
+    }
+}
+
+impl Deref for ShardRef {
+    type Target = Shard;
+
+    fn deref(&self) -> &Shard {
+        // SAFETY: a reference keeps the shard alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for ShardRef {
+    fn drop(&mut self) {
+        // AcqRel: the last one sees what all others did before it frees the shard.
+        if self.references.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        // SAFETY: this was the last reference, so everything is exclusively ours; the magazines
+        // came from boxes (I2; a closed shard has given its up), the block from `alloc` with this
+        // layout.
+        unsafe {
+            if !self.is_closed() {
+                drop(Box::from_raw((*self.loaded.get()).as_ptr()));
+            }
+            if let Some(previous) = NonNull::new(*self.previous.get()) {
+                drop(Box::from_raw(previous.as_ptr()));
+            }
+            ptr::drop_in_place(self.0.as_ptr());
+            dealloc(self.0.as_ptr().cast(), Layout::new::<Shard>());
+        }
+    }
+}
+
+impl fmt::Debug for ShardRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (idle, gets) = self.figures();
+        f.debug_struct("Shard")
+            .field("idle", &idle)
+            .field("gets", &gets)
+            .finish_non_exhaustive()
+    }
+}

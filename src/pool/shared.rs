@@ -1,0 +1,373 @@
+//! [`Pool`]: the object a user sees, and when its core comes to be.
+//!
+//! Owns the plan until the first use and the core from then on. All work is the core's.
+//!
+//! I1: `core` is null, or points at a live core that this pool alone frees, and does not change any
+//! more. It is set under the lock of `plan`, which is `None` from then on.
+//! I2: a pool is `Sync` only when its objects are `Send`: a shared pool moves them between threads.
+
+use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::ptr::{self, NonNull};
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::error::AllocError;
+use crate::base::sync::{AtomicPtr, Ordering};
+use crate::base::trap;
+use crate::pool::builder::{PoolBuilder, default_bounds};
+use crate::pool::claims;
+use crate::pool::guards::{OwnedPooled, Pooled};
+use crate::pool::local::LocalHandle;
+use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
+use crate::pool::stats::PoolStats;
+use crate::pool::typed::{Core, Create, Plan, Refusal};
+
+/// Recycles objects that are costly to build, from any number of threads.
+///
+/// Each thread keeps what it returns in a shard of its own, so that a get and a put touch neither a
+/// lock nor an atomic read-modify-write; whole magazines of 64 objects wander between threads
+/// through a depot. What was returned last is handed out first, while it is still in the cache.
+/// After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001).
+///
+/// Objects sit in slots of the crate's slabs, so they never move, and trimming returns their pages.
+/// The idle ones are bounded (see [`PoolBuilder::idle`]). A thread that stops leaves its objects to
+/// the others; one that sleeps keeps up to two magazines. More threads than shards, a contended
+/// depot or a thread that is being torn down cost speed or an extra object, never a panic.
+///
+/// Objects up to 1 MiB, aligned up to 4096; put larger ones in a `Box`.
+///
+/// ```
+/// use flagstone::Pool;
+/// static BUFFERS: Pool<Vec<u8>> = Pool::new(|| Vec::with_capacity(4096));
+/// {
+///     let mut buffer = BUFFERS.get();
+///     buffer.extend_from_slice(b"hello");
+/// } // cleared and returned
+/// assert!(BUFFERS.get().capacity() >= 4096);
+/// assert_eq!(BUFFERS.stats().creates, 1);
+/// ```
+///
+/// A pool whose objects must stay on their thread stays there with them:
+/// ```compile_fail,E0277
+/// static P: flagstone::Pool<Vec<std::rc::Rc<u8>>> = flagstone::Pool::new(Vec::new);
+/// ```
+/// Objects that do not say how to recycle them need a hook:
+/// ```compile_fail,E0277
+/// let pool = flagstone::Pool::new(|| 5u8);
+/// ```
+/// Too large an object is refused when it is compiled:
+/// ```compile_fail,E0080
+/// let pool: flagstone::Pool<[Vec<u8>; 50_000]> = flagstone::Pool::new(|| [const { Vec::new() }; 50_000]);
+/// ```
+pub struct Pool<T, R = RecycleTrait> {
+    core: AtomicPtr<Core<T, R>>,
+    plan: Mutex<Option<Plan<T, R>>>,
+}
+
+// SAFETY: a pool owns its objects and its hooks; idle objects lie in shards of other threads, which
+// touch them no more once the pool is moved away from them.
+unsafe impl<T: Send, R: Send> Send for Pool<T, R> {}
+// SAFETY: shards and depot pass objects from thread to thread (I2), each to one at a time; the
+// functions that make and recycle them are `Sync`.
+unsafe impl<T: Send, R: Send + Sync> Sync for Pool<T, R> {}
+// An object that saw a panic is dropped, so nobody meets a broken one later.
+impl<T, R> UnwindSafe for Pool<T, R> {}
+impl<T, R> RefUnwindSafe for Pool<T, R> {}
+
+impl<T: Recycle> Pool<T> {
+    /// A pool with the default bounds, whose objects are made by `create`. Allocates nothing until
+    /// the first use. `create` may use the pool; a panic in it reaches the caller of `get` and
+    /// changes nothing.
+    ///
+    /// `create` is a plain function, so that the type is `Pool<T>`; for a closure with captures see
+    /// [`builder_with`](Pool::builder_with).
+    pub const fn new(create: fn() -> T) -> Pool<T> {
+        const { assert_fits::<T>() };
+        Pool::from_plan(Plan {
+            create: Create::Plain(create),
+            recycler: RecycleTrait::new(),
+            pages: None,
+            bounds: None,
+            name: None,
+        })
+    }
+}
+
+impl<T> Pool<T> {
+    /// Starts a pool whose objects are made by a plain function.
+    pub fn builder(create: fn() -> T) -> PoolBuilder<T> {
+        PoolBuilder::new(Create::Plain(create))
+    }
+
+    /// Starts a pool whose objects are made by a closure with captures.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let bytes: usize = "4096".parse()?;
+    /// let pool: Pool<Vec<u8>> = Pool::builder_with(move || Vec::with_capacity(bytes)).build();
+    /// assert!(pool.get().capacity() >= bytes);
+    /// # Ok::<(), std::num::ParseIntError>(())
+    /// ```
+    pub fn builder_with(create: impl Fn() -> T + Send + Sync + 'static) -> PoolBuilder<T> {
+        PoolBuilder::new(Create::Boxed(Box::new(create)))
+    }
+}
+
+/// Fails to compile when slots cannot be that large.
+pub(crate) const fn assert_fits<T>() {
+    assert!(
+        size_of::<T>() <= 1 << 20,
+        "an object of a flagstone::Pool has at most 1 MiB; put larger ones in a Box"
+    );
+    assert!(
+        align_of::<T>() <= 4096,
+        "an object of a flagstone::Pool is aligned to at most 4096; put others in a Box"
+    );
+}
+
+impl<T, R> Pool<T, R> {
+    pub(crate) const fn from_plan(plan: Plan<T, R>) -> Pool<T, R> {
+        Pool {
+            core: AtomicPtr::new(ptr::null_mut()),
+            plan: Mutex::new(Some(plan)),
+        }
+    }
+
+    #[inline(always)]
+    fn core(&self) -> Option<&Core<T, R>> {
+        // Acquire: pairs with `try_core`, so the core is seen whole.
+        let core = self.core.load(Ordering::Acquire);
+        // SAFETY: null, or alive until this pool is dropped (I1).
+        unsafe { core.as_ref() }
+    }
+
+    /// The core, made now if need be.
+    #[cold]
+    pub(crate) fn try_core(&self) -> Result<&Core<T, R>, AllocError> {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = plan.take() {
+            match Core::try_new(taken, default_bounds::<T>) {
+                // Release: pairs with `core`.
+                Ok(core) => self.core.store(core.as_ptr(), Ordering::Release),
+                Err((kept, error)) => {
+                    *plan = Some(kept);
+                    return Err(error);
+                }
+            }
+        }
+        drop(plan);
+        Ok(self
+            .core()
+            .expect("the plan was taken, so the core is there (I1)"))
+    }
+
+    /// An object from the calling thread's shard, or from further away.
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Result<NonNull<T>, Refusal> {
+        if let Some(core) = self.core() {
+            // SAFETY: the pool is borrowed.
+            if let Some(slot) = unsafe { claims::pop(core.store.fast_id()) } {
+                return Ok(slot.cast());
+            }
+        }
+        self.take_slow()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_slow(&self) -> Result<NonNull<T>, Refusal> {
+        match self.core() {
+            Some(core) => core.get_slow(),
+            None => self.try_core().map_err(Refusal::Memory)?.get_slow(),
+        }
+    }
+
+    /// The panic of the infallible forms.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn refuse(&self, refusal: Refusal) -> ! {
+        let name = self.name().unwrap_or("unnamed");
+        match refusal {
+            Refusal::Memory(error) => trap::refused(error),
+            Refusal::Live(max) => panic!(
+                "flagstone: pool `{name}` has all {max} objects of its max_live out; \
+                 try_get answers None then"
+            ),
+        }
+    }
+
+    /// The name the builder gave.
+    pub fn name(&self) -> Option<&'static str> {
+        if let Some(core) = self.core() {
+            return core.name();
+        }
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.as_ref().and_then(|plan| plan.name)
+    }
+
+    /// Creates objects until `count` are idle, or as many as the bounds allow, so that the first
+    /// gets find some. Returns how many it made.
+    ///
+    /// # Panics
+    /// When there is no memory for a slot; see [`try_prefill`](Self::try_prefill).
+    pub fn prefill(&self, count: usize) -> usize {
+        match self.try_prefill(count) {
+            Ok(made) => made,
+            Err(error) => trap::refused(error),
+        }
+    }
+
+    /// As [`prefill`](Self::prefill).
+    ///
+    /// # Errors
+    /// The limit that left no memory for a slot. What was made until then stays.
+    pub fn try_prefill(&self, count: usize) -> Result<usize, AllocError> {
+        self.try_core()?.prefill(count)
+    }
+
+    /// Drops idle objects until at most `keep` are left, those used last, and returns the bytes
+    /// given back to the pages. Objects that other running threads hold in their shards follow at
+    /// those threads' next get or put: what does not fit in `keep` then is dropped.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    /// pool.prefill(100);
+    /// pool.trim(10);
+    /// assert_eq!(pool.stats().idle, 10);
+    /// ```
+    pub fn trim(&self, keep: usize) -> usize {
+        self.core().map_or(0, |core| core.trim(keep))
+    }
+
+    /// Drops every idle object: `trim(0)`, for a change that makes old objects wrong. An object in
+    /// a guard is not idle; it comes back as usual.
+    pub fn clear(&self) {
+        self.trim(0);
+    }
+
+    /// Says that an interval of your choice is over (a second, a batch): of the objects in the
+    /// depot that nobody needed during it, three quarters are dropped, down to the lower end of
+    /// [`PoolBuilder::idle`]. So a pool forgets a burst in a few intervals and keeps its working
+    /// set. Returns the number of objects dropped. Shards are left alone.
+    pub fn tick(&self) -> usize {
+        self.core().map_or(0, Core::tick)
+    }
+
+    /// What the pool did so far and holds now. Waits for the depot's lock, for as long as an
+    /// exchange takes.
+    pub fn stats(&self) -> PoolStats {
+        self.core()
+            .map(|core| core.store.stats())
+            .unwrap_or_default()
+    }
+}
+
+impl<T, R: Recycler<T>> Pool<T, R> {
+    /// An idle object, or a new one. It is recycled and returned when the guard drops.
+    ///
+    /// # Panics
+    /// When [`max_live`](PoolBuilder::max_live) objects are out, or there is no memory for a slot:
+    /// [`try_get`](Self::try_get) answers `None` then. A panic of `create` passes through.
+    #[inline]
+    #[track_caller]
+    pub fn get(&self) -> Pooled<'_, T, R> {
+        match self.take() {
+            // SAFETY: `take` gives a live value of this pool away; the pool is borrowed.
+            Ok(slot) => unsafe { Pooled::new(slot) },
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// As [`get`](Self::get); `None` when [`max_live`](PoolBuilder::max_live) objects are out or
+    /// there is no memory for a slot.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<String> = Pool::builder(String::new).max_live(1).build();
+    /// let only = pool.try_get();
+    /// assert!(only.is_some() && pool.try_get().is_none());
+    /// drop(only);
+    /// assert!(pool.try_get().is_some());
+    /// ```
+    #[inline]
+    pub fn try_get(&self) -> Option<Pooled<'_, T, R>> {
+        // SAFETY: as in `get`.
+        self.take().ok().map(|slot| unsafe { Pooled::new(slot) })
+    }
+
+    /// As [`get`](Self::get), with a guard that keeps the pool alive and is `'static`.
+    ///
+    /// # Panics
+    /// As [`get`](Self::get).
+    #[inline]
+    #[track_caller]
+    pub fn get_owned(self: &Arc<Self>) -> OwnedPooled<T, R> {
+        match self.take() {
+            // SAFETY: `take` gives a live value of this pool away.
+            Ok(slot) => unsafe { OwnedPooled::new(slot, Arc::clone(self)) },
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// As [`get_owned`](Self::get_owned); `None` where [`try_get`](Self::try_get) answers so.
+    #[inline]
+    pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedPooled<T, R>> {
+        let slot = self.take().ok()?;
+        // SAFETY: as in `get_owned`.
+        Some(unsafe { OwnedPooled::new(slot, Arc::clone(self)) })
+    }
+
+    /// Gives the pool an object, which is recycled first. It is dropped where a guard's would be,
+    /// and when there is no memory for a slot.
+    pub fn put(&self, object: T) {
+        if let Ok(core) = self.try_core() {
+            core.adopt(object);
+        }
+    }
+
+    /// A handle of the calling thread, with a shard of its own: the fastest way to get and put in a
+    /// loop, as it looks nothing up. It cannot leave the thread. Its shard counts towards those
+    /// there are; when all are taken it works through the pool like everybody else.
+    ///
+    /// # Panics
+    /// When there is no memory for the pool's core.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    /// let local = pool.local();
+    /// for i in 0..100 {
+    ///     local.get().push(i);
+    /// }
+    /// assert_eq!(pool.stats().creates, 1);
+    /// ```
+    pub fn local(&self) -> LocalHandle<'_, T, R> {
+        match self.try_core() {
+            Ok(core) => LocalHandle::new(self, core),
+            Err(error) => trap::refused(error),
+        }
+    }
+}
+
+impl<T, R> Drop for Pool<T, R> {
+    fn drop(&mut self) {
+        if let Some(core) = NonNull::new(*self.core.get_mut()) {
+            // SAFETY: allocated by `try_new` with a `Core`'s layout and ours alone (I1). No guard
+            // is left: one that borrows would keep us from here, one that owns as well.
+            drop(unsafe { Box::from_raw(core.as_ptr()) });
+        }
+    }
+}
+
+impl<T, R> fmt::Debug for Pool<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, stats) = (self.name(), self.stats());
+        f.debug_struct("Pool")
+            .field("name", &name)
+            .field("stats", &stats)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,563 @@
+//! The erased core of a pool: shards, depot, slots, bounds and figures.
+//!
+//! Owns every idle slot pointer and the memory of all slots. Never runs code of the user: it hands
+//! out chains of slots that the typed layer drops once nothing is locked or borrowed.
+//!
+//! I1: a slot is live (a guard has it), idle (in exactly one magazine), or with the slot source.
+//! I2: idle slots never exceed `idle_max`: each shard reserves two magazines of it, the depot takes
+//! what is left. Only a shard's first claim and a trim may find the depot above its part, and cut.
+//! I3: locks are leaves: nothing is locked while another lock is held, and `get` and `put` only try.
+//! The slot source's lock is the exception that waits; it is held for the time of one slot.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::base::error::AllocError;
+use crate::base::sync::{AtomicUsize, Ordering};
+use crate::pages::Pages;
+use crate::pool::claims::{self, NO_ID};
+use crate::pool::depot::Depot;
+use crate::pool::magazine::Chain;
+use crate::pool::shard::{Shard, ShardRef};
+use crate::pool::stats::{PoolDrops, PoolStats};
+use crate::slab::slots::SlotSource;
+
+/// Tries of a put at the depot's lock before it drops the object instead. The lock is held for
+/// about 20 ns; ten tries with a pause between outlast a holder that is not preempted.
+const PUT_TRIES: usize = 10;
+
+/// The bounds of a pool, fixed when it is built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Ticks keep this many idle objects.
+    pub(crate) idle_min: usize,
+    /// Idle objects at most (I2).
+    pub(crate) idle_max: usize,
+    /// Guards at a time; `usize::MAX` for no bound.
+    pub(crate) live_max: usize,
+    /// Slots of one magazine.
+    pub(crate) magazine_slots: usize,
+    /// Shards at most.
+    pub(crate) shards_max: usize,
+}
+
+/// Why a slot came to be dropped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Drops {
+    /// The pool has as many idle objects as it may.
+    Full,
+    /// `recycle` said so, or the user.
+    Discarded,
+    /// A panic passed by.
+    Poisoned,
+    /// The depot's lock was busy.
+    Contended,
+    /// A trim, a tick or a clear.
+    Trimmed,
+}
+
+/// What changes, away from the line that every operation reads.
+#[repr(align(128))]
+struct Changing {
+    depot: Mutex<Depot>,
+    slots: Mutex<SlotSource>,
+    shards: Mutex<Vec<ShardRef>>,
+    /// Shards there are; changes under the lock of `shards`.
+    shard_count: AtomicUsize,
+    /// Trims so far; a shard that has not seen the last one is unloaded at its thread's next visit.
+    epoch: AtomicUsize,
+    /// What the last trim keeps.
+    trim_keep: AtomicUsize,
+    /// `claims::releases()` when a claim last failed, and when free shards were last found empty.
+    claimed_out_at: AtomicUsize,
+    scavenged_at: AtomicUsize,
+    /// Guards of a pool with `live_max`.
+    live: AtomicUsize,
+    figures: Figures,
+}
+
+/// Sums of slow paths. Relaxed everywhere: they order nothing.
+struct Figures {
+    misses: AtomicUsize,
+    creates: AtomicUsize,
+    adopted: AtomicUsize,
+    detached: AtomicUsize,
+    drops: [AtomicUsize; 5],
+}
+
+/// See the module. The first line is read by every operation and changed by trims only.
+#[repr(C, align(128))]
+pub(crate) struct Store {
+    fast_id: AtomicUsize,
+    id: usize,
+    bounds: Bounds,
+    slot_bytes: usize,
+    changing: Changing,
+}
+
+fn add(figure: &AtomicUsize, count: usize) {
+    figure.fetch_add(count, Ordering::Relaxed);
+}
+
+/// A lock that a panic cannot spoil: no code of the user runs under it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+impl Store {
+    pub(crate) fn new(pages: Option<&'static Pages>, slot: Layout, bounds: Bounds) -> Store {
+        let id = claims::next_id();
+        Store {
+            // A bounded pool counts its guards, so it has no use for the path that does not.
+            fast_id: AtomicUsize::new(if bounds.live_max == usize::MAX {
+                id
+            } else {
+                NO_ID
+            }),
+            id,
+            bounds,
+            slot_bytes: slot.size(),
+            changing: Changing {
+                depot: Mutex::new(Depot::new()),
+                slots: Mutex::new(SlotSource::new(pages, slot)),
+                shards: Mutex::new(Vec::new()),
+                shard_count: AtomicUsize::new(0),
+                epoch: AtomicUsize::new(0),
+                trim_keep: AtomicUsize::new(usize::MAX),
+                claimed_out_at: AtomicUsize::new(usize::MAX),
+                scavenged_at: AtomicUsize::new(usize::MAX),
+                live: AtomicUsize::new(0),
+                figures: Figures {
+                    misses: AtomicUsize::new(0),
+                    creates: AtomicUsize::new(0),
+                    adopted: AtomicUsize::new(0),
+                    detached: AtomicUsize::new(0),
+                    drops: [const { AtomicUsize::new(0) }; 5],
+                },
+            },
+        }
+    }
+
+    /// The id under which threads keep their seats. Changes at each trim.
+    #[inline(always)]
+    pub(crate) fn fast_id(&self) -> usize {
+        // Relaxed: a stale id costs a slow path, or delays a trim's effect by one operation.
+        self.fast_id.load(Ordering::Relaxed)
+    }
+
+    /// The id under which threads keep their claims.
+    pub(crate) fn id(&self) -> usize {
+        self.id
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Says what `owner_of` answers for this store's slots. Before the first slot is taken.
+    pub(crate) fn set_owner(&self, owner: *const ()) {
+        lock(&self.changing.slots).set_owner(owner);
+    }
+
+    /// A slot of uninitialised memory.
+    pub(crate) fn take_slot(&self) -> Result<NonNull<u8>, AllocError> {
+        lock(&self.changing.slots).take()
+    }
+
+    /// Gives a slot's memory back.
+    ///
+    /// # Safety
+    /// The slot is this store's, holds no value any more and is in no magazine.
+    pub(crate) unsafe fn give_slot(&self, slot: NonNull<u8>) {
+        // SAFETY: as ours.
+        unsafe { lock(&self.changing.slots).give(slot) }
+    }
+
+    /// Counts a guard; `false` when `live_max` are out.
+    pub(crate) fn try_live(&self) -> bool {
+        if self.bounds.live_max == usize::MAX {
+            return true;
+        }
+        let live = &self.changing.live;
+        // Relaxed: the count bounds, it publishes nothing.
+        let counted = live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| {
+            (live < self.bounds.live_max).then(|| live + 1)
+        });
+        counted.is_ok()
+    }
+
+    /// Counts a guard's end.
+    pub(crate) fn end_live(&self) {
+        if self.bounds.live_max != usize::MAX {
+            self.changing.live.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn on_miss(&self) {
+        add(&self.changing.figures.misses, 1);
+    }
+
+    pub(crate) fn on_create(&self) {
+        add(&self.changing.figures.creates, 1);
+    }
+
+    pub(crate) fn on_adopt(&self) {
+        add(&self.changing.figures.adopted, 1);
+    }
+
+    pub(crate) fn on_detach(&self) {
+        add(&self.changing.figures.detached, 1);
+    }
+
+    pub(crate) fn on_drop(&self, reason: Drops) {
+        add(&self.changing.figures.drops[reason as usize], 1);
+    }
+
+    /// Slots the depot may hold (I2).
+    fn depot_max(&self) -> usize {
+        let shards = self.changing.shard_count.load(Ordering::Relaxed);
+        let reserved = shards * 2 * self.bounds.magazine_slots;
+        self.bounds.idle_max.saturating_sub(reserved)
+    }
+
+    /// Claims a shard for the calling thread: a free one, or a new one within the bounds.
+    pub(crate) fn claim_shard(&self) -> Option<ShardRef> {
+        let changing = &self.changing;
+        let seen = claims::releases();
+        if changing.claimed_out_at.load(Ordering::Relaxed) == seen {
+            return None;
+        }
+        let mut shards = try_lock(&changing.shards)?;
+        if let Some(free) = shards.iter().find(|shard| shard.try_claim()) {
+            return Some(free.clone());
+        }
+        if shards.len() >= self.bounds.shards_max {
+            changing.claimed_out_at.store(seen, Ordering::Relaxed);
+            return None;
+        }
+        shards.try_reserve(1).ok()?;
+        let shard = ShardRef::try_new(self.bounds.magazine_slots)?;
+        let _free = shard.try_claim();
+        shards.push(shard.clone());
+        changing.shard_count.store(shards.len(), Ordering::Relaxed);
+        Some(shard)
+    }
+
+    /// The calling thread's shard, after it caught up with the trims since its last visit, and
+    /// what is to be dropped for that.
+    pub(crate) fn attend(&self) -> (Option<&Shard>, Chain) {
+        let Some(shard) = claims::shard_of(self) else {
+            return (None, Chain::new());
+        };
+        // SAFETY: `shard_of` answers with a claimed shard of this store.
+        let (fast_id, surplus) = unsafe { self.attend_to(shard) };
+        if let Some(fast_id) = fast_id {
+            // SAFETY: as above; the id is this store's.
+            unsafe { claims::seat(fast_id, shard) };
+        }
+        (Some(shard), surplus)
+    }
+
+    /// Lets a shard catch up. The id the shard is up to date with, unless the depot was busy.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this store's.
+    pub(crate) unsafe fn attend_to(&self, shard: &Shard) -> (Option<usize>, Chain) {
+        // Acquire: pairs with `trim`. Read before the epoch, so an id never hides a trim.
+        let fast_id = self.fast_id.load(Ordering::Acquire);
+        // SAFETY: the claim, by the caller.
+        let surplus = unsafe { self.catch_up(shard) };
+        let seen = shard.epoch() == self.epoch();
+        (seen.then_some(fast_id), surplus)
+    }
+
+    fn epoch(&self) -> usize {
+        self.changing.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Lets a shard catch up with the trims since its last slow path, and the depot with the
+    /// shards there are. Returns what is to be dropped.
+    ///
+    /// # Safety
+    /// The caller holds the shard's claim.
+    unsafe fn catch_up(&self, shard: &Shard) -> Chain {
+        let mut surplus = Chain::new();
+        let epoch = self.epoch();
+        if shard.epoch() == epoch {
+            return surplus;
+        }
+        let Some(mut depot) = try_lock(&self.changing.depot) else {
+            // The next slow path tries again.
+            return surplus;
+        };
+        let depot_max = self.depot_max();
+        // The last trim's bound holds for what this thread held at the time, not for what the
+        // depot has collected since.
+        let keep = self
+            .changing
+            .trim_keep
+            .load(Ordering::Relaxed)
+            .min(depot_max);
+        let mut held = Chain::new();
+        // SAFETY: the claim, by the caller.
+        unsafe { shard.unload(&mut held) };
+        if depot.count() + held.count() <= keep {
+            depot.put_chain(held);
+        } else {
+            surplus = held.cut(keep.saturating_sub(depot.count()));
+            depot.put_chain(held);
+        }
+        surplus.append(depot.cut(depot_max));
+        shard.set_epoch(epoch);
+        surplus
+    }
+
+    /// An idle slot, wherever there is one within reach: the calling thread's shard, the depot,
+    /// then a shard whose thread is gone.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this store's.
+    pub(crate) unsafe fn take_idle(&self, shard: Option<&Shard>) -> Option<NonNull<u8>> {
+        if let Some(shard) = shard {
+            // SAFETY: the claim, by the caller.
+            if let Some(slot) = unsafe { shard.pop_either() } {
+                return Some(slot);
+            }
+        }
+        // One try: an object more is better than a wait.
+        let mut depot = try_lock(&self.changing.depot)?;
+        let Some(shard) = shard else {
+            let slot = depot.take();
+            drop(depot);
+            return slot.or_else(|| self.scavenge(None));
+        };
+        let Some(magazine) = depot.take_magazine() else {
+            drop(depot);
+            return self.scavenge(Some(shard));
+        };
+        debug_assert!(magazine.len() <= shard.capacity());
+        // SAFETY: the claim, by the caller. A magazine is filled by shards up to their capacity,
+        // which is the same in all of a store, or one by one up to that of the depot.
+        unsafe {
+            let empty = shard.exchange(magazine);
+            if empty.len() == 0 {
+                depot.put_spare(empty);
+            } else {
+                depot.put_magazine(empty);
+            }
+            shard.pop()
+        }
+    }
+
+    /// Looks for slots in shards that nobody has claimed.
+    fn scavenge(&self, mine: Option<&Shard>) -> Option<NonNull<u8>> {
+        let seen = claims::releases();
+        if self.changing.scavenged_at.load(Ordering::Relaxed) == seen {
+            return None;
+        }
+        let shards = try_lock(&self.changing.shards)?;
+        for shard in shards.iter() {
+            if shard.figures().0 == 0 || !shard.try_claim() {
+                continue;
+            }
+            // SAFETY: both claims are held, this one until the release below.
+            let slot = unsafe {
+                match mine {
+                    Some(mine) => {
+                        mine.trade(shard);
+                        mine.pop_either()
+                    }
+                    None => shard.pop_either(),
+                }
+            };
+            claims::release(shard);
+            if slot.is_some() {
+                return slot;
+            }
+        }
+        self.changing.scavenged_at.store(seen, Ordering::Relaxed);
+        None
+    }
+
+    /// Keeps a slot, or says why not.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this store's; the slot is this
+    /// store's, holds a value and is in no magazine.
+    pub(crate) unsafe fn put_idle(
+        &self,
+        shard: Option<&Shard>,
+        slot: NonNull<u8>,
+    ) -> Result<(), Drops> {
+        if let Some(shard) = shard {
+            // SAFETY: the claim, by the caller.
+            if unsafe { shard.push_either(slot) } {
+                return Ok(());
+            }
+        }
+        let mut depot = self.depot_for_put().ok_or(Drops::Contended)?;
+        let Some(shard) = shard else {
+            let kept =
+                depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots);
+            return if kept { Ok(()) } else { Err(Drops::Full) };
+        };
+        if depot.count() + shard.capacity() > self.depot_max() {
+            return Err(Drops::Full);
+        }
+        let empty = depot.take_spare().ok_or(Drops::Full)?;
+        // SAFETY: the claim, by the caller; `previous` is taken out before the rotation.
+        unsafe {
+            if let Some(full) = shard.take_previous() {
+                depot.put_magazine(full);
+            }
+            shard.rotate(empty);
+            if shard.push(slot) {
+                Ok(())
+            } else {
+                Err(Drops::Full)
+            }
+        }
+    }
+
+    fn depot_for_put(&self) -> Option<MutexGuard<'_, Depot>> {
+        for _ in 0..PUT_TRIES {
+            if let Some(depot) = try_lock(&self.changing.depot) {
+                return Some(depot);
+            }
+            core::hint::spin_loop();
+        }
+        None
+    }
+
+    /// Keeps a slot in the depot, for `prefill`: waits for the lock, and says `false` at the bound.
+    ///
+    /// # Safety
+    /// The slot is this store's, holds a value and is in no magazine.
+    pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>) -> bool {
+        let mut depot = lock(&self.changing.depot);
+        depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots)
+    }
+
+    /// Begins a trim: tells all threads, and collects what is in reach beyond `keep`.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this store's.
+    pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize) -> Chain {
+        let changing = &self.changing;
+        changing.trim_keep.store(keep, Ordering::Relaxed);
+        let epoch = changing
+            .epoch
+            .fetch_add(1, Ordering::Relaxed)
+            .wrapping_add(1);
+        if self.fast_id() != NO_ID {
+            // No seat matches the new id, so every thread comes by the slow path once.
+            // Release: pairs with `attend`, so that whoever sees the new id sees the epoch.
+            self.fast_id.store(claims::next_id(), Ordering::Release);
+        }
+        let mut found = Chain::new();
+        for free in lock(&changing.shards).iter() {
+            if free.try_claim() {
+                // SAFETY: claimed just now, until the release below.
+                unsafe { free.unload(&mut found) };
+                free.set_epoch(epoch);
+                claims::release(free);
+            }
+        }
+        if let Some(shard) = shard {
+            // SAFETY: the claim, by the caller.
+            unsafe { shard.unload(&mut found) };
+            shard.set_epoch(epoch);
+        }
+        let mut depot = lock(&changing.depot);
+        depot.put_chain(found);
+        depot.cut(keep.min(self.depot_max()))
+    }
+
+    /// Ends an interval of the depot.
+    pub(crate) fn tick(&self) -> Chain {
+        lock(&self.changing.depot).tick(self.bounds.idle_min)
+    }
+
+    /// Gives empty slabs back to the pages; bytes.
+    pub(crate) fn trim_slots(&self) -> usize {
+        lock(&self.changing.slots).trim()
+    }
+
+    /// Takes every idle slot out and closes the shards: the pool is about to go.
+    pub(crate) fn close(&mut self) -> Chain {
+        let changing = &mut self.changing;
+        let mut all = Chain::new();
+        let shards = changing
+            .shards
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        for shard in shards.drain(..) {
+            // SAFETY: nobody uses a pool that is being dropped, and a thread that leaves touches
+            // the claim state alone, so access is exclusive.
+            unsafe { shard.close(&mut all) };
+        }
+        let depot = changing
+            .depot
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.append(depot.cut(0));
+        all
+    }
+
+    /// Idle slots now.
+    pub(crate) fn idle(&self) -> usize {
+        let depot = lock(&self.changing.depot).count();
+        let shards = lock(&self.changing.shards);
+        depot + shards.iter().map(|shard| shard.figures().0).sum::<usize>()
+    }
+
+    /// The figures, each read once.
+    pub(crate) fn stats(&self) -> PoolStats {
+        let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed) as u64;
+        let figures = &self.changing.figures;
+        let (mut idle, mut hits, exchanges) = {
+            let depot = lock(&self.changing.depot);
+            let (gets, exchanges) = depot.figures();
+            (depot.count(), gets, exchanges)
+        };
+        let shard_count = {
+            let shards = lock(&self.changing.shards);
+            for shard in shards.iter() {
+                let (shard_idle, shard_gets) = shard.figures();
+                idle += shard_idle;
+                hits += shard_gets as u64;
+            }
+            shards.len()
+        };
+        let drops = PoolDrops {
+            full: read(&figures.drops[Drops::Full as usize]),
+            discarded: read(&figures.drops[Drops::Discarded as usize]),
+            poisoned: read(&figures.drops[Drops::Poisoned as usize]),
+            contended: read(&figures.drops[Drops::Contended as usize]),
+            trimmed: read(&figures.drops[Drops::Trimmed as usize]),
+        };
+        let (creates, adopted) = (read(&figures.creates), read(&figures.adopted));
+        let gone = drops.total() + read(&figures.detached) + idle as u64;
+        PoolStats {
+            gets: hits + read(&figures.misses),
+            hits,
+            creates,
+            outstanding: (creates + adopted).saturating_sub(gone),
+            idle: idle as u64,
+            idle_bytes: (idle * self.slot_bytes) as u64,
+            exchanges,
+            shards: shard_count as u64,
+            drops,
+        }
+    }
+}

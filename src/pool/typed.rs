@@ -1,0 +1,456 @@
+//! The typed core of a pool: where slots become values, and the only place that runs user code.
+//!
+//! Owns the functions of the user and, through the erased [`Store`], every value that is idle.
+//! Lives in a heap block of its own from the pool's first use to its drop, so that a guard finds it
+//! from its slot alone.
+//!
+//! I1: `create`, `recycle` and the drop of a value run while nothing is locked or borrowed; each
+//! may use the pool again, and may panic.
+//! I2: a slot that leaves the store is, at every moment user code may unwind, in the hands of a
+//! value with a `Drop` that gives it back: [`Vacant`] before its value exists, [`Doomed`] while the
+//! value is judged or dropped, [`Surplus`] for whole chains.
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::mem;
+use core::ptr::{self, NonNull};
+
+use crate::base::error::AllocError;
+use crate::pages::Pages;
+use crate::pool::magazine::Chain;
+use crate::pool::recycle::{Keep, Recycler};
+use crate::pool::shard::Shard;
+use crate::pool::store::{Bounds, Drops, Store};
+use crate::slab::slots::owner_of;
+
+/// The function that makes new objects.
+pub(crate) enum Create<T> {
+    /// Of a pool in a static, too.
+    Plain(fn() -> T),
+    /// With captures.
+    Boxed(Box<dyn Fn() -> T + Send + Sync>),
+}
+
+/// Everything that is fixed when a pool is built.
+pub(crate) struct Plan<T, R> {
+    pub(crate) create: Create<T>,
+    pub(crate) recycler: R,
+    pub(crate) pages: Option<&'static Pages>,
+    /// `None` for the default ones, which ask the machine and so cannot be `const`.
+    pub(crate) bounds: Option<Bounds>,
+    pub(crate) name: Option<&'static str>,
+}
+
+/// See the module. `store` is first, so that its first line is the core's.
+#[repr(C)]
+pub(crate) struct Core<T, R> {
+    pub(crate) store: Store,
+    pub(crate) recycler: R,
+    create: Create<T>,
+    name: Option<&'static str>,
+}
+
+/// Why there is no object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    /// `live_max` guards are out.
+    Live(usize),
+    /// No memory for a slot, or for the core.
+    Memory(AllocError),
+}
+
+/// A slot without a value; gives itself back.
+struct Vacant<'c> {
+    store: &'c Store,
+    slot: NonNull<u8>,
+}
+
+impl Drop for Vacant<'_> {
+    fn drop(&mut self) {
+        // SAFETY: made from a slot of this store that holds no value.
+        unsafe { self.store.give_slot(self.slot) };
+    }
+}
+
+/// A value that will be dropped for `reason`, unless it is forgotten first.
+struct Doomed<'c, T> {
+    store: &'c Store,
+    slot: NonNull<T>,
+    reason: Drops,
+}
+
+impl<T> Drop for Doomed<'_, T> {
+    fn drop(&mut self) {
+        self.store.on_drop(self.reason);
+        let _vacant = Vacant {
+            store: self.store,
+            slot: self.slot.cast(),
+        };
+        // SAFETY: made from a slot whose value is live and nobody else's. Should the drop unwind,
+        // `_vacant` gives the slot back all the same.
+        unsafe { ptr::drop_in_place(self.slot.as_ptr()) };
+    }
+}
+
+/// Idle values that will be dropped; a panic of one does not keep the others.
+struct Surplus<'c, T> {
+    store: &'c Store,
+    chain: Chain,
+    /// One of the values, in name: dropping `Surplus` drops them.
+    values: PhantomData<T>,
+}
+
+impl<T> Surplus<'_, T> {
+    fn drop_all(&mut self) {
+        while let Some((slot, _)) = self.chain.pop() {
+            drop(Doomed {
+                store: self.store,
+                slot: slot.cast::<T>(),
+                reason: Drops::Trimmed,
+            });
+        }
+    }
+}
+
+impl<T> Drop for Surplus<'_, T> {
+    fn drop(&mut self) {
+        // Left over only when `drop_all` was cut short by a panic. A second one aborts, as it does
+        // in the collections of `std`.
+        self.drop_all();
+    }
+}
+
+/// Ends a guard's count on every way out.
+struct LiveEnd<'c>(&'c Store);
+
+impl Drop for LiveEnd<'_> {
+    fn drop(&mut self) {
+        self.0.end_live();
+    }
+}
+
+/// The core a slot belongs to.
+///
+/// # Safety
+/// `slot` is a slot of a `Core<T, R>` that outlives `'c`.
+#[inline(always)]
+pub(crate) unsafe fn core_of<'c, T, R>(slot: NonNull<T>) -> &'c Core<T, R> {
+    // SAFETY: a live slot by the caller; its owner was set to its core's address.
+    unsafe { &*owner_of(slot.cast()).cast::<Core<T, R>>() }
+}
+
+impl<T, R> Core<T, R> {
+    /// The slot a `T` sits in. A zero-sized one still gets a byte, so that every guard has an
+    /// address of its own to be found by.
+    const SLOT: Layout = {
+        let size = if size_of::<T>() == 0 {
+            1
+        } else {
+            size_of::<T>()
+        };
+        match Layout::from_size_align(size, align_of::<T>()) {
+            Ok(layout) => layout.pad_to_align(),
+            Err(_) => panic!("the layout of a type is valid"),
+        }
+    };
+
+    /// Moves a plan into a core of its own. The plan comes back when there is no memory.
+    pub(crate) fn try_new(
+        plan: Plan<T, R>,
+        default_bounds: impl FnOnce() -> Bounds,
+    ) -> Result<NonNull<Core<T, R>>, (Plan<T, R>, AllocError)> {
+        let layout = Layout::new::<Core<T, R>>();
+        // SAFETY: a core is not zero-sized.
+        let block = unsafe { std::alloc::alloc(layout) };
+        let Some(block) = NonNull::new(block.cast::<Core<T, R>>()) else {
+            let bytes = layout.size();
+            return Err((plan, AllocError::SourceExhausted { bytes }));
+        };
+        let bounds = plan.bounds.unwrap_or_else(default_bounds);
+        let core = Core {
+            store: Store::new(plan.pages, Self::SLOT, bounds),
+            recycler: plan.recycler,
+            create: plan.create,
+            name: plan.name,
+        };
+        // SAFETY: fresh, aligned and large enough.
+        unsafe {
+            block.write(core);
+            block
+                .as_ref()
+                .store
+                .set_owner(block.as_ptr().cast_const().cast());
+        }
+        Ok(block)
+    }
+
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        self.name
+    }
+
+    /// Drops the values of a chain.
+    pub(crate) fn drop_chain(&self, chain: Chain) -> usize {
+        let count = chain.count();
+        let mut surplus = Surplus::<T> {
+            store: &self.store,
+            chain,
+            values: PhantomData,
+        };
+        surplus.drop_all();
+        count
+    }
+
+    /// A value for a guard, when no seat had one.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn get_slow(&self) -> Result<NonNull<T>, Refusal> {
+        let live = self.begin_live()?;
+        let (shard, surplus) = self.store.attend();
+        self.drop_chain(surplus);
+        // SAFETY: `attend` answers with a shard this thread has claimed. The values just dropped
+        // may have used the pool, which does not end the claim.
+        let slot = match unsafe { self.store.take_idle(shard) } {
+            Some(slot) => slot.cast(),
+            None => self.create_for_get()?,
+        };
+        mem::forget(live);
+        Ok(slot)
+    }
+
+    /// As `get_slow`, by a handle with a shard of its own, which notes the id it is up to date with
+    /// in `seen`.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this pool's.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn get_slow_from(
+        &self,
+        shard: &Shard,
+        seen: &Cell<usize>,
+    ) -> Result<NonNull<T>, Refusal> {
+        // SAFETY: the claim, by the caller, here and below.
+        let (fast_id, surplus) = unsafe { self.store.attend_to(shard) };
+        if let Some(fast_id) = fast_id {
+            seen.set(fast_id);
+        }
+        self.drop_chain(surplus);
+        // SAFETY: as above.
+        match unsafe { self.store.take_idle(Some(shard)) } {
+            Some(slot) => Ok(slot.cast()),
+            None => self.create_for_get(),
+        }
+    }
+
+    fn begin_live(&self) -> Result<LiveEnd<'_>, Refusal> {
+        if !self.store.try_live() {
+            return Err(Refusal::Live(self.store.bounds().live_max));
+        }
+        Ok(LiveEnd(&self.store))
+    }
+
+    fn create_for_get(&self) -> Result<NonNull<T>, Refusal> {
+        let slot = self.create_value().map_err(Refusal::Memory)?;
+        self.store.on_miss();
+        Ok(slot)
+    }
+
+    /// A new value in a slot: the slot first, then the user's code, then the write.
+    pub(crate) fn create_value(&self) -> Result<NonNull<T>, AllocError> {
+        let slot = self.store.take_slot()?;
+        let vacant = Vacant {
+            store: &self.store,
+            slot,
+        };
+        let value = match &self.create {
+            Create::Plain(create) => create(),
+            Create::Boxed(create) => create(),
+        };
+        mem::forget(vacant);
+        let slot = slot.cast::<T>();
+        // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
+        unsafe { slot.write(value) };
+        self.store.on_create();
+        Ok(slot)
+    }
+
+    /// Keeps a recycled value whose guard is gone, or drops it.
+    ///
+    /// # Safety
+    /// The slot is this pool's, its value is live, and its guard no longer uses it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn put_slow(&self, slot: NonNull<T>) {
+        let _end = LiveEnd(&self.store);
+        // SAFETY: as ours.
+        unsafe { self.keep(slot) };
+    }
+
+    /// As `put_slow`, for a value that no guard counted.
+    ///
+    /// # Safety
+    /// As [`put_slow`](Self::put_slow).
+    unsafe fn keep(&self, slot: NonNull<T>) {
+        // Should the drop of a surplus value panic, this one goes with it.
+        let mut doomed = Doomed {
+            store: &self.store,
+            slot,
+            reason: Drops::Poisoned,
+        };
+        let (shard, surplus) = self.store.attend();
+        self.drop_chain(surplus);
+        // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
+        match unsafe { self.store.put_idle(shard, slot.cast()) } {
+            Ok(()) => mem::forget(doomed),
+            Err(reason) => doomed.reason = reason,
+        }
+    }
+
+    /// As `put_slow`, by a handle with a shard of its own.
+    ///
+    /// # Safety
+    /// As [`put_slow`](Self::put_slow), and the caller holds the claim of `shard`, which is one of
+    /// this pool's.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn put_slow_to(&self, shard: &Shard, slot: NonNull<T>) {
+        // As in `keep`.
+        let mut doomed = Doomed {
+            store: &self.store,
+            slot,
+            reason: Drops::Poisoned,
+        };
+        // SAFETY: the claim and the slot, by the caller, here and below.
+        let (_, surplus) = unsafe { self.store.attend_to(shard) };
+        self.drop_chain(surplus);
+        // SAFETY: as above.
+        match unsafe { self.store.put_idle(Some(shard), slot.cast()) } {
+            Ok(()) => mem::forget(doomed),
+            Err(reason) => doomed.reason = reason,
+        }
+    }
+
+    /// Drops a value whose guard is gone.
+    ///
+    /// # Safety
+    /// As [`put_slow`](Self::put_slow).
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn reject(&self, slot: NonNull<T>, reason: Drops) {
+        let _end = LiveEnd(&self.store);
+        drop(Doomed {
+            store: &self.store,
+            slot,
+            reason,
+        });
+    }
+
+    /// Takes the value out of a guard's slot.
+    ///
+    /// # Safety
+    /// As [`put_slow`](Self::put_slow).
+    pub(crate) unsafe fn detach(&self, slot: NonNull<T>) -> T {
+        let _end = LiveEnd(&self.store);
+        self.store.on_detach();
+        // SAFETY: the value is live, and the slot is given back without it.
+        unsafe {
+            let value = slot.read();
+            self.store.give_slot(slot.cast());
+            value
+        }
+    }
+
+    /// Keeps `count` new values, up to the bound.
+    pub(crate) fn prefill(&self, count: usize) -> Result<usize, AllocError> {
+        let missing = count.saturating_sub(self.store.idle());
+        for made in 0..missing {
+            let slot = self.create_value()?;
+            let doomed = Doomed {
+                store: &self.store,
+                slot,
+                reason: Drops::Full,
+            };
+            // SAFETY: a fresh value in a slot of ours.
+            if !unsafe { self.store.put_depot(slot.cast()) } {
+                return Ok(made);
+            }
+            mem::forget(doomed);
+        }
+        Ok(missing)
+    }
+
+    /// Drops idle values beyond `keep`; bytes given back to the pages.
+    pub(crate) fn trim(&self, keep: usize) -> usize {
+        let (shard, surplus) = self.store.attend();
+        self.drop_chain(surplus);
+        // SAFETY: `attend` answers with a shard this thread has claimed.
+        let surplus = unsafe { self.store.trim(shard, keep) };
+        self.drop_chain(surplus);
+        self.store.trim_slots()
+    }
+
+    /// Ends an interval of the depot; values dropped.
+    pub(crate) fn tick(&self) -> usize {
+        let dropped = self.drop_chain(self.store.tick());
+        if dropped > 0 {
+            self.store.trim_slots();
+        }
+        dropped
+    }
+}
+
+impl<T, R: Recycler<T>> Core<T, R> {
+    /// Takes back a value whose guard is gone: recycles it, then keeps or drops it. `push` is the
+    /// fast path; it answers `false` when the slow one is due.
+    ///
+    /// # Safety
+    /// As [`put_slow`](Self::put_slow).
+    #[inline(always)]
+    pub(crate) unsafe fn recycle(&self, slot: NonNull<T>) -> bool {
+        if std::thread::panicking() {
+            // SAFETY: as ours.
+            unsafe { self.reject(slot, Drops::Poisoned) };
+            return false;
+        }
+        let live = LiveEnd(&self.store);
+        let doomed = Doomed {
+            store: &self.store,
+            slot,
+            reason: Drops::Poisoned,
+        };
+        // SAFETY: the value is live and ours alone, by the caller.
+        let keep = self.recycler.recycle(unsafe { &mut *slot.as_ptr() });
+        mem::forget((doomed, live));
+        if keep == Keep::Discard {
+            // SAFETY: as ours.
+            unsafe { self.reject(slot, Drops::Discarded) };
+            return false;
+        }
+        true
+    }
+
+    /// Takes a value in that did not come from the pool, recycled first.
+    pub(crate) fn adopt(&self, mut value: T) {
+        if std::thread::panicking() || self.recycler.recycle(&mut value) == Keep::Discard {
+            return;
+        }
+        let Ok(slot) = self.store.take_slot() else {
+            return;
+        };
+        let slot = slot.cast::<T>();
+        // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
+        unsafe {
+            slot.write(value);
+            self.store.on_adopt();
+            self.keep(slot);
+        }
+    }
+}
+
+impl<T, R> Drop for Core<T, R> {
+    fn drop(&mut self) {
+        let chain = self.store.close();
+        self.drop_chain(chain);
+    }
+}
