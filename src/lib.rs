@@ -13,17 +13,37 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(feature = "alloc")]
+mod adapters;
+#[cfg(feature = "alloc")]
+mod arena;
 mod base;
 #[cfg(feature = "alloc")]
 mod heap;
 #[cfg(feature = "alloc")]
 pub mod pages;
+mod pool;
 #[cfg(feature = "alloc")]
 mod slab;
 
+#[cfg(feature = "alloc")]
+pub use arena::{
+    Arena, ArenaBox, ArenaBuilder, ArenaStats, ArenaString, ArenaVec, ArenaVecIntoIter, Scope,
+    Session,
+};
+#[cfg(target_has_atomic = "64")]
+pub use base::bitmap::Bitmap;
 pub use base::config::Check;
 pub use base::error::{AllocError, FreeError};
 #[cfg(feature = "alloc")]
 pub use heap::{Heap, HeapBuilder, HeapMap, HeapStats};
+#[cfg(feature = "std")]
+pub use pool::{
+    ArenaBytes, ArenaPool, Keep, LocalHandle, LocalPooled, OwnedPooled, OwnedPooledArena, Pool,
+    PoolBuilder, PoolDrops, PoolStats, Pooled, PooledArena, Recycle, RecycleHook, RecycleTrait,
+    Recycler,
+};
+#[cfg(target_has_atomic = "8")]
+pub use pool::{StaticPool, StaticPooled};
 #[cfg(feature = "alloc")]
 pub use slab::{Iter as SlabIter, Key, OwnedSlot, Refused, Slab, Slot};

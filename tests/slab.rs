@@ -69,7 +69,11 @@ fn every_value_is_dropped_exactly_once() {
     assert!(slab.contains(kept));
     std::mem::forget(slab.alloc(Counted(&drops)));
     drop(slab);
-    assert_eq!(drops.get(), 3, "the keyed value; the forgotten one is leaked, not dropped");
+    assert_eq!(
+        drops.get(),
+        3,
+        "the keyed value; the forgotten one is leaked, not dropped"
+    );
 }
 
 #[test]
@@ -80,7 +84,12 @@ fn keys_of_removed_values_stay_dead_when_their_place_is_used_again() {
         let key = slab.insert(round);
         assert!(!dead.contains(&key));
         assert_eq!(slab.get(key), Some(&round));
-        assert!(dead.iter().rev().take(20).all(|key| slab.get(*key).is_none()));
+        assert!(
+            dead.iter()
+                .rev()
+                .take(20)
+                .all(|key| slab.get(*key).is_none())
+        );
         assert_eq!(slab.remove(key), Some(round));
         dead.push(key);
     }
@@ -94,7 +103,9 @@ fn keyed_values_against_a_hash_map() {
     let mut oracle: std::collections::HashMap<Key, String> = Default::default();
     let mut state = 11u64;
     for step in 0..30_000u64 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         let grow = (step / 5000) % 2 == 0;
         if (state >> 33) % 10 < if grow { 7 } else { 3 } || oracle.is_empty() {
             let value = format!("value {step}");
@@ -111,7 +122,11 @@ fn keyed_values_against_a_hash_map() {
             ours.sort();
             theirs.sort();
             assert_eq!(ours, theirs);
-            assert!(oracle.iter().all(|(key, value)| slab.get(*key) == Some(value)));
+            assert!(
+                oracle
+                    .iter()
+                    .all(|(key, value)| slab.get(*key) == Some(value))
+            );
         }
     }
 }
@@ -145,7 +160,10 @@ fn zero_sized_over_aligned_and_large_values() {
     let units: Vec<_> = (0..1000).map(|_| nothing.alloc(())).collect();
     assert_eq!(units.len(), 1000);
     let pages = Slab::new();
-    for slot in (0..50).map(|n| pages.alloc(Page([n; 100]))).collect::<Vec<_>>() {
+    for slot in (0..50)
+        .map(|n| pages.alloc(Page([n; 100])))
+        .collect::<Vec<_>>()
+    {
         assert_eq!((&raw const *slot).addr() % 4096, 0);
         assert!(slot.0.iter().all(|byte| *byte == slot.0[0]));
     }
@@ -157,7 +175,11 @@ fn zero_sized_over_aligned_and_large_values() {
     }
     let large: Slab<[u8; 1 << 20]> = Slab::new();
     let keys: Vec<_> = (0..3u8).map(|n| large.insert([n; 1 << 20])).collect();
-    assert!(keys.iter().zip(0..).all(|(key, n)| large.get(*key).unwrap().iter().all(|b| *b == n)));
+    assert!(
+        keys.iter()
+            .zip(0..)
+            .all(|(key, n)| large.get(*key).unwrap().iter().all(|b| *b == n))
+    );
 }
 
 #[test]
@@ -173,7 +195,9 @@ fn owned_handles_outlive_the_slab_and_drop_on_any_thread() {
     let slab = Slab::with_pages(pages);
     let mut threads = Vec::new();
     for round in 0..8u64 {
-        let owned: Vec<_> = (0..500).map(|n| slab.alloc_owned(Shared(round * 500 + n))).collect();
+        let owned: Vec<_> = (0..500)
+            .map(|n| slab.alloc_owned(Shared(round * 500 + n)))
+            .collect();
         threads.push(std::thread::spawn(move || {
             let sum = owned.iter().map(|slot| slot.0).sum::<u64>();
             drop(owned);
@@ -181,11 +205,17 @@ fn owned_handles_outlive_the_slab_and_drop_on_any_thread() {
         }));
     }
     let late = slab.alloc_owned(Shared(1 << 40));
-    let sums: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    let sums: u64 = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .sum();
     assert_eq!(sums, (0..4000).sum());
     assert_eq!(DROPS.load(Ordering::Relaxed), 4000);
     slab.trim();
-    assert!(slab.active_bytes() <= 64 << 10, "only the slab of `late` is left");
+    assert!(
+        slab.active_bytes() <= 64 << 10,
+        "only the slab of `late` is left"
+    );
     drop(slab);
     assert_eq!(late.0, 1 << 40);
     assert_ne!(pages.stats().active, 0);
@@ -226,7 +256,10 @@ fn a_panicking_drop_loses_nothing() {
         assert!(catch_unwind(AssertUnwindSafe(|| drop(slot))).is_err());
     }
     assert_eq!(drops.get(), 200);
-    assert!(slab.active_bytes() <= 4096, "the slots of panicking drops are used again");
+    assert!(
+        slab.active_bytes() <= 4096,
+        "the slots of panicking drops are used again"
+    );
     for armed in [false, true, false, false] {
         slab.insert(Bomb(Counted(&drops), armed));
     }
@@ -242,7 +275,12 @@ fn refusal_names_the_limit_and_gives_the_value_back() {
     let big: Slab<[u8; 8000]> = Slab::with_pages(pages);
     let kept = slab.try_insert(Rc::new([1; 1000])).unwrap();
     let refusal = big.try_alloc([2; 8000]).err().unwrap();
-    assert_eq!(refusal.error, AllocError::PagesLimit { limit_bytes: 64 << 10 });
+    assert_eq!(
+        refusal.error,
+        AllocError::PagesLimit {
+            limit_bytes: 64 << 10
+        }
+    );
     assert_eq!(refusal.value, [2; 8000]);
     assert_eq!(big.try_insert([3; 8000]).unwrap_err().value, [3; 8000]);
     assert!(big.try_alloc_owned([4; 8000]).is_err() && big.is_empty());
@@ -257,5 +295,9 @@ fn a_slab_moves_with_its_values() {
     let slab = Slab::new();
     let keys: Vec<Key> = (0..5000u64).map(|n| slab.insert(n)).collect();
     let mut slab = std::thread::spawn(move || slab).join().unwrap();
-    assert!(keys.iter().zip(0..).all(|(key, n)| slab.remove(*key) == Some(n)));
+    assert!(
+        keys.iter()
+            .zip(0..)
+            .all(|(key, n)| slab.remove(*key) == Some(n))
+    );
 }

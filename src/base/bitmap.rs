@@ -7,9 +7,93 @@
 //! models.
 #![forbid(unsafe_code)]
 
+use bitvec::prelude::{BitArray, Lsb0};
+
 use crate::base::sync::{AtomicU64, Ordering};
 
+/// `WORDS * 64` bits for one writer at a time, a set bit meaning "free": what slabs track their
+/// slots with, for use on its own. Needs neither an allocator nor an operating system.
+///
+/// ```
+/// use flagstone::Bitmap;
+/// let mut bitmap: Bitmap<2> = Bitmap::filled(100);
+/// assert_eq!(bitmap.take(), Some(0));
+/// assert_eq!(bitmap.take_word(), Some((0, u64::MAX - 1))); // the rest of the first word
+/// assert!(bitmap.give(7));
+/// assert!(!bitmap.give(7), "it is free already");
+/// assert_eq!(bitmap.to_bits().iter_ones().next(), Some(7));
+/// assert_eq!(bitmap.count(), 37);
+/// ```
+#[derive(Debug)]
+pub struct Bitmap<const WORDS: usize> {
+    words: [AtomicU64; WORDS],
+    bits: usize,
+}
+
+impl<const WORDS: usize> Bitmap<WORDS> {
+    /// The first `bits` bits set, the others not part of the bitmap.
+    ///
+    /// # Panics
+    /// If `bits` is more than `WORDS * 64`.
+    pub fn filled(bits: usize) -> Self {
+        assert!(
+            bits <= WORDS * 64,
+            "flagstone: a bitmap of {WORDS} words has no {bits} bits"
+        );
+        let bitmap = Bitmap {
+            words: [const { AtomicU64::new(0) }; WORDS],
+            bits,
+        };
+        fill(&bitmap.words, bits);
+        bitmap
+    }
+
+    /// Takes the lowest set bit.
+    pub fn take(&mut self) -> Option<usize> {
+        let (index, word) = take_word(&self.words, 0)?;
+        self.words[index].store(word & (word - 1), Ordering::Relaxed);
+        Some(index * 64 + word.trailing_zeros() as usize)
+    }
+
+    /// Takes the first word that has a set bit, whole: its index and its bits.
+    pub fn take_word(&mut self) -> Option<(usize, u64)> {
+        take_word(&self.words, 0)
+    }
+
+    /// Sets a bit. `false` if it was set, which is how a double free shows.
+    ///
+    /// # Panics
+    /// If the bitmap has no such bit.
+    pub fn give(&mut self, bit: usize) -> bool {
+        assert!(
+            bit < self.bits,
+            "flagstone: bit {bit} of a bitmap of {} bits",
+            self.bits
+        );
+        give_mask(&self.words, bit / 64, 1 << (bit % 64)) == 0
+    }
+
+    /// Number of set bits.
+    pub fn count(&self) -> usize {
+        self.words
+            .iter()
+            .map(|word| word.load(Ordering::Relaxed).count_ones() as usize)
+            .sum()
+    }
+
+    /// A copy for bitvec to read.
+    pub fn to_bits(&self) -> BitArray<[u64; WORDS], Lsb0>
+    where
+        [u64; WORDS]: bitvec::view::BitViewSized,
+    {
+        BitArray::new(core::array::from_fn(|index| {
+            self.words[index].load(Ordering::Relaxed)
+        }))
+    }
+}
+
 /// Number of `u64` words that hold `bits` bits.
+#[cfg(feature = "alloc")]
 pub(crate) const fn words_for(bits: usize) -> usize {
     bits.div_ceil(64)
 }
@@ -49,6 +133,7 @@ pub(crate) fn give_mask(words: &[AtomicU64], index: usize, mask: u64) -> u64 {
 }
 
 /// Whether `bit` is set.
+#[cfg(feature = "alloc")]
 pub(crate) fn is_set(words: &[AtomicU64], bit: usize) -> bool {
     words[bit / 64].load(Ordering::Relaxed) >> (bit % 64) & 1 == 1
 }

@@ -1,9 +1,13 @@
 //! The ground floor: integers, bits, words and errors. Nothing here touches memory it does not own.
 
+#[cfg(target_has_atomic = "64")]
 pub(crate) mod bitmap;
 pub(crate) mod config;
 pub(crate) mod error;
+#[cfg(feature = "alloc")]
 pub(crate) mod geometry;
+#[cfg(feature = "alloc")]
 pub(crate) mod size_class;
 pub(crate) mod sync;
+#[cfg(feature = "alloc")]
 pub(crate) mod trap;

@@ -1,5 +1,8 @@
 //! The one place where atomics are imported, so that a model checker can be swapped in here.
 #![forbid(unsafe_code)]
 
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
-pub(crate) use core::sync::atomic::{AtomicPtr, Ordering};
+#[cfg(target_has_atomic = "64")]
+pub(crate) use core::sync::atomic::AtomicU64;
+#[cfg(feature = "alloc")]
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16};
+pub(crate) use core::sync::atomic::{AtomicUsize, Ordering};

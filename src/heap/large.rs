@@ -28,8 +28,8 @@ pub(crate) fn rounded(layout: Layout) -> Result<usize, AllocError> {
 
 /// A dangling pointer for a layout of size 0.
 fn dangling(layout: Layout) -> NonNull<[u8]> {
-    let align = core::num::NonZero::<usize>::MIN.saturating_add(layout.align() - 1);
-    NonNull::slice_from_raw_parts(NonNull::without_provenance(align), 0)
+    let ptr = core::ptr::without_provenance_mut(layout.align());
+    NonNull::slice_from_raw_parts(NonNull::new(ptr).unwrap_or(NonNull::dangling()), 0)
 }
 
 impl Heap {

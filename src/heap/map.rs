@@ -85,15 +85,16 @@ impl SlabPicture {
         self.bits().count_zeros()
     }
 
-    /// The share of taken slots, from 0 to 1, in each of at most `cells` equal parts.
-    fn shares(&self, cells: usize) -> impl Iterator<Item = f64> + '_ {
+    /// The share of taken slots, in `whole` parts rounded up (so that a single taken slot does not
+    /// look empty), in each of at most `cells` equal stretches.
+    fn shares(&self, cells: usize, whole: usize) -> impl Iterator<Item = usize> + '_ {
         let cells = cells.min(self.slot_count);
         (0..cells).map(move |cell| {
             let (from, to) = (
                 cell * self.slot_count / cells,
                 (cell + 1) * self.slot_count / cells,
             );
-            self.bits()[from..to].count_zeros() as f64 / (to - from) as f64
+            (self.bits()[from..to].count_zeros() * whole).div_ceil(to - from)
         })
     }
 }
@@ -108,9 +109,8 @@ impl fmt::Display for HeapMap {
                 writeln!(f, "segment {:#x}", segment * SEGMENT_BYTES)?;
             }
             write!(f, "  {:>7} B x {:>4} ", slab.slot_bytes, slab.slot_count)?;
-            for share in slab.shares(CELLS) {
-                // Ceiling: a cell with a single taken slot does not look empty.
-                f.write_char(SHADES[(share * (SHADES.len() - 1) as f64).ceil() as usize])?;
+            for share in slab.shares(CELLS, SHADES.len() - 1) {
+                f.write_char(SHADES[share])?;
             }
             writeln!(f, " {} taken", slab.taken())?;
         }
@@ -146,13 +146,13 @@ impl HeapMap {
                 slab.span_bytes >> 10
             );
             let width = 700.0 / COLUMNS.min(slab.slot_count) as f64;
-            for (cell, share) in slab.shares(COLUMNS).enumerate() {
+            for (cell, share) in slab.shares(COLUMNS, 60).enumerate() {
                 let x = 190.0 + cell as f64 * width;
-                let light = 95.0 - share * 60.0;
+                let light = 95 - share;
                 let _ = write!(
                     svg,
                     "<rect x=\"{x:.1}\" y=\"{y}\" width=\"{width:.2}\" height=\"{}\" \
-                     fill=\"hsl(210 40% {light:.0}%)\"/>",
+                     fill=\"hsl(210 40% {light}%)\"/>",
                     ROW - 2
                 );
             }

@@ -85,12 +85,14 @@ impl Heap {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let class = class_of(new.size(), new.align());
-        if class.is_some() && old.size() != 0 && new.size() != 0 {
-            if class == class_of(old.size(), old.align()) {
+        if let Some(class) = class_of(new.size(), new.align()) {
+            let same = class_of(old.size(), old.align()) == Some(class);
+            if same && old.size() != 0 && new.size() != 0 {
                 // Every slot of a class is aligned for every layout of the class.
-                let bytes = class.map_or(0, |class| CLASS_BYTES[class] as usize);
-                return Ok(NonNull::slice_from_raw_parts(ptr, bytes));
+                return Ok(NonNull::slice_from_raw_parts(
+                    ptr,
+                    CLASS_BYTES[class] as usize,
+                ));
             }
         }
         // SAFETY: the caller's promise.

@@ -30,28 +30,30 @@ impl Pages {
     /// Publishes one more segment, from the rest of the newest reservation or from a new one.
     #[cold]
     pub(crate) fn add_segment(&'static self) -> Result<(), AllocError> {
-        let take = |word: u64| {
-            let rest = Rest::unpack(word);
-            (rest.next < rest.count).then(|| {
-                Rest {
-                    next: rest.next + 1,
-                    ..rest
-                }
-                .pack()
-            })
-        };
-        // Acquire: pairs with the Release in `reserve_segments`, which wrote the first head.
-        let taken = self
+        // The line's block first: a segment taken out of the rest without one would be lost.
+        let published = self
             .table
-            .rest
-            .fetch_update(Ordering::Acquire, Ordering::Acquire, take);
-        let published = match taken {
-            Ok(word) => self.publish_further(Rest::unpack(word)),
-            Err(_) => self.reserve_segments(),
-        };
+            .ensure_block(|bytes| self.map_block(bytes))
+            .and_then(|()| match self.take_rest() {
+                Some(rest) => self.publish_further(rest),
+                None => self.reserve_segments(),
+            });
         published.ok_or(AllocError::SourceExhausted {
             bytes: SEGMENT_BYTES,
         })
+    }
+
+    /// Takes the next segment of the newest reservation.
+    fn take_rest(&self) -> Option<Rest> {
+        let take = |word: u64| {
+            let rest = Rest::unpack(word);
+            let next = rest.next + 1;
+            (rest.next < rest.count).then(|| Rest { next, ..rest }.pack())
+        };
+        // Acquire: pairs with the Release in `reserve_segments`, which wrote the first head.
+        let order = (Ordering::Acquire, Ordering::Acquire);
+        let taken = self.table.rest.fetch_update(order.0, order.1, take);
+        taken.ok().map(Rest::unpack)
     }
 
     /// Makes a reservation and publishes its first segment.
@@ -62,6 +64,14 @@ impl Pages {
             .growing
             .compare_exchange(0, 1, order.0, order.1)
             .is_ok();
+        if ticket {
+            // The last holder may have come and gone since the rest was found empty; a second
+            // reservation would overwrite what is left of the first. Only a holder writes `rest`.
+            if let Some(rest) = self.take_rest() {
+                self.table.growing.store(0, Ordering::Release);
+                return self.publish_further(rest);
+            }
+        }
         let wanted = if ticket {
             self.table.next_count.load(Ordering::Relaxed)
         } else {
@@ -144,14 +154,7 @@ impl Pages {
         if !registry::is_in_reach(base) {
             return None;
         }
-        let make = |bytes: usize| {
-            // A block of lines lives for ever, so its reservation is never dropped.
-            let reservation = self.reserve(bytes + 64)?;
-            let start = align_up(reservation.base().addr().get(), 64)?;
-            core::mem::forget(reservation);
-            NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(start))
-        };
-        let (entry, entry_index) = self.table.next_line(make)?;
+        let (entry, entry_index) = self.table.next_line(|bytes| self.map_block(bytes))?;
         let base = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(base))?;
         // SAFETY: the 4 MiB at `base` were just taken out of a zeroed reservation by us alone.
         let head = unsafe { SegmentHead::write(base, self, entry, entry_index) };
@@ -161,6 +164,15 @@ impl Pages {
             entry_index,
             head,
         })
+    }
+
+    /// Zeroed memory for a block of the table, aligned to a cache line.
+    fn map_block(&self, bytes: usize) -> Option<NonNull<u8>> {
+        // A block of lines lives for ever, so its reservation is never dropped.
+        let reservation = self.reserve(bytes + 64)?;
+        let start = align_up(reservation.base().addr().get(), 64)?;
+        core::mem::forget(reservation);
+        NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(start))
     }
 
     /// Makes a prepared segment visible to the registry and to searches.

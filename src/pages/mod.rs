@@ -205,7 +205,12 @@ impl Pages {
 
     /// Charges `bytes` against the limit (I1), purging unused pages if that makes room.
     fn charge(&self, bytes: usize) -> Result<(), AllocError> {
-        if self.try_charge(bytes) || (self.purge_all() > 0 && self.try_charge(bytes)) {
+        if self.try_charge(bytes) {
+            return Ok(());
+        }
+        // Room may also come from a purge of another thread, so what this one found says nothing.
+        self.purge_all();
+        if self.try_charge(bytes) {
             return Ok(());
         }
         Err(AllocError::PagesLimit {

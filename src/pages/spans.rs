@@ -25,12 +25,14 @@ impl Pages {
     pub(crate) fn claim_units(&'static self, count: u32, align: u32) -> Result<Span, AllocError> {
         let mut retried = false;
         loop {
-            let found = self.table.search(Want::Units, |entry, index| {
-                self.claim_in(entry, index, count, align)
-                    .map(|start| (entry, index, start))
-            });
-            if let Some((entry, index, start)) = found {
-                return self.hand_out(entry, index, start, count);
+            if let Some(result) = self.claim_free(count, align, false) {
+                // Over the limit clean units are of no use, but dirty ones are charged already;
+                // those that could not be purged may lie in any segment.
+                return result.or_else(|error| {
+                    self.claim_free(count, align, true)
+                        .and_then(Result::ok)
+                        .ok_or(error)
+                });
             }
             // When the source refuses, what was being purged during the search may be back by now.
             let before = self.mapped.load(Ordering::Relaxed);
@@ -43,13 +45,35 @@ impl Pages {
         }
     }
 
-    /// Takes `count` units out of the entry's free word: dirty ones first when one will do, since
-    /// they are charged and resident already.
-    fn claim_in(&self, entry: &SegmentEntry, index: usize, count: u32, align: u32) -> Option<u32> {
+    /// Claims units that are free somewhere (with `dirty_only`, only such as are charged already);
+    /// `None` when no segment has them.
+    fn claim_free(
+        &self,
+        count: u32,
+        align: u32,
+        dirty_only: bool,
+    ) -> Option<Result<Span, AllocError>> {
+        let found = self.table.search(Want::Units, |entry, index| {
+            let start = self.claim_in(entry, index, (count, align), dirty_only)?;
+            Some((entry, index, start))
+        });
+        found.map(|(entry, index, start)| self.hand_out(entry, index, start, count))
+    }
+
+    /// Takes a run of so many units, so aligned, out of the entry's free word: dirty ones where
+    /// they will do, since they are charged and resident already.
+    fn claim_in(
+        &self,
+        entry: &SegmentEntry,
+        index: usize,
+        (count, align): (u32, u32),
+        dirty_only: bool,
+    ) -> Option<u32> {
         let mut free = entry.free.load(Ordering::Relaxed);
         loop {
             let dirty = free & entry.dirty.load(Ordering::Relaxed);
-            let start = find_run(dirty, count, align).or_else(|| find_run(free, count, align))?;
+            let clean = if dirty_only { 0 } else { free };
+            let start = find_run(dirty, count, align).or_else(|| find_run(clean, count, align))?;
             let left = free & !run_mask(start, count);
             // Acquire: pairs with the Release in `release_mask`; what the last owner wrote into the
             // span, and the purge, are over.
@@ -176,8 +200,10 @@ impl Pages {
                 let unit = split.trailing_zeros() as usize;
                 split &= split - 1;
                 let head = self.head(entry);
-                if let Some(page) = take_pieces(&head.pieces_free[unit], pages) {
-                    self.note_split_use(head, entry, index, unit);
+                let taken = take_pieces(&head.pieces_free[unit], pages);
+                // Also without success: the bit of a unit that is not split any more goes away.
+                self.note_split_use(head, entry, index, unit);
+                if let Some(page) = taken {
                     return Some(self.piece(head, unit, page, pages));
                 }
             }
@@ -239,7 +265,13 @@ impl Pages {
         let unit = page_index(address) / PAGES_PER_UNIT;
         let page = (page_index(address) % PAGES_PER_UNIT) as u32;
         let mask = pieces_mask(page, (bytes / PAGE_BYTES) as u32);
-        // AcqRel: Release for the next owner of the piece, Acquire for releasing the whole unit.
+        self.give_pieces(head, entry, unit, mask);
+    }
+
+    /// Makes pieces free that the caller owned, and their unit where they were the last ones.
+    fn give_pieces(&self, head: &SegmentHead, entry: &SegmentEntry, unit: usize, mask: u16) {
+        // Release for the next owner of the pieces, Acquire for releasing the whole unit, SeqCst
+        // for `note_split_use`.
         let before = head.pieces_free[unit].fetch_or(mask, Ordering::SeqCst);
         debug_assert_eq!(before & mask, 0, "released twice");
         if before | mask == u16::MAX {
@@ -273,16 +305,20 @@ impl Pages {
             let candidates = entry.dirty.load(Ordering::Relaxed);
             // Claims them: whoever allocates meanwhile looks elsewhere.
             let taken = entry.free.fetch_and(!candidates, Ordering::Acquire) & candidates;
-            if taken != 0 {
-                bytes += self.purge_runs(entry, taken);
-                self.release_mask(entry, index, taken);
+            // Another purge may have cleaned some before they were claimed here. As their owner we
+            // now see their bits as they are (I1); purging twice would discharge twice.
+            let dirty = taken & entry.dirty.load(Ordering::Relaxed);
+            if taken != dirty {
+                self.release_mask(entry, index, taken & !dirty);
             }
+            bytes += self.purge_runs(entry, index, dirty);
         }
         bytes
     }
 
-    /// Purges claimed units run by run.
-    fn purge_runs(&self, entry: &SegmentEntry, units: u64) -> usize {
+    /// Purges claimed units run by run, and releases each run at once: others may be waiting for
+    /// nothing else.
+    fn purge_runs(&self, entry: &SegmentEntry, index: usize, units: u64) -> usize {
         let mut left = units;
         let mut bytes = 0;
         while left != 0 {
@@ -296,6 +332,7 @@ impl Pages {
                 self.discharge(run_bytes);
                 bytes += run_bytes;
             }
+            self.release_mask(entry, index, run);
         }
         bytes
     }
@@ -319,9 +356,8 @@ impl Pages {
                     bytes += PAGE_BYTES;
                 }
             }
-            let before = head.pieces_free[unit].fetch_or(taken, Ordering::SeqCst);
-            if taken != 0 && before | taken == u16::MAX {
-                self.close_split(head, entry, unit);
+            if taken != 0 {
+                self.give_pieces(head, entry, unit, taken);
             }
         }
         bytes

@@ -63,13 +63,10 @@ impl Table {
         make: impl Fn(usize) -> Option<NonNull<u8>>,
     ) -> Option<(&'static SegmentEntry, usize)> {
         loop {
+            self.ensure_block(&make)?;
             let index = self.count.load(Ordering::Relaxed);
-            let slot = self.blocks.get(index / BLOCK_LINES)?;
-            if slot.load(Ordering::Acquire).is_null() {
-                let fresh = make(size_of::<Block>())?.cast::<Block>().as_ptr();
-                // Release: publishes the block. A loser's block stays unused (36 KiB, once).
-                let order = (Ordering::Release, Ordering::Relaxed);
-                let _ = slot.compare_exchange(null_mut(), fresh, order.0, order.1);
+            if self.block(index / BLOCK_LINES).is_none() {
+                continue;
             }
             let order = (Ordering::Relaxed, Ordering::Relaxed);
             if self
@@ -80,6 +77,20 @@ impl Table {
                 return self.line(index).map(|line| (line, index));
             }
         }
+    }
+
+    /// Sees to it that the next line has a block, so that taking it cannot fail. `make` as for
+    /// [`Table::next_line`].
+    pub(crate) fn ensure_block(&self, make: impl Fn(usize) -> Option<NonNull<u8>>) -> Option<()> {
+        let index = self.count.load(Ordering::Relaxed);
+        let slot = self.blocks.get(index / BLOCK_LINES)?;
+        if slot.load(Ordering::Acquire).is_null() {
+            let fresh = make(size_of::<Block>())?.cast::<Block>().as_ptr();
+            // Release: publishes the block. A loser's block stays unused (36 KiB, once).
+            let order = (Ordering::Release, Ordering::Relaxed);
+            let _ = slot.compare_exchange(null_mut(), fresh, order.0, order.1);
+        }
+        Some(())
     }
 
     fn block(&self, number: usize) -> Option<&'static Block> {
@@ -99,8 +110,10 @@ impl Table {
         if let Some(block) = self.block(index / BLOCK_LINES) {
             let word = &block.summaries[want as usize][index % BLOCK_LINES / 64];
             let bit = 1u64 << (index % 64);
-            if word.load(Ordering::Relaxed) & bit == 0 {
-                word.fetch_or(bit, Ordering::Relaxed);
+            // SeqCst: ordered after the caller's release of what it marks. A load that ran ahead of
+            // it could see the bit set although `unmark` clears it without seeing the release.
+            if word.load(Ordering::SeqCst) & bit == 0 {
+                word.fetch_or(bit, Ordering::SeqCst);
             }
         }
     }

@@ -100,11 +100,8 @@ impl ArenaPool {
     /// As [`Pool::get`].
     #[track_caller]
     pub fn get_owned(self: &Arc<Self>) -> OwnedPooledArena {
-        match self.arenas.take() {
-            // SAFETY: `take` gives a live arena of this pool away.
-            Ok(slot) => unsafe { OwnedPooledArena::new(slot, Arc::clone(self)) },
-            Err(refusal) => self.arenas.refuse(refusal),
-        }
+        // SAFETY: `take` gives a live arena of this pool away.
+        unsafe { OwnedPooledArena::new(self.arenas.take(), Arc::clone(self)) }
     }
 
     /// Drops idle arenas until at most `keep` are left; see [`Pool::trim`].

@@ -12,7 +12,7 @@ use crate::pages::Pages;
 use crate::pool::magazine::MAGAZINE_SLOTS;
 use crate::pool::recycle::{Keep, RecycleHook, RecycleTrait, Recycler};
 use crate::pool::shared::{Pool, assert_fits};
-use crate::pool::store::Bounds;
+use crate::pool::store::{Bounds, shard_slots};
 use crate::pool::typed::{Create, Plan};
 
 /// Idle objects a pool keeps unless told otherwise: what 16 threads keep in full shards, and the
@@ -104,7 +104,7 @@ impl<T, R> PoolBuilder<T, R> {
 
     /// Idle objects: [`tick`](Pool::tick) leaves the lower number, and more than the higher number
     /// are never kept, the shards of all threads counted. At most half of the higher number goes to
-    /// the shards: with a small one magazines are short, and some threads (below 4: all of them)
+    /// the shards: with a small one magazines are short, and some threads (below 6: all of them)
     /// have no shard and take turns at the depot.
     /// Default: 0 to 4096, fewer when they would come to more than 64 MiB.
     pub fn idle(mut self, objects: RangeInclusive<usize>) -> Self {
@@ -182,7 +182,7 @@ fn bounds<T>(idle_min: usize, idle_max: usize, live_max: usize) -> Bounds {
     // Half of what may be idle, two magazines for each processor.
     let by_idle = (idle_max / 2 / (2 * processors)).max(1);
     let magazine_slots = by_bytes.min(by_idle);
-    let shards_max = (idle_max / 2 / (2 * magazine_slots))
+    let shards_max = (idle_max / 2 / shard_slots(magazine_slots))
         .min(SHARDS_FLOOR.max(SHARDS_PER_PROCESSOR * processors));
     Bounds {
         idle_min: idle_min.min(idle_max),

@@ -10,16 +10,19 @@
 //! allocator; for that one `CLAIMS` is busy and it works without a shard.
 
 use core::cell::{Cell, RefCell};
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pool::shard::{Shard, ShardRef};
 use crate::pool::store::Store;
 
-/// The id that no pool has: of a pool whose every operation takes the slow path.
-pub(crate) const NO_ID: usize = usize::MAX;
+/// The id no seat has: of a pool whose every operation takes the slow path.
+pub(crate) const NO_ID: usize = 0;
 
-/// Pools a thread reaches without a search. Eight fill one pair of cache lines; a request that
+/// The id of a seat nobody sits in; no pool has it, because pools' ids are multiples of a seat.
+const EMPTY_ID: usize = 1;
+
+/// Pools a thread reaches without a search. Eight fill a pair of cache lines; a request that
 /// alternates between more pools than that pays a binary search for some of them.
 const SEAT_COUNT: usize = 8;
 
@@ -27,17 +30,23 @@ const SEAT_COUNT: usize = 8;
 /// at every claim of a program with a dozen pools.
 const PRUNE_FIRST: usize = 16;
 
-/// A pool's id and this thread's shard of it. The id 0 belongs to no pool.
+/// A pool's id and this thread's shard of it, or `EMPTY_ID` and a dangling pointer.
+#[repr(C)]
 struct Seat {
     id: Cell<usize>,
-    shard: Cell<*const Shard>,
+    shard: Cell<NonNull<Shard>>,
 }
+
+/// Ids are this far apart, so that the low bits of an id are its seat's offset in bytes: what would
+/// be a shift and an addition twice per pair is nothing.
+const ID_STEP: usize = size_of::<Seat>();
+const _: () = assert!(ID_STEP.is_power_of_two() && SEAT_COUNT.is_power_of_two());
 
 impl Seat {
     const fn empty() -> Seat {
         Seat {
-            id: Cell::new(0),
-            shard: Cell::new(ptr::null()),
+            id: Cell::new(EMPTY_ID),
+            shard: Cell::new(NonNull::dangling()),
         }
     }
 }
@@ -61,20 +70,30 @@ thread_local! {
 }
 
 /// Ids handed out so far. One sequence for pools and trims alike.
-static IDS: AtomicUsize = AtomicUsize::new(1);
+static IDS: AtomicUsize = AtomicUsize::new(ID_STEP);
 
 /// Claims given up so far in the process: while it stands still there is no point in looking for a
 /// shard that has become free.
 static RELEASES: AtomicUsize = AtomicUsize::new(0);
 
-/// An id that nothing had before and nothing will have again. After `usize::MAX - 1` of them
-/// (a 32-bit process may come that far) everybody gets [`NO_ID`] and the slow path.
+/// An id that nothing had before and nothing will have again. When there are none left (after 2^29
+/// on a 32-bit machine) everybody gets [`NO_ID`] and the slow path.
 pub(crate) fn next_id() -> usize {
     // Relaxed: only uniqueness matters.
     let next = IDS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| {
-        (id != NO_ID).then(|| id + 1)
+        id.checked_add(ID_STEP)
     });
     next.unwrap_or(NO_ID)
+}
+
+/// Runs `body` on the seat that `id` belongs to.
+#[inline(always)]
+fn with_seat<X>(id: usize, body: impl FnOnce(&Seat) -> X) -> X {
+    SEATS.with(|seats| {
+        let offset = id & ((SEAT_COUNT - 1) * ID_STEP);
+        // SAFETY: a multiple of a seat's size, below the size of them all.
+        body(unsafe { &*seats.as_ptr().byte_add(offset) })
+    })
 }
 
 /// How many claims have been given up so far.
@@ -93,13 +112,7 @@ pub(crate) fn release(shard: &Shard) {
 /// The shard this thread has claimed under `id`, when its seat is there.
 #[inline(always)]
 fn seated(id: usize) -> Option<NonNull<Shard>> {
-    SEATS.with(|seats| {
-        let seat = &seats[id % SEAT_COUNT];
-        if seat.id.get() != id {
-            return None;
-        }
-        NonNull::new(seat.shard.get().cast_mut())
-    })
+    with_seat(id, |seat| (seat.id.get() == id).then(|| seat.shard.get()))
 }
 
 /// Takes a slot from this thread's shard of the pool with this id.
@@ -151,10 +164,9 @@ pub(crate) unsafe fn seat(id: usize, shard: &Shard) {
     if id == NO_ID {
         return;
     }
-    SEATS.with(|seats| {
-        let seat = &seats[id % SEAT_COUNT];
+    with_seat(id, |seat| {
         seat.id.set(id);
-        seat.shard.set(shard);
+        seat.shard.set(NonNull::from(shard));
     });
 }
 
@@ -184,8 +196,8 @@ impl Drop for Claims {
     fn drop(&mut self) {
         SEATS.with(|seats| {
             for seat in seats {
-                seat.id.set(0);
-                seat.shard.set(ptr::null());
+                seat.id.set(EMPTY_ID);
+                seat.shard.set(NonNull::dangling());
             }
         });
         for claim in self.list.drain(..) {

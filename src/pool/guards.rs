@@ -19,7 +19,7 @@ use crate::pool::claims;
 use crate::pool::recycle::{RecycleTrait, Recycler};
 use crate::pool::shared::Pool;
 use crate::pool::store::Drops;
-use crate::pool::typed::core_of;
+use crate::pool::typed::{Verdict, core_of};
 
 /// One live value on its way from the pool and back, without saying what keeps the pool alive.
 pub(crate) struct Held<T, R: Recycler<T>> {
@@ -78,14 +78,18 @@ impl<T, R: Recycler<T>> DerefMut for Held<T, R> {
 }
 
 impl<T, R: Recycler<T>> Drop for Held<T, R> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: live and ours, of a core that is alive (I1); not used after this.
         unsafe {
             let core = core_of::<T, R>(self.slot);
-            if core.recycle(self.slot) && !claims::push(core.store.fast_id(), self.slot.cast()) {
-                core.put_slow(self.slot);
+            let verdict = core.judge(self.slot);
+            if let Verdict::Keep = verdict {
+                if claims::push(core.store.fast_id(), self.slot.cast()) {
+                    return;
+                }
             }
+            core.finish(self.slot, verdict);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::pool::claims::{self, NO_ID};
 use crate::pool::recycle::{RecycleTrait, Recycler};
 use crate::pool::shard::ShardRef;
 use crate::pool::shared::Pool;
-use crate::pool::typed::{Core, Refusal};
+use crate::pool::typed::{Core, Refusal, Verdict};
 
 /// A handle of one thread to a [`Pool`], from [`Pool::local`].
 ///
@@ -50,33 +50,46 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
             pool,
             core,
             shard,
-            // No pool has this one: the first operation looks at the bounds.
-            fast_id: Cell::new(0),
+            // No pool with shards has this one: the first operation looks at the bounds.
+            fast_id: Cell::new(NO_ID),
             thread: PhantomData,
         }
     }
 
+    /// As in `Pool`: the slow paths answer in a register each.
     #[inline(always)]
-    fn take(&self) -> Result<NonNull<T>, Refusal> {
-        if let Some(shard) = &self.shard {
-            if self.fast_id.get() == self.core.store.fast_id() {
-                // SAFETY: the handle has the claim (I1).
-                if let Some(slot) = unsafe { shard.pop() } {
-                    return Ok(slot.cast());
-                }
-            }
+    fn pop(&self) -> Option<NonNull<T>> {
+        let shard = self.shard.as_ref()?;
+        if self.fast_id.get() != self.core.store.fast_id() {
+            return None;
         }
-        self.take_slow()
+        // SAFETY: the handle has the claim (I1).
+        let slot = unsafe { shard.pop() };
+        slot.map(NonNull::cast)
     }
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
+    fn take_cold(&self) -> NonNull<T> {
+        match self.take_slow() {
+            Ok(slot) => slot,
+            Err(refusal) => self.pool.refuse(refusal),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_take_cold(&self) -> Option<NonNull<T>> {
+        self.take_slow().ok()
+    }
+
     fn take_slow(&self) -> Result<NonNull<T>, Refusal> {
-        let Some(shard) = &self.shard else {
-            return self.pool.take();
-        };
-        // SAFETY: the handle has the claim (I1), on a shard of this pool.
-        unsafe { self.core.get_slow_from(shard, &self.fast_id) }
+        match &self.shard {
+            // SAFETY: the handle has the claim (I1), on a shard of this pool.
+            Some(shard) => unsafe { self.core.get_slow_from(shard, &self.fast_id) },
+            None => self.core.get_slow(),
+        }
     }
 
     #[inline(always)]
@@ -96,16 +109,15 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     #[inline]
     #[track_caller]
     pub fn get(&self) -> LocalPooled<'_, T, R> {
-        match self.take() {
-            Ok(slot) => self.guard(slot),
-            Err(refusal) => self.pool.refuse(refusal),
-        }
+        let slot = self.pop();
+        self.guard(slot.unwrap_or_else(|| self.take_cold()))
     }
 
     /// As [`Pool::try_get`].
     #[inline]
     pub fn try_get(&self) -> Option<LocalPooled<'_, T, R>> {
-        self.take().ok().map(|slot| self.guard(slot))
+        let slot = self.pop().or_else(|| self.try_take_cold())?;
+        Some(self.guard(slot))
     }
 }
 
@@ -159,14 +171,14 @@ impl<T, R: Recycler<T>> Drop for LocalPooled<'_, T, R> {
         // SAFETY: a live value of this core, not used after this; the claim is the handle's, which
         // is borrowed (I2).
         unsafe {
-            if !self.core.recycle(self.slot) {
+            let verdict = self.core.judge(self.slot);
+            if let (Verdict::Keep, Some(shard)) = (verdict, self.shard) {
+                if !shard.push(self.slot.cast()) {
+                    self.core.put_slow_to(shard, self.slot);
+                }
                 return;
             }
-            match self.shard {
-                Some(shard) if shard.push(self.slot.cast()) => {}
-                Some(shard) => self.core.put_slow_to(shard, self.slot),
-                None => self.core.put_slow(self.slot),
-            }
+            self.core.finish(self.slot, verdict);
         }
     }
 }

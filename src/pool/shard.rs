@@ -1,15 +1,22 @@
-//! A shard: two magazines that one thread at a time works on without locks or atomic updates.
+//! A shard: a stack of slots that one thread at a time works on without locks or atomic updates.
 //!
 //! Owns its magazine blocks, its claim state and its reference count. Erased: knows slots as
 //! `NonNull<u8>`, knows neither their type nor the pool.
 //!
+//! The warmest slot lies in `first`, the next in the loaded magazine, the coldest in the previous
+//! one. A get and a put of one object move `ready` alone: `first` already names the object, so no
+//! value goes through memory from one operation to the next, only a prediction. A length that goes
+//! down and up again costs two store-to-load forwards a pair, twice the time.
+//!
 //! I1: whoever holds the claim (moved `state` from FREE to CLAIMED, or has exclusive access to the
-//! whole pool) is the only one to touch `loaded`, `previous` and what they point at, and the only
-//! one to store to the lengths and `gets`. Others only load those, for figures.
+//! whole pool) is the only one to touch `first`, `loaded`, `previous` and what they point at, and
+//! the only one to store to `ready`, the lengths and `gets`. Others load those, for figures.
 //! I2: `loaded` points at a live magazine whose first `len` entries are initialised; `previous` is
-//! null or likewise with `previous_len`. Both lengths are at most `capacity`.
+//! null or likewise with `previous_len`. Both lengths are at most `capacity`. `first` is a slot of
+//! this shard while `ready` is 1, and means nothing while it is 0. So a shard holds at most
+//! `2 * capacity + 1` slots.
 //! I3: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
-//! read everything else. CLOSED is final: the pool is gone, `len` is 0 and `loaded` dangles.
+//! read everything else. CLOSED is final: the pool is gone, nothing is left and `loaded` dangles.
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -30,7 +37,10 @@ const CLOSED: usize = 2;
 /// on one pair would slow each other down.
 #[repr(C, align(128))]
 pub(crate) struct Shard {
-    /// Initialised entries of `loaded`. Atomic for the figures; the claimant is the only writer.
+    /// 1 when `first` is idle. Atomic, like the lengths, for the figures.
+    ready: AtomicUsize,
+    first: UnsafeCell<NonNull<u8>>,
+    /// Initialised entries of `loaded`.
     len: AtomicUsize,
     loaded: UnsafeCell<NonNull<Magazine>>,
     /// Slots a magazine of this shard may hold, 1 to [`MAGAZINE_SLOTS`].
@@ -53,23 +63,40 @@ unsafe impl Sync for Shard {}
 unsafe impl Send for Shard {}
 
 impl Shard {
-    /// Takes the most recently returned slot.
+    /// Takes the slot that was returned last.
     ///
     /// # Safety
     /// The caller holds the claim (I1).
     #[inline(always)]
     pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
         // Relaxed throughout: only the claimant stores (I1), others read for figures.
-        let len = self.len.load(Ordering::Relaxed);
-        if len == 0 {
-            return None;
+        if self.ready.load(Ordering::Relaxed) == 0 {
+            // SAFETY: the claim, by the caller.
+            return unsafe { self.pop_loaded() };
         }
+        self.ready.store(0, Ordering::Relaxed);
+        self.on_get();
+        // SAFETY: ours by the claim.
+        Some(unsafe { *self.first.get() })
+    }
+
+    /// # Safety
+    /// The caller holds the claim (I1), and `ready` is 0.
+    #[inline]
+    unsafe fn pop_loaded(&self) -> Option<NonNull<u8>> {
+        // Relaxed: as in `pop`.
+        let len = self.len.load(Ordering::Relaxed).checked_sub(1)?;
+        self.len.store(len, Ordering::Relaxed);
+        self.on_get();
         // SAFETY: ours by the claim, and below the length (I2).
-        let slot = unsafe { Magazine::read(*self.loaded.get(), len - 1) };
-        self.len.store(len - 1, Ordering::Relaxed);
+        Some(unsafe { Magazine::read(*self.loaded.get(), len) })
+    }
+
+    #[inline(always)]
+    fn on_get(&self) {
+        // One writer, so no update is lost.
         let gets = self.gets.load(Ordering::Relaxed);
         self.gets.store(gets.wrapping_add(1), Ordering::Relaxed);
-        Some(slot)
     }
 
     /// Keeps a slot; `false` when the loaded magazine is full.
@@ -79,19 +106,44 @@ impl Shard {
     #[inline(always)]
     pub(crate) unsafe fn push(&self, slot: NonNull<u8>) -> bool {
         // Relaxed: as in `pop`.
+        if self.ready.load(Ordering::Relaxed) != 0 {
+            // SAFETY: as ours.
+            return unsafe { self.push_loaded(slot) };
+        }
+        // SAFETY: ours by the claim. Written only when it changes: see the module.
+        unsafe {
+            if *self.first.get() != slot {
+                *self.first.get() = slot;
+            }
+        }
+        self.ready.store(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Moves `first` into the loaded magazine and keeps `slot` in its place.
+    ///
+    /// # Safety
+    /// As [`push`](Self::push), and `ready` is 1.
+    #[inline]
+    unsafe fn push_loaded(&self, slot: NonNull<u8>) -> bool {
+        // Relaxed: as in `pop`.
         let len = self.len.load(Ordering::Relaxed);
         if len >= self.capacity {
             return false;
         }
-        // SAFETY: ours by the claim; the capacity is at most that of a magazine (I2).
-        unsafe { Magazine::write(*self.loaded.get(), len, slot) };
+        // SAFETY: ours by the claim; the capacity is below that of the block (I2).
+        unsafe {
+            let first = ptr::replace(self.first.get(), slot);
+            Magazine::write(*self.loaded.get(), len, first);
+        }
         self.len.store(len + 1, Ordering::Relaxed);
         true
     }
 
-    /// Slots in both magazines, and objects handed out. Exact while the claimant is elsewhere.
+    /// Slots here, and objects handed out. Exact while the claimant is elsewhere.
     pub(crate) fn figures(&self) -> (usize, usize) {
-        let idle = self.len.load(Ordering::Relaxed) + self.previous_len.load(Ordering::Relaxed);
+        let parts = [&self.ready, &self.len, &self.previous_len];
+        let idle = parts.iter().map(|part| part.load(Ordering::Relaxed)).sum();
         (idle, self.gets.load(Ordering::Relaxed))
     }
 
@@ -140,8 +192,13 @@ impl Shard {
             }
             let mut loaded = Box::from_raw((*self.loaded.get()).as_ptr());
             loaded.set_len(self.len.load(Ordering::Relaxed));
+            if self.ready.load(Ordering::Relaxed) != 0 {
+                let _pushed = loaded.push(*self.first.get());
+                debug_assert!(_pushed, "a block has one entry more than its capacity");
+            }
             chain.push_magazine(loaded);
         }
+        self.ready.store(0, Ordering::Relaxed);
         self.len.store(0, Ordering::Relaxed);
         // Relaxed: a thread that reads it only forgets the shard; the last reference's drop is
         // ordered by the count.
@@ -170,19 +227,20 @@ impl Shard {
         self.previous_len.store(len, Ordering::Relaxed);
     }
 
-    /// Takes a slot from either magazine.
+    /// Takes a slot, wherever in the shard it is.
     ///
     /// # Safety
     /// The caller holds the claim (I1).
     pub(crate) unsafe fn pop_either(&self) -> Option<NonNull<u8>> {
         // SAFETY: the claim, by the caller; a length above zero means `previous` is there (I2).
         unsafe {
-            if self.len.load(Ordering::Relaxed) == 0
-                && self.previous_len.load(Ordering::Relaxed) > 0
-            {
+            if let Some(slot) = self.pop() {
+                return Some(slot);
+            }
+            if self.previous_len.load(Ordering::Relaxed) > 0 {
                 self.swap();
             }
-            self.pop()
+            self.pop_loaded()
         }
     }
 
@@ -268,28 +326,40 @@ impl Shard {
         self.previous_len.store(len, Ordering::Relaxed);
     }
 
-    /// Moves every slot into `chain`, the warmest on top. Without memory for a magazine to load
-    /// instead, the loaded one stays.
+    /// Moves every slot into `chain`, the warmest on top. Slots stay when there is no memory for a
+    /// magazine to take their place.
     ///
     /// # Safety
     /// The caller holds the claim (I1).
     pub(crate) unsafe fn unload(&self, chain: &mut Chain) {
-        // SAFETY: the claim, by the caller.
-        unsafe {
-            let mut spare = self.take_previous();
-            if let Some(previous) = spare.take() {
-                spare = chain.push_magazine(previous);
-            }
-            if self.len.load(Ordering::Relaxed) > 0 {
-                if let Some(fresh) = spare.or_else(Magazine::try_new) {
-                    let loaded = self.exchange(fresh);
-                    chain.push_magazine(loaded);
-                }
-            }
+        // SAFETY: the claim, by the caller, here and below.
+        let mut spare = match unsafe { self.take_previous() } {
+            Some(previous) => chain.push_magazine(previous),
+            None => None,
+        };
+        if self.len.load(Ordering::Relaxed) > 0 {
+            let Some(fresh) = spare.take().or_else(Magazine::try_new) else {
+                return;
+            };
+            // SAFETY: as above.
+            chain.push_magazine(unsafe { self.exchange(fresh) });
         }
+        if self.ready.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        // SAFETY: as above.
+        let first = unsafe { *self.first.get() };
+        if !chain.push(first, self.capacity) {
+            let Some(mut fresh) = spare.or_else(Magazine::try_new) else {
+                return;
+            };
+            fresh.push(first);
+            chain.push_magazine(fresh);
+        }
+        self.ready.store(0, Ordering::Relaxed);
     }
 
-    /// Swaps both magazines with those of `other`.
+    /// Swaps everything with `other`.
     ///
     /// # Safety
     /// The caller holds the claims of both (I1), and their capacities are the same.
@@ -299,8 +369,10 @@ impl Shard {
         unsafe {
             ptr::swap(self.loaded.get(), other.loaded.get());
             ptr::swap(self.previous.get(), other.previous.get());
+            ptr::swap(self.first.get(), other.first.get());
         }
         for (a, b) in [
+            (&self.ready, &other.ready),
             (&self.len, &other.len),
             (&self.previous_len, &other.previous_len),
         ] {
@@ -330,6 +402,8 @@ impl ShardRef {
         // SAFETY: the block is fresh, aligned and large enough.
         unsafe {
             block.write(Shard {
+                ready: AtomicUsize::new(0),
+                first: UnsafeCell::new(NonNull::dangling()),
                 len: AtomicUsize::new(0),
                 loaded: UnsafeCell::new(NonNull::from(Box::leak(loaded))),
                 capacity,

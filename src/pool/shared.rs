@@ -162,20 +162,48 @@ impl<T, R> Pool<T, R> {
             .expect("the plan was taken, so the core is there (I1)"))
     }
 
-    /// An object from the calling thread's shard, or from further away.
+    /// An object from the calling thread's shard, when there is nothing to count or to look for.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Result<NonNull<T>, Refusal> {
-        if let Some(core) = self.core() {
-            // SAFETY: the pool is borrowed.
-            if let Some(slot) = unsafe { claims::pop(core.store.fast_id()) } {
-                return Ok(slot.cast());
-            }
+    fn pop(&self) -> Option<NonNull<T>> {
+        let core = self.core()?;
+        // SAFETY: the pool is borrowed.
+        let slot = unsafe { claims::pop(core.store.fast_id()) };
+        slot.map(NonNull::cast)
+    }
+
+    /// An object, wherever it comes from. The slow paths answer in a register each, so that the
+    /// fast one has nothing to put in memory.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn take(&self) -> NonNull<T> {
+        match self.pop() {
+            Some(slot) => slot,
+            None => self.take_cold(),
         }
-        self.take_slow()
+    }
+
+    /// As `take`, without a word on why there is none.
+    #[inline(always)]
+    pub(crate) fn try_take(&self) -> Option<NonNull<T>> {
+        self.pop().or_else(|| self.try_take_cold())
     }
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
+    fn take_cold(&self) -> NonNull<T> {
+        match self.take_slow() {
+            Ok(slot) => slot,
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_take_cold(&self) -> Option<NonNull<T>> {
+        self.take_slow().ok()
+    }
+
     fn take_slow(&self) -> Result<NonNull<T>, Refusal> {
         match self.core() {
             Some(core) => core.get_slow(),
@@ -274,11 +302,8 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     #[inline]
     #[track_caller]
     pub fn get(&self) -> Pooled<'_, T, R> {
-        match self.take() {
-            // SAFETY: `take` gives a live value of this pool away; the pool is borrowed.
-            Ok(slot) => unsafe { Pooled::new(slot) },
-            Err(refusal) => self.refuse(refusal),
-        }
+        // SAFETY: `take` gives a live value of this pool away; the pool is borrowed.
+        unsafe { Pooled::new(self.take()) }
     }
 
     /// As [`get`](Self::get); `None` when [`max_live`](PoolBuilder::max_live) objects are out or
@@ -295,7 +320,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     #[inline]
     pub fn try_get(&self) -> Option<Pooled<'_, T, R>> {
         // SAFETY: as in `get`.
-        self.take().ok().map(|slot| unsafe { Pooled::new(slot) })
+        self.try_take().map(|slot| unsafe { Pooled::new(slot) })
     }
 
     /// As [`get`](Self::get), with a guard that keeps the pool alive and is `'static`.
@@ -305,17 +330,14 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     #[inline]
     #[track_caller]
     pub fn get_owned(self: &Arc<Self>) -> OwnedPooled<T, R> {
-        match self.take() {
-            // SAFETY: `take` gives a live value of this pool away.
-            Ok(slot) => unsafe { OwnedPooled::new(slot, Arc::clone(self)) },
-            Err(refusal) => self.refuse(refusal),
-        }
+        // SAFETY: `take` gives a live value of this pool away.
+        unsafe { OwnedPooled::new(self.take(), Arc::clone(self)) }
     }
 
     /// As [`get_owned`](Self::get_owned); `None` where [`try_get`](Self::try_get) answers so.
     #[inline]
     pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedPooled<T, R>> {
-        let slot = self.take().ok()?;
+        let slot = self.try_take()?;
         // SAFETY: as in `get_owned`.
         Some(unsafe { OwnedPooled::new(slot, Arc::clone(self)) })
     }

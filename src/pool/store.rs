@@ -4,7 +4,7 @@
 //! out chains of slots that the typed layer drops once nothing is locked or borrowed.
 //!
 //! I1: a slot is live (a guard has it), idle (in exactly one magazine), or with the slot source.
-//! I2: idle slots never exceed `idle_max`: each shard reserves two magazines of it, the depot takes
+//! I2: idle slots never exceed `idle_max`: each shard reserves `shard_slots` of it, the depot takes
 //! what is left. Only a shard's first claim and a trim may find the depot above its part, and cut.
 //! I3: locks are leaves: nothing is locked while another lock is held, and `get` and `put` only try.
 //! The slot source's lock is the exception that waits; it is held for the time of one slot.
@@ -90,11 +90,19 @@ struct Figures {
 /// See the module. The first line is read by every operation and changed by trims only.
 #[repr(C, align(128))]
 pub(crate) struct Store {
+    /// `seat_id`, or `NO_ID` when guards are counted.
     fast_id: AtomicUsize,
+    /// The id under which threads keep their seats. Changes at each trim.
+    seat_id: AtomicUsize,
     id: usize,
     bounds: Bounds,
     slot_bytes: usize,
     changing: Changing,
+}
+
+/// Slots a shard holds at most: two magazines and the warmest slot.
+pub(crate) const fn shard_slots(magazine_slots: usize) -> usize {
+    2 * magazine_slots + 1
 }
 
 fn add(figure: &AtomicUsize, count: usize) {
@@ -124,6 +132,7 @@ impl Store {
             } else {
                 NO_ID
             }),
+            seat_id: AtomicUsize::new(id),
             id,
             bounds,
             slot_bytes: slot.size(),
@@ -148,11 +157,17 @@ impl Store {
         }
     }
 
-    /// The id under which threads keep their seats. Changes at each trim.
+    /// The id for the path that does not count guards.
     #[inline(always)]
     pub(crate) fn fast_id(&self) -> usize {
         // Relaxed: a stale id costs a slow path, or delays a trim's effect by one operation.
         self.fast_id.load(Ordering::Relaxed)
+    }
+
+    /// The id for the path that does.
+    pub(crate) fn seat_id(&self) -> usize {
+        // Relaxed: as in `fast_id`.
+        self.seat_id.load(Ordering::Relaxed)
     }
 
     /// The id under which threads keep their claims.
@@ -226,7 +241,7 @@ impl Store {
     /// Slots the depot may hold (I2).
     fn depot_max(&self) -> usize {
         let shards = self.changing.shard_count.load(Ordering::Relaxed);
-        let reserved = shards * 2 * self.bounds.magazine_slots;
+        let reserved = shards * shard_slots(self.bounds.magazine_slots);
         self.bounds.idle_max.saturating_sub(reserved)
     }
 
@@ -260,10 +275,10 @@ impl Store {
             return (None, Chain::new());
         };
         // SAFETY: `shard_of` answers with a claimed shard of this store.
-        let (fast_id, surplus) = unsafe { self.attend_to(shard) };
-        if let Some(fast_id) = fast_id {
+        let (seat_id, surplus) = unsafe { self.attend_to(shard) };
+        if let Some(seat_id) = seat_id {
             // SAFETY: as above; the id is this store's.
-            unsafe { claims::seat(fast_id, shard) };
+            unsafe { claims::seat(seat_id, shard) };
         }
         (Some(shard), surplus)
     }
@@ -274,11 +289,11 @@ impl Store {
     /// The caller holds the claim of `shard`, which is one of this store's.
     pub(crate) unsafe fn attend_to(&self, shard: &Shard) -> (Option<usize>, Chain) {
         // Acquire: pairs with `trim`. Read before the epoch, so an id never hides a trim.
-        let fast_id = self.fast_id.load(Ordering::Acquire);
+        let seat_id = self.seat_id.load(Ordering::Acquire);
         // SAFETY: the claim, by the caller.
         let surplus = unsafe { self.catch_up(shard) };
         let seen = shard.epoch() == self.epoch();
-        (seen.then_some(fast_id), surplus)
+        (seen.then_some(seat_id), surplus)
     }
 
     fn epoch(&self) -> usize {
@@ -459,10 +474,12 @@ impl Store {
             .epoch
             .fetch_add(1, Ordering::Relaxed)
             .wrapping_add(1);
+        // No seat matches the new id, so every thread comes by the slow path once.
+        // Release: pairs with `attend_to`, so that whoever sees the new id sees the epoch.
+        let seat_id = claims::next_id();
+        self.seat_id.store(seat_id, Ordering::Release);
         if self.fast_id() != NO_ID {
-            // No seat matches the new id, so every thread comes by the slow path once.
-            // Release: pairs with `attend`, so that whoever sees the new id sees the epoch.
-            self.fast_id.store(claims::next_id(), Ordering::Release);
+            self.fast_id.store(seat_id, Ordering::Release);
         }
         let mut found = Chain::new();
         for free in lock(&changing.shards).iter() {

@@ -18,11 +18,12 @@ use core::ptr::{self, NonNull};
 
 use crate::base::error::AllocError;
 use crate::pages::Pages;
+use crate::pool::claims;
 use crate::pool::magazine::Chain;
 use crate::pool::recycle::{Keep, Recycler};
 use crate::pool::shard::Shard;
 use crate::pool::store::{Bounds, Drops, Store};
-use crate::slab::slots::owner_of;
+use crate::slab::raw::owner_of;
 
 /// The function that makes new objects.
 pub(crate) enum Create<T> {
@@ -121,6 +122,27 @@ impl<T> Drop for Surplus<'_, T> {
     }
 }
 
+/// What becomes of a value whose guard is gone.
+#[derive(Clone, Copy)]
+pub(crate) enum Verdict {
+    Keep,
+    Drop(Drops),
+}
+
+/// A value that `recycle` is at work on: dropped should that panic.
+struct Poisoned<'c, T, R> {
+    core: &'c Core<T, R>,
+    slot: NonNull<T>,
+}
+
+impl<T, R> Drop for Poisoned<'_, T, R> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: made by `judge`, whose caller gave the value up.
+        unsafe { self.core.reject(self.slot, Drops::Poisoned) };
+    }
+}
+
 /// Ends a guard's count on every way out.
 struct LiveEnd<'c>(&'c Store);
 
@@ -206,6 +228,12 @@ impl<T, R> Core<T, R> {
     #[inline(never)]
     pub(crate) fn get_slow(&self) -> Result<NonNull<T>, Refusal> {
         let live = self.begin_live()?;
+        // For a pool that counts; any other has just looked there.
+        // SAFETY: the pool is borrowed.
+        if let Some(slot) = unsafe { claims::pop(self.store.seat_id()) } {
+            mem::forget(live);
+            return Ok(slot.cast());
+        }
         let (shard, surplus) = self.store.attend();
         self.drop_chain(surplus);
         // SAFETY: `attend` answers with a shard this thread has claimed. The values just dropped
@@ -279,12 +307,15 @@ impl<T, R> Core<T, R> {
     ///
     /// # Safety
     /// The slot is this pool's, its value is live, and its guard no longer uses it.
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn put_slow(&self, slot: NonNull<T>) {
+    unsafe fn put_slow(&self, slot: NonNull<T>) {
         let _end = LiveEnd(&self.store);
-        // SAFETY: as ours.
-        unsafe { self.keep(slot) };
+        // For a pool that counts, as in `get_slow`.
+        // SAFETY: as ours; the pool is alive.
+        unsafe {
+            if !claims::push(self.store.seat_id(), slot.cast()) {
+                self.keep(slot);
+            }
+        }
     }
 
     /// As `put_slow`, for a value that no guard counted.
@@ -335,8 +366,6 @@ impl<T, R> Core<T, R> {
     ///
     /// # Safety
     /// As [`put_slow`](Self::put_slow).
-    #[cold]
-    #[inline(never)]
     pub(crate) unsafe fn reject(&self, slot: NonNull<T>, reason: Drops) {
         let _end = LiveEnd(&self.store);
         drop(Doomed {
@@ -344,6 +373,22 @@ impl<T, R> Core<T, R> {
             slot,
             reason,
         });
+    }
+
+    /// What the fast path of a guard's drop did not do.
+    ///
+    /// # Safety
+    /// As [`put_slow`](Self::put_slow).
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn finish(&self, slot: NonNull<T>, verdict: Verdict) {
+        // SAFETY: as ours.
+        unsafe {
+            match verdict {
+                Verdict::Keep => self.put_slow(slot),
+                Verdict::Drop(reason) => self.reject(slot, reason),
+            }
+        }
     }
 
     /// Takes the value out of a guard's slot.
@@ -401,33 +446,24 @@ impl<T, R> Core<T, R> {
 }
 
 impl<T, R: Recycler<T>> Core<T, R> {
-    /// Takes back a value whose guard is gone: recycles it, then keeps or drops it. `push` is the
-    /// fast path; it answers `false` when the slow one is due.
+    /// Recycles a value whose guard is gone, unless a panic drops it. The value is dropped here
+    /// when `recycle` panics.
     ///
     /// # Safety
     /// As [`put_slow`](Self::put_slow).
     #[inline(always)]
-    pub(crate) unsafe fn recycle(&self, slot: NonNull<T>) -> bool {
+    pub(crate) unsafe fn judge(&self, slot: NonNull<T>) -> Verdict {
         if std::thread::panicking() {
-            // SAFETY: as ours.
-            unsafe { self.reject(slot, Drops::Poisoned) };
-            return false;
+            return Verdict::Drop(Drops::Poisoned);
         }
-        let live = LiveEnd(&self.store);
-        let doomed = Doomed {
-            store: &self.store,
-            slot,
-            reason: Drops::Poisoned,
-        };
+        let poisoned = Poisoned { core: self, slot };
         // SAFETY: the value is live and ours alone, by the caller.
         let keep = self.recycler.recycle(unsafe { &mut *slot.as_ptr() });
-        mem::forget((doomed, live));
-        if keep == Keep::Discard {
-            // SAFETY: as ours.
-            unsafe { self.reject(slot, Drops::Discarded) };
-            return false;
+        mem::forget(poisoned);
+        match keep {
+            Keep::Yes => Verdict::Keep,
+            Keep::Discard => Verdict::Drop(Drops::Discarded),
         }
-        true
     }
 
     /// Takes a value in that did not come from the pool, recycled first.

@@ -42,7 +42,12 @@ pub(crate) struct KeyTable {
 
 impl KeyTable {
     pub(crate) const fn new() -> KeyTable {
-        KeyTable { entries: Vec::new(), used: Vec::new(), free: Vec::new(), len: 0 }
+        KeyTable {
+            entries: Vec::new(),
+            used: Vec::new(),
+            free: Vec::new(),
+            len: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -62,13 +67,20 @@ impl KeyTable {
             && self.used.try_reserve(1).is_ok()
             && self.free.try_reserve(wanted).is_ok();
         let bytes = size_of::<Entry>() * wanted;
-        if reserved { Ok(()) } else { Err(AllocError::SourceExhausted { bytes }) }
+        if reserved {
+            Ok(())
+        } else {
+            Err(AllocError::SourceExhausted { bytes })
+        }
     }
 
     /// Enters a slot. Room was reserved.
     pub(crate) fn insert(&mut self, slot: usize) -> Key {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry { slot: 0, generation: 0 });
+            self.entries.push(Entry {
+                slot: 0,
+                generation: 0,
+            });
             if self.used.len() * 64 < self.entries.len() {
                 self.used.push(0);
             }
@@ -143,7 +155,10 @@ mod tests {
         table.reserve().unwrap();
         let first = table.insert(16);
         table.entries[0].generation = u32::MAX;
-        let last = Key { index: 0, generation: core::num::NonZeroU32::MAX };
+        let last = Key {
+            index: 0,
+            generation: core::num::NonZeroU32::MAX,
+        };
         assert_eq!(table.remove(last), Some(16));
         assert_eq!(table.get(first), None);
         table.reserve().unwrap();

@@ -1,11 +1,15 @@
 //! Slabs: spans cut into equal slots, and [`Slab<T>`](crate::Slab) on top of them.
 
 pub(crate) mod bin;
+mod handles;
 mod keys;
 pub(crate) mod raw;
 pub(crate) mod set;
+mod shared;
+#[cfg(feature = "std")]
 pub(crate) mod slots;
 mod typed;
 
+pub use handles::{OwnedSlot, Slot};
 pub use keys::Key;
-pub use typed::{Iter, OwnedSlot, Refused, Slab, Slot};
+pub use typed::{Iter, Refused, Slab};

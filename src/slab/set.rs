@@ -20,8 +20,6 @@ pub(crate) struct SlabSet {
     all: Cell<*const SlabHead>,
     active: Cell<usize>,
     limit: usize,
-    /// Ordinal of the next slab.
-    made: Cell<u32>,
 }
 
 impl SlabSet {
@@ -32,7 +30,6 @@ impl SlabSet {
             all: Cell::new(null()),
             active: Cell::new(0),
             limit,
-            made: Cell::new(0),
         }
     }
 
@@ -51,11 +48,6 @@ impl SlabSet {
     /// Bytes of spans, large and huge blocks.
     pub(crate) fn active(&self) -> usize {
         self.active.get()
-    }
-
-    /// Slabs made so far: one more than the largest ordinal.
-    pub(crate) fn made(&self) -> u32 {
-        self.made.get()
     }
 
     /// Counts `bytes` against the owner's limit.
@@ -96,8 +88,6 @@ impl SlabSet {
         let span = self.claim(bytes, 1)?;
         // SAFETY: just claimed.
         let slab = unsafe { SlabHead::create(&span, shape, self.owner.get()) };
-        slab.ordinal.set(self.made.get());
-        self.made.set(self.made.get() + 1);
         slab.link(List::All, &self.all);
         Ok(slab)
     }

@@ -10,13 +10,8 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 use crate::slab::bin::Bin;
-use crate::slab::raw::{SlabHead, SlotShape, slot_at};
+use crate::slab::raw::{SlotShape, slot_at};
 use crate::slab::set::SlabSet;
-
-/// Largest slot: a span's maximum. Larger values belong in a box of their own.
-pub(crate) const SLOT_BYTES_MAX: usize = crate::base::geometry::SPAN_BYTES_MAX;
-/// Largest alignment of a slot: a unit's.
-pub(crate) const SLOT_ALIGN_MAX: usize = crate::base::geometry::UNIT_BYTES;
 
 /// See the module's header.
 #[derive(Debug)]
@@ -34,7 +29,7 @@ impl SlotSource {
     /// Slots of `layout`. Claims nothing before the first `take`.
     ///
     /// # Panics
-    /// (At compile time in a constant) for a layout above [`SLOT_BYTES_MAX`] or [`SLOT_ALIGN_MAX`].
+    /// (At compile time in a constant) for a layout above 1 MiB or an alignment above 64 KiB.
     pub(crate) const fn new(pages: Option<&'static Pages>, layout: Layout) -> SlotSource {
         let shape = SlotShape::new(layout.size(), layout.align());
         SlotSource {
@@ -75,11 +70,6 @@ impl SlotSource {
         self.bin.trim(&self.set, &self.shape);
         before - self.set.active()
     }
-
-    /// Bytes of the slabs.
-    pub(crate) fn active_bytes(&self) -> usize {
-        self.set.active()
-    }
 }
 
 impl Drop for SlotSource {
@@ -87,15 +77,4 @@ impl Drop for SlotSource {
         // SAFETY: the owner is going away, so nobody uses its slots.
         unsafe { self.set.remove_all() };
     }
-}
-
-/// The owner of the slab that `slot` lies in: a mask and two loads.
-///
-/// # Safety
-/// `slot` lies in a live slab of some [`SlotSource`].
-#[inline(always)]
-pub(crate) unsafe fn owner_of(slot: NonNull<u8>) -> *const () {
-    // SAFETY: the caller's promise.
-    let slab = unsafe { SlabHead::of_slot(slot.addr().get()) };
-    core::ptr::with_exposed_provenance(slab.owner())
 }

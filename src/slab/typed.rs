@@ -1,48 +1,20 @@
 //! [`Slab<T>`]: many values of one type, in slots of a raw slab.
 //!
-//! A handle is the slot's address and nothing else: the slot's page leads to its slab's record, and
-//! the record names the core (`owner`). The core is a block of its own, so the `Slab` may move.
-//!
-//! * I1: bin, set and keys of a core are used by the thread that has the `Slab` (`!Sync`), or, when
-//!   the last reference goes, by whoever drops it.
-//! * I2: a slot is in exactly one of: the bin's keeping, a `Slot`, an `OwnedSlot`, the key table,
-//!   the remote list.
-//! * I3: `refs` counts the `Slab` and every `OwnedSlot`; the core lives while it is not zero.
-//! * I4: the remote list is a stack linked through dead slots: anyone pushes, only the owner takes,
-//!   and takes all, so that no entry can come back under a pusher (no ABA).
+//! The values' memory and the rules of sharing it are the core's (`shared.rs`, I1 to I4).
 
-use core::alloc::Layout;
-use core::cell::{Cell, UnsafeCell};
+use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
-use core::ops::{Deref, DerefMut};
 use core::ptr::{NonNull, null_mut};
 
 use crate::base::error::AllocError;
-use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::base::sync::Ordering;
 use crate::base::trap::refused;
 use crate::pages::Pages;
-use crate::slab::bin::Bin;
+use crate::slab::handles::{OwnedSlot, Slot};
 use crate::slab::keys::{Key, KeyTable};
-use crate::slab::raw::{SlotShape, slot_at};
-use crate::slab::set::SlabSet;
-use crate::slab::slots::{SLOT_ALIGN_MAX, SLOT_BYTES_MAX, owner_of};
-
-/// Entries of a core's magazine: half a kilobyte, so that ten thousand slabs of one value each stay
-/// small; frees beyond it go to the bitmaps 32 at a time.
-const MAGAZINE: usize = 64;
-
-/// What all handles of a slab share. `T` appears in none of it: values are the handles' concern.
-struct Core {
-    bin: Bin,
-    set: SlabSet,
-    keys: UnsafeCell<KeyTable>,
-    /// Slots freed by owned handles (I4).
-    remote: AtomicPtr<u8>,
-    refs: AtomicUsize,
-    magazine: UnsafeCell<[usize; MAGAZINE]>,
-}
+use crate::slab::raw::{SLOT_ALIGN_MAX, SLOT_BYTES_MAX, SlotShape, slot_at};
+use crate::slab::shared::{Core, MAGAZINE, give_slow, new_core, release_core, value_at};
 
 /// Many values of one type: a fast place to put them, with one-pointer handles and
 /// generation-checked keys.
@@ -117,20 +89,34 @@ impl<T> fmt::Display for Refused<T> {
 impl<T: fmt::Debug> core::error::Error for Refused<T> {}
 
 impl<T> Slab<T> {
-    const SHAPE: SlotShape = {
-        assert!(size_of::<T>() <= SLOT_BYTES_MAX, "Slab<T>: T is larger than 1 MiB; box it");
-        assert!(align_of::<T>() <= SLOT_ALIGN_MAX, "Slab<T>: T is aligned beyond 64 KiB");
+    pub(super) const SHAPE: SlotShape = {
+        assert!(
+            size_of::<T>() <= SLOT_BYTES_MAX,
+            "Slab<T>: T is larger than 1 MiB; box it"
+        );
+        assert!(
+            align_of::<T>() <= SLOT_ALIGN_MAX,
+            "Slab<T>: T is aligned beyond 64 KiB"
+        );
         SlotShape::new(size_of::<T>(), align_of::<T>()).with_magazine(MAGAZINE as u32)
     };
 
     /// A slab over the process's pages. Nothing is mapped yet.
     pub const fn new() -> Slab<T> {
-        Slab { core: Cell::new(null_mut()), pages: None, values: PhantomData }
+        Slab {
+            core: Cell::new(null_mut()),
+            pages: None,
+            values: PhantomData,
+        }
     }
 
     /// A slab over pages of your own.
     pub const fn with_pages(pages: &'static Pages) -> Slab<T> {
-        Slab { core: Cell::new(null_mut()), pages: Some(pages), values: PhantomData }
+        Slab {
+            core: Cell::new(null_mut()),
+            pages: Some(pages),
+            values: PhantomData,
+        }
     }
 
     /// Puts a value in a slot; it is dropped with its handle.
@@ -140,7 +126,8 @@ impl<T> Slab<T> {
     #[inline]
     #[track_caller]
     pub fn alloc(&self, value: T) -> Slot<'_, T> {
-        self.try_alloc(value).unwrap_or_else(|refusal| refused(refusal.error))
+        self.try_alloc(value)
+            .unwrap_or_else(|refusal| refused(refusal.error))
     }
 
     /// As [`Slab::alloc`].
@@ -150,7 +137,10 @@ impl<T> Slab<T> {
     #[inline]
     pub fn try_alloc(&self, value: T) -> Result<Slot<'_, T>, Refused<T>> {
         match self.place(value) {
-            Ok(value) => Ok(Slot { value, slab: PhantomData }),
+            Ok(value) => Ok(Slot {
+                value,
+                slab: PhantomData,
+            }),
             Err(refusal) => Err(refusal),
         }
     }
@@ -170,7 +160,8 @@ impl<T> Slab<T> {
     /// Where [`Slab::try_alloc_owned`] fails.
     #[track_caller]
     pub fn alloc_owned(&self, value: T) -> OwnedSlot<T> {
-        self.try_alloc_owned(value).unwrap_or_else(|refusal| refused(refusal.error))
+        self.try_alloc_owned(value)
+            .unwrap_or_else(|refusal| refused(refusal.error))
     }
 
     /// As [`Slab::alloc_owned`].
@@ -183,7 +174,10 @@ impl<T> Slab<T> {
             // Relaxed: the slab's own reference keeps the core alive meanwhile (I3).
             core.refs.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(OwnedSlot { value, owns: PhantomData })
+        Ok(OwnedSlot {
+            value,
+            owns: PhantomData,
+        })
     }
 
     /// Puts a value in the slab until it is removed by its key.
@@ -192,7 +186,8 @@ impl<T> Slab<T> {
     /// Where [`Slab::try_insert`] fails.
     #[track_caller]
     pub fn insert(&self, value: T) -> Key {
-        self.try_insert(value).unwrap_or_else(|refusal| refused(refusal.error))
+        self.try_insert(value)
+            .unwrap_or_else(|refusal| refused(refusal.error))
     }
 
     /// As [`Slab::insert`].
@@ -249,7 +244,10 @@ impl<T> Slab<T> {
 
     /// The keyed values, in no particular order. Values inserted meanwhile may or may not appear.
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { slab: self, from: 0 }
+        Iter {
+            slab: self,
+            from: 0,
+        }
     }
 
     /// Number of keyed values.
@@ -300,7 +298,9 @@ impl<T> Slab<T> {
     #[inline(always)]
     fn place(&self, value: T) -> Result<NonNull<T>, Refused<T>> {
         let cached = self.core().and_then(|core| {
-            core.bin.pop().or_else(|| core.bin.pop_word(Self::SHAPE.slot_bytes as usize))
+            core.bin
+                .pop()
+                .or_else(|| core.bin.pop_word(Self::SHAPE.slot_bytes as usize))
         });
         let slot = match cached {
             Some(slot) => slot,
@@ -343,64 +343,6 @@ impl<T> Slab<T> {
             // SAFETY: a dead slot on the list starts with the link to the next.
             at = unsafe { slot.cast::<*mut u8>().read() };
             self.give(core, slot.addr().get());
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn give_slow(core: &Core, shape: &SlotShape, slot: usize) {
-    core.bin.push_slow(&core.set, shape, core.magazine.get().cast(), slot);
-}
-
-/// The value in a slot.
-///
-/// # Safety
-/// `slot` is the address of a slot that holds a `T`.
-#[inline(always)]
-unsafe fn value_at<T>(slot: usize) -> NonNull<T> {
-    // SAFETY: the caller's promise.
-    unsafe { slot_at(slot).cast() }
-}
-
-fn new_core(pages: Option<&'static Pages>) -> Result<*mut Core, AllocError> {
-    let layout = Layout::new::<Core>();
-    // SAFETY: the layout's size is not zero.
-    let block = unsafe { alloc::alloc::alloc(layout) }.cast::<Core>();
-    let Some(core) = NonNull::new(block) else {
-        return Err(AllocError::SourceExhausted { bytes: layout.size() });
-    };
-    let set = SlabSet::new(pages, usize::MAX);
-    set.set_owner(block.expose_provenance());
-    // SAFETY: just allocated for a `Core`.
-    unsafe {
-        core.write(Core {
-            bin: Bin::new(),
-            set,
-            keys: UnsafeCell::new(KeyTable::new()),
-            remote: AtomicPtr::new(null_mut()),
-            refs: AtomicUsize::new(1),
-            magazine: UnsafeCell::new([0; MAGAZINE]),
-        });
-    }
-    Ok(core.as_ptr())
-}
-
-/// Gives up one reference (I3); the last one ends the core.
-///
-/// # Safety
-/// The caller held the reference, and uses neither it nor, if it was the last, any slot.
-unsafe fn release_core(core: *mut Core) {
-    // AcqRel: Release what we did to the core, Acquire what the others did before the last one
-    // takes it apart.
-    // SAFETY: the reference given up keeps the core alive until here.
-    if unsafe { (*core).refs.fetch_sub(1, Ordering::AcqRel) } == 1 {
-        // SAFETY: the last reference: nobody uses the core or its slots. It was allocated in
-        // `new_core` with this layout.
-        unsafe {
-            (*core).set.remove_all();
-            core.drop_in_place();
-            alloc::alloc::dealloc(core.cast(), Layout::new::<Core>());
         }
     }
 }
@@ -449,172 +391,10 @@ impl<T> Default for Slab<T> {
 impl<T> fmt::Debug for Slab<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let active = self.active_bytes();
-        f.debug_struct("Slab").field("len", &self.len()).field("active_bytes", &active).finish()
-    }
-}
-
-/// A value in a [`Slab`]: one pointer, dropped with the handle.
-#[must_use = "the value is dropped with its handle"]
-pub struct Slot<'slab, T> {
-    value: NonNull<T>,
-    /// Not `Send`: `&Slab` is not.
-    slab: PhantomData<(&'slab Slab<T>, T)>,
-}
-
-impl<T> Slot<'_, T> {
-    /// Takes the value out.
-    pub fn into_inner(slot: Self) -> T {
-        let slot = ManuallyDrop::new(slot);
-        // SAFETY: the handle owns the value and is not dropped any more.
-        unsafe {
-            let value = slot.value.read();
-            give_local::<T>(slot.value);
-            value
-        }
-    }
-}
-
-/// Gives a slot back on the slab's own thread.
-///
-/// # Safety
-/// The slot is the caller's, holds no value any more, and the slab is borrowed.
-#[inline(always)]
-unsafe fn give_local<T>(slot: NonNull<T>) {
-    // SAFETY: the slot lies in a slab of the core, which lives while its `Slab` is borrowed.
-    let core = unsafe { &*owner_of(slot.cast()).cast::<Core>() };
-    let address = slot.addr().get();
-    if !core.bin.push(address) {
-        give_slow(core, &Slab::<T>::SHAPE, address);
-    }
-}
-
-impl<T> Drop for Slot<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        /// Gives the slot back also when the value's drop panics.
-        struct Give<T>(NonNull<T>);
-        impl<T> Drop for Give<T> {
-            #[inline]
-            fn drop(&mut self) {
-                // SAFETY: made below for a slot whose value is dropped by then.
-                unsafe { give_local(self.0) };
-            }
-        }
-        let give = Give(self.value);
-        // SAFETY: the handle owns the value.
-        unsafe { give.0.drop_in_place() };
-    }
-}
-
-/// A value in a [`Slab`] whose handle is `'static`: it keeps the slab's memory alive and may be
-/// dropped on any thread. Made by [`Slab::alloc_owned`].
-#[must_use = "the value is dropped with its handle"]
-pub struct OwnedSlot<T> {
-    value: NonNull<T>,
-    owns: PhantomData<T>,
-}
-
-// SAFETY: the handle owns its value like a box; giving the slot back touches atomics only.
-unsafe impl<T: Send> Send for OwnedSlot<T> {}
-// SAFETY: a shared handle gives `&T` and nothing else.
-unsafe impl<T: Sync> Sync for OwnedSlot<T> {}
-
-impl<T> OwnedSlot<T> {
-    /// Takes the value out.
-    pub fn into_inner(slot: Self) -> T {
-        let slot = ManuallyDrop::new(slot);
-        // SAFETY: the handle owns the value and is not dropped any more.
-        unsafe {
-            let value = slot.value.read();
-            give_remote(slot.value.cast());
-            value
-        }
-    }
-}
-
-/// Gives a slot back from any thread and gives up the handle's reference.
-///
-/// # Safety
-/// The slot is the caller's, was placed by an owned handle, and holds no value any more.
-unsafe fn give_remote(slot: NonNull<u8>) {
-    // SAFETY: the handle's reference keeps the core alive until `release_core`.
-    let core = unsafe { owner_of(slot) }.cast::<Core>().cast_mut();
-    // SAFETY: as above.
-    let remote = unsafe { &(*core).remote };
-    // SAFETY: a slot's address, re-issued with the segment's provenance.
-    let slot = unsafe { slot_at(slot.addr().get()) };
-    let mut first = remote.load(Ordering::Relaxed);
-    loop {
-        // SAFETY: a slot is at least 16 bytes, aligned to 16, and dead: room for the link (I4).
-        unsafe { slot.cast::<*mut u8>().write(first) };
-        // Release: the owner sees the link, and that the value is gone.
-        let order = (Ordering::Release, Ordering::Relaxed);
-        match remote.compare_exchange_weak(first, slot.as_ptr(), order.0, order.1) {
-            Ok(_) => break,
-            Err(now) => first = now,
-        }
-    }
-    // SAFETY: the handle's reference, given up once; the slot is not touched any more.
-    unsafe { release_core(core) };
-}
-
-impl<T> Drop for OwnedSlot<T> {
-    fn drop(&mut self) {
-        /// Gives the slot back also when the value's drop panics.
-        struct Give(NonNull<u8>);
-        impl Drop for Give {
-            fn drop(&mut self) {
-                // SAFETY: made below for a slot whose value is dropped by then.
-                unsafe { give_remote(self.0) };
-            }
-        }
-        let _give = Give(self.value.cast());
-        // SAFETY: the handle owns the value.
-        unsafe { self.value.drop_in_place() };
-    }
-}
-
-impl<T> Deref for Slot<'_, T> {
-    type Target = T;
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        // SAFETY: the handle owns the value.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<T> DerefMut for Slot<'_, T> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the handle owns the value, and is borrowed exclusively.
-        unsafe { self.value.as_mut() }
-    }
-}
-
-impl<T> Deref for OwnedSlot<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        // SAFETY: the handle owns the value.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<T> DerefMut for OwnedSlot<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the handle owns the value, and is borrowed exclusively.
-        unsafe { self.value.as_mut() }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Slot<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        T::fmt(self, f)
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for OwnedSlot<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        T::fmt(self, f)
+        f.debug_struct("Slab")
+            .field("len", &self.len())
+            .field("active_bytes", &active)
+            .finish()
     }
 }
 

@@ -1,0 +1,181 @@
+//! The handles of a [`Slab<T>`](crate::Slab): one pointer each, dropped with their value.
+//!
+//! A [`Slot`] gives its slot back on the slab's own thread, an [`OwnedSlot`] through the core's
+//! remote list from any (see `shared.rs`). Either does so also when the value's drop panics.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+use crate::base::sync::Ordering;
+use crate::slab::raw::owner_of;
+use crate::slab::raw::slot_at;
+use crate::slab::shared::{Core, give_slow, release_core};
+use crate::slab::typed::Slab;
+
+/// A value in a [`Slab`]: one pointer, dropped with the handle.
+#[must_use = "the value is dropped with its handle"]
+pub struct Slot<'slab, T> {
+    pub(super) value: NonNull<T>,
+    /// Not `Send`: `&Slab` is not.
+    pub(super) slab: PhantomData<(&'slab Slab<T>, T)>,
+}
+
+impl<T> Slot<'_, T> {
+    /// Takes the value out.
+    pub fn into_inner(slot: Self) -> T {
+        let slot = ManuallyDrop::new(slot);
+        // SAFETY: the handle owns the value and is not dropped any more.
+        unsafe {
+            let value = slot.value.read();
+            give_local::<T>(slot.value);
+            value
+        }
+    }
+}
+
+/// Gives a slot back on the slab's own thread.
+///
+/// # Safety
+/// The slot is the caller's, holds no value any more, and the slab is borrowed.
+#[inline(always)]
+unsafe fn give_local<T>(slot: NonNull<T>) {
+    // SAFETY: the slot lies in a slab of the core, which lives while its `Slab` is borrowed.
+    let core = unsafe { &*owner_of(slot.cast()).cast::<Core>() };
+    let address = slot.addr().get();
+    if !core.bin.push(address) {
+        give_slow(core, &Slab::<T>::SHAPE, address);
+    }
+}
+
+impl<T> Drop for Slot<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        /// Gives the slot back also when the value's drop panics.
+        struct Give<T>(NonNull<T>);
+        impl<T> Drop for Give<T> {
+            #[inline]
+            fn drop(&mut self) {
+                // SAFETY: made below for a slot whose value is dropped by then.
+                unsafe { give_local(self.0) };
+            }
+        }
+        let give = Give(self.value);
+        // SAFETY: the handle owns the value.
+        unsafe { give.0.drop_in_place() };
+    }
+}
+
+/// A value in a [`Slab`] whose handle is `'static`: it keeps the slab's memory alive and may be
+/// dropped on any thread. Made by [`Slab::alloc_owned`].
+#[must_use = "the value is dropped with its handle"]
+pub struct OwnedSlot<T> {
+    pub(super) value: NonNull<T>,
+    pub(super) owns: PhantomData<T>,
+}
+
+// SAFETY: the handle owns its value like a box; giving the slot back touches atomics only.
+unsafe impl<T: Send> Send for OwnedSlot<T> {}
+// SAFETY: a shared handle gives `&T` and nothing else.
+unsafe impl<T: Sync> Sync for OwnedSlot<T> {}
+
+impl<T> OwnedSlot<T> {
+    /// Takes the value out.
+    pub fn into_inner(slot: Self) -> T {
+        let slot = ManuallyDrop::new(slot);
+        // SAFETY: the handle owns the value and is not dropped any more.
+        unsafe {
+            let value = slot.value.read();
+            give_remote(slot.value.cast());
+            value
+        }
+    }
+}
+
+/// Gives a slot back from any thread and gives up the handle's reference.
+///
+/// # Safety
+/// The slot is the caller's, was placed by an owned handle, and holds no value any more.
+unsafe fn give_remote(slot: NonNull<u8>) {
+    // SAFETY: the handle's reference keeps the core alive until `release_core`.
+    let core = unsafe { owner_of(slot) }.cast::<Core>().cast_mut();
+    // SAFETY: as above.
+    let remote = unsafe { &(*core).remote };
+    // SAFETY: a slot's address, re-issued with the segment's provenance.
+    let slot = unsafe { slot_at(slot.addr().get()) };
+    let mut first = remote.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: a slot is at least 16 bytes, aligned to 16, and dead: room for the link (I4).
+        unsafe { slot.cast::<*mut u8>().write(first) };
+        // Release: the owner sees the link, and that the value is gone.
+        let order = (Ordering::Release, Ordering::Relaxed);
+        match remote.compare_exchange_weak(first, slot.as_ptr(), order.0, order.1) {
+            Ok(_) => break,
+            Err(now) => first = now,
+        }
+    }
+    // SAFETY: the handle's reference, given up once; the slot is not touched any more.
+    unsafe { release_core(core) };
+}
+
+impl<T> Drop for OwnedSlot<T> {
+    fn drop(&mut self) {
+        /// Gives the slot back also when the value's drop panics.
+        struct Give(NonNull<u8>);
+        impl Drop for Give {
+            fn drop(&mut self) {
+                // SAFETY: made below for a slot whose value is dropped by then.
+                unsafe { give_remote(self.0) };
+            }
+        }
+        let _give = Give(self.value.cast());
+        // SAFETY: the handle owns the value.
+        unsafe { self.value.drop_in_place() };
+    }
+}
+
+impl<T> Deref for Slot<'_, T> {
+    type Target = T;
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: the handle owns the value.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T> DerefMut for Slot<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the handle owns the value, and is borrowed exclusively.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T> Deref for OwnedSlot<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the handle owns the value.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T> DerefMut for OwnedSlot<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the handle owns the value, and is borrowed exclusively.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Slot<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        T::fmt(self, f)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for OwnedSlot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        T::fmt(self, f)
+    }
+}

@@ -1,0 +1,244 @@
+//! Many threads on one `Pages`: claims, releases, trims, limits and growth at once. Contents stay
+//! intact, no page is handed out twice, and the figures come back to nothing.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::thread;
+
+use flagstone::pages::{MmapSource, Pages};
+use flagstone::{AllocError, Heap};
+
+const THREADS: usize = 8;
+/// Fewer rounds where a tool makes each step a hundred times slower.
+const ROUNDS: usize = if cfg!(miri) { 3 } else { 60 };
+
+fn leaked() -> &'static Pages {
+    Box::leak(Box::new(Pages::new(&MmapSource)))
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+/// xorshift: the same stream for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+/// A block with the word that was written into each of its words.
+struct Block {
+    ptr: NonNull<u8>,
+    layout: Layout,
+    mark: u64,
+}
+
+impl Block {
+    fn take(heap: &Heap, size: usize, mark: u64) -> Result<Block, AllocError> {
+        let layout = layout(size);
+        let ptr = heap.allocate(layout)?.cast::<u8>();
+        let block = Block { ptr, layout, mark };
+        for word in block.words() {
+            // SAFETY: the words lie in the block, which is ours.
+            unsafe { word.write(mark) };
+        }
+        Ok(block)
+    }
+
+    /// One word per 512 bytes: every page is touched several times.
+    fn words(&self) -> impl Iterator<Item = *mut u64> + '_ {
+        (0..self.layout.size() / 8)
+            .step_by(64)
+            // SAFETY: inside the block, and aligned to 8.
+            .map(|word| unsafe { self.ptr.as_ptr().cast::<u64>().add(word) })
+    }
+
+    fn give(self, heap: &Heap) {
+        for word in self.words() {
+            // SAFETY: written by `take`.
+            assert_eq!(unsafe { word.read() }, self.mark, "{:?}", self.layout);
+        }
+        // SAFETY: live until here, allocated with this layout.
+        unsafe { heap.deallocate(self.ptr, self.layout) };
+    }
+}
+
+/// Sizes that reach pieces, slabs of every length, large blocks and mappings of their own.
+fn size(random: &mut Random) -> usize {
+    match random.below(10) {
+        0..=3 => 16 + random.below(1000),
+        4..=5 => 1 << (10 + random.below(6)),
+        6..=7 => (40 + random.below(200)) << 10,
+        8 => (300 + random.below(700)) << 10,
+        _ => (1100 + random.below(1000)) << 10,
+    }
+}
+
+/// One thread's work: heaps that come and go, each with blocks that must stay intact. Returns how
+/// often it was refused.
+fn churn(pages: &'static Pages, seed: u64) -> usize {
+    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut refused = 0;
+    for round in 0..ROUNDS {
+        let heap = Heap::builder().pages(pages).build().unwrap();
+        let mut held = Vec::new();
+        for step in 0..40 {
+            let mark = seed << 48 | (round as u64) << 16 | step;
+            match Block::take(&heap, size(&mut random), mark) {
+                Ok(block) => held.push(block),
+                Err(AllocError::PagesLimit { .. }) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+            if held.len() > 12 {
+                let at = random.below(held.len());
+                held.swap_remove(at).give(&heap);
+            }
+        }
+        // Every other heap is dropped with its blocks, the rest gives them back first.
+        if round % 2 == 0 {
+            held.into_iter().for_each(|block| block.give(&heap));
+            assert_eq!(heap.stats().allocated, 0);
+        }
+    }
+    refused
+}
+
+/// Threads under a small limit, while two others return unused pages and move the limit.
+#[test]
+fn eight_threads_under_a_limit_that_moves() {
+    let pages = leaked();
+    let limits = [Some(6 << 20), Some(24 << 20), None, Some(1 << 20)];
+    pages.set_limit(limits[0]);
+    let done = AtomicBool::new(false);
+    let refused = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut turn = 0;
+                while !done.load(Ordering::Relaxed) {
+                    pages.trim();
+                    pages.set_limit(limits[turn % limits.len()]);
+                    turn += 1;
+                    thread::yield_now();
+                }
+            });
+        }
+        let workers: Vec<_> = (0..THREADS as u64)
+            .map(|seed| {
+                let refused = &refused;
+                scope.spawn(move || refused.fetch_add(churn(pages, seed + 1), Ordering::Relaxed))
+            })
+            .collect();
+        let results: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        done.store(true, Ordering::Relaxed);
+        results.into_iter().for_each(|result| {
+            result.unwrap();
+        });
+    });
+    println!("refused {} times; {}", refused.into_inner(), pages.stats());
+    assert_eq!(pages.stats().active, 0);
+    pages.trim();
+    assert_eq!(
+        pages.stats().charged,
+        0,
+        "every unit was purged once, and discharged once"
+    );
+    // The limit works as before: nothing of the budget was lost.
+    pages.set_limit(Some(4 << 20));
+    let heap = Heap::builder().pages(pages).build().unwrap();
+    let blocks = (0..)
+        .map_while(|_| heap.allocate(layout(1 << 20)).ok())
+        .count();
+    assert_eq!(blocks, 4);
+}
+
+/// Several threads return the same unused pages at once: each page is discharged once.
+#[test]
+fn trims_at_once_discharge_once() {
+    let pages = leaked();
+    let heap = Heap::builder().pages(pages).build().unwrap();
+    let live = heap.allocate(layout(64 << 10)).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    pages.trim();
+                }
+            });
+        }
+        for _ in 0..ROUNDS * 300 {
+            let block = heap.allocate(layout(1 << 20)).unwrap();
+            // SAFETY: live, of this layout.
+            unsafe { heap.deallocate(block.cast(), layout(1 << 20)) };
+            pages.trim();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    pages.trim();
+    let stats = pages.stats();
+    assert_eq!((stats.active, stats.charged), (live.len(), live.len()));
+}
+
+/// Threads that all find nothing at once: no address is handed out twice, and one of them makes the
+/// large reservation (a second one, which would drop what is left of the first, shows as address
+/// space).
+#[test]
+fn many_grow_a_fresh_pages_at_once() {
+    /// Blocks of 1 MiB per thread: a segment holds three, so a segment for each thread holds all.
+    const BLOCKS: u64 = 2;
+    /// The large reservation (16 segments and one to align), a small one (1 and 1) for each
+    /// thread that came while it was being made, and the table's block.
+    const MAPPED_MAX: usize = (17 + 2 * THREADS) * (4 << 20) + (64 << 10);
+    for _ in 0..ROUNDS * 4 {
+        let pages = leaked();
+        let barrier = Barrier::new(THREADS);
+        let all = Mutex::new(Vec::new());
+        let heaps: Vec<Heap> = thread::scope(|scope| {
+            let workers: Vec<_> = (0..THREADS as u64)
+                .map(|seed| {
+                    let (all, barrier) = (&all, &barrier);
+                    scope.spawn(move || {
+                        let heap = Heap::builder().pages(pages).build().unwrap();
+                        barrier.wait();
+                        let blocks: Vec<_> = (0..BLOCKS)
+                            .map(|step| Block::take(&heap, 1 << 20, seed << 8 | step).unwrap())
+                            .collect();
+                        barrier.wait();
+                        let mut addresses = Vec::new();
+                        for block in blocks {
+                            addresses.push(block.ptr.addr().get());
+                            // Checks the mark, which another owner would have overwritten.
+                            block.give(&heap);
+                        }
+                        all.lock().unwrap().extend(addresses);
+                        barrier.wait();
+                        heap
+                    })
+                })
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap())
+                .collect()
+        });
+        drop(heaps);
+        let mut addresses = all.into_inner().unwrap();
+        addresses.sort_unstable();
+        let count = addresses.len();
+        addresses.dedup();
+        assert_eq!(addresses.len(), count, "handed out twice");
+        assert!(pages.stats().mapped <= MAPPED_MAX, "{}", pages.stats());
+        assert_eq!(pages.stats().active, 0);
+        pages.trim();
+        assert_eq!(pages.stats().charged, 0);
+    }
+}
