@@ -240,6 +240,7 @@ impl Bin {
             let found = SlabHead::locate(slots[at], set.owner(), shape.slot_bytes);
             let (slab, index) = found.unwrap_or_else(|error| misuse(message(error), slots[at]));
             let (word_index, mut mask) = (index / 64, 1u64 << (index % 64));
+            let first = at;
             at += 1;
             // Neighbours were often freed together: join what goes to the same word.
             while let Some(next) = slots.get(at).copied().filter(|next| slab.contains(*next)) {
@@ -255,20 +256,24 @@ impl Bin {
                 mask |= 1 << (index % 64);
                 at += 1;
             }
-            self.give_mask(set, slab, word_index, mask);
+            self.give_mask(set, slab, word_index, mask, at - first);
         }
     }
 
-    /// # Panics
     /// Aborts if a slot of the mask is in the bitmap or the claimed word already.
-    fn give_mask(&self, set: &SlabSet, slab: &'static SlabHead, word_index: usize, mask: u64) {
+    #[inline]
+    fn give_mask(
+        &self,
+        set: &SlabSet,
+        slab: &'static SlabHead,
+        word_index: usize,
+        mask: u64,
+        count: usize,
+    ) {
         let word_base = slab.address_of(word_index * 64);
-        let claimed = if word_base == self.word_base.get() {
-            self.word.get()
-        } else {
-            0
-        };
-        let twice = slab.give_mask(word_index, mask) | (claimed & mask);
+        let claimed = if word_base == self.word_base.get() { self.word.get() } else { 0 };
+        let (in_bitmap, free) = slab.give_mask(word_index, mask, count);
+        let twice = in_bitmap | (claimed & mask);
         if twice != 0 {
             let slot = slab.address_of(word_index * 64 + twice.trailing_zeros() as usize);
             misuse(message(FreeError::DoubleFree), slot);
@@ -276,7 +281,7 @@ impl Bin {
         if !slab.is_partial() {
             slab.link(List::Partial, &self.partial);
         }
-        if slab.is_empty() {
+        if free == slab.slot_count() {
             self.keep_or_release(set, slab);
         }
     }

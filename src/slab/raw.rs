@@ -380,13 +380,15 @@ impl SlabHead {
         })
     }
 
-    /// Gives slots back to the bitmap. Returns the bits that were there already: double frees.
-    pub(crate) fn give_mask(&self, word_index: usize, mask: u64) -> u64 {
+    /// Gives `count` slots back to the bitmap, the bits of `mask`. Returns the bits that were there
+    /// already (double frees) and the number of free slots now.
+    #[inline]
+    pub(crate) fn give_mask(&self, word_index: usize, mask: u64, count: usize) -> (u64, usize) {
         let twice = bitmap::give_mask(self.words(), word_index, mask);
         self.hint.set(self.hint.get().min(word_index as u8));
-        let count = self.free_count() + (mask & !twice).count_ones() as usize;
-        self.free_count.store(count as u16, Ordering::Relaxed);
-        twice
+        let free = self.free_count() + count;
+        self.free_count.store(free as u16, Ordering::Relaxed);
+        (twice, free)
     }
 
     /// Whether the bitmap holds slot `index`.
