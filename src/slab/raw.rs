@@ -230,8 +230,19 @@ impl SlabHead {
             is_partial: Cell::new(false),
             kind,
         };
+        // The owner's word is written atomically: who holds a stale pointer may be asking whose it
+        // is. The rest follows it (`repr(C)`) and is read by the owner alone.
+        let word = size_of::<AtomicUsize>();
+        let rest = NonNull::from(&fresh).cast::<u8>();
         // SAFETY: the record belongs to the span's pages alone, is 64 bytes and 64-aligned.
-        unsafe { record.write(fresh) };
+        unsafe {
+            let place = record.cast::<u8>().add(word);
+            place.copy_from_nonoverlapping(rest.add(word), size_of::<SlabHead>() - word);
+            record
+                .cast::<AtomicUsize>()
+                .as_ref()
+                .store(owner, Ordering::Relaxed);
+        }
         head.set_page_records(page, page_count, Some(record_index));
         // SAFETY: just written; records are valid until retired, and heads never go away.
         unsafe { record.as_ref() }
@@ -240,21 +251,29 @@ impl SlabHead {
     /// Ends the slab; returns its span's start and bytes, for `release_span`.
     pub(crate) fn retire(&self) -> (NonNull<u8>, usize) {
         let (page, count) = (self.page as usize, self.page_count.get() as usize);
+        // So that no later slab in this record can be taken for this owner's (see `of_owner`).
+        self.owner.store(0, Ordering::Relaxed);
         self.segment().set_page_records(page, count, None);
         (self.base(), self.span_bytes())
     }
 
-    /// The slab or large block that `address` lies in, whoever it belongs to.
+    /// The slab or large block of `owner` that `address`, any address, lies in. `owner` is not 0.
+    ///
+    /// Records of others come and go meanwhile; of them only the owner's word is read. Only an
+    /// owner writes its own number there and takes it away again, so a match is its live record.
     #[inline]
-    pub(crate) fn of(address: usize) -> Option<&'static SlabHead> {
+    pub(crate) fn of_owner(address: usize, owner: usize) -> Option<&'static SlabHead> {
         if !registry::is_segment(address) {
             return None;
         }
         // SAFETY: registered, just asked.
         let head = unsafe { SegmentHead::of(address) };
         let record = head.record_of_page(page_index(address))?;
-        // SAFETY: a page that names a record belongs to a live slab (I3).
-        Some(unsafe { record.cast::<SlabHead>().as_ref() })
+        // SAFETY: a record starts with its owner's word, which is only accessed atomically.
+        let word = unsafe { record.cast::<AtomicUsize>().as_ref() };
+        // SAFETY: the caller's live slab (I3).
+        (word.load(Ordering::Relaxed) == owner)
+            .then(|| unsafe { record.cast::<SlabHead>().as_ref() })
     }
 
     /// The slab of a slot that is known to be one.
@@ -276,8 +295,7 @@ impl SlabHead {
         owner: usize,
         slot_bytes: u32,
     ) -> Result<(&'static SlabHead, usize), FreeError> {
-        let slab = Self::of(address).filter(|slab| slab.owner() == owner);
-        let slab = slab.ok_or(FreeError::Foreign)?;
+        let slab = Self::of_owner(address, owner).ok_or(FreeError::Foreign)?;
         let index = slab.index_of(address).ok_or(FreeError::NotASlot)?;
         if slab.is_large() || slab.slot_bytes.get() != slot_bytes {
             return Err(FreeError::WrongClass);
