@@ -4,8 +4,8 @@
 //! `NonNull<u8>`, knows neither their type nor the pool.
 //!
 //! The warmest slot lies in `top`, the next in the loaded magazine, the coldest in the previous
-//! one. A get and a put of one object touch `top` alone. With a magazine only, the length would go down
-//! and up again: two dependent trips through memory a pair instead of one.
+//! one. A get and a put of one object touch `top` alone. With a magazine only, the length would go
+//! down and up again: two dependent trips through memory a pair instead of one.
 //!
 //! I1: whoever holds the claim (moved `state` from FREE to CLAIMED, or has exclusive access to the
 //! whole pool) is the only one to touch `loaded`, `previous` and what they point at, and the only

@@ -17,6 +17,8 @@ pub(crate) struct Refusing {
     count: AtomicUsize,
     /// Larger ones are refused always.
     bytes_max: AtomicUsize,
+    /// Smaller ones are refused always.
+    bytes_min: AtomicUsize,
 }
 
 impl Refusing {
@@ -41,10 +43,16 @@ impl Refusing {
         self.refused.load(Ordering::Relaxed) > 0
     }
 
+    /// From now on refuses whatever is smaller.
+    pub(crate) fn refuse_below(&self, bytes_min: usize) {
+        self.bytes_min.store(bytes_min, Ordering::Relaxed);
+    }
+
     /// Refuses nothing any more.
     pub(crate) fn recover(&self) {
         self.count.store(0, Ordering::Relaxed);
         self.bytes_max.store(usize::MAX, Ordering::Relaxed);
+        self.bytes_min.store(0, Ordering::Relaxed);
     }
 }
 
@@ -55,7 +63,8 @@ unsafe impl PageSource for Refusing {
         let first = self.first.load(Ordering::Relaxed);
         let by_number = number.checked_sub(first);
         let unlucky = by_number.is_some_and(|past| past < self.count.load(Ordering::Relaxed));
-        if unlucky || bytes > self.bytes_max.load(Ordering::Relaxed) {
+        let fits = self.bytes_min.load(Ordering::Relaxed)..=self.bytes_max.load(Ordering::Relaxed);
+        if unlucky || !fits.contains(&bytes) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }

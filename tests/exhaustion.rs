@@ -1,0 +1,382 @@
+//! Memory that runs out: byte limits, page sources that refuse by number and by size, and an
+//! address space that ends. Every refusal is an error that names the limit, nothing leaks, nothing
+//! aborts, and the same object works again afterwards.
+
+#![cfg(all(unix, feature = "std", not(miri)))]
+
+mod child;
+#[path = "exhaustion/scripts.rs"]
+mod scripts;
+#[path = "exhaustion/source.rs"]
+mod source;
+
+use std::alloc::Layout;
+use std::ptr::{self, NonNull};
+
+use flagstone::pages::{HeapSource, MmapSource, Pages};
+use flagstone::{AllocError, Arena, ArenaPool, Heap, Keep, Pool, Slab};
+
+use scripts::{Checked, Owner, Refusals};
+use source::Refusing;
+
+/// Runs a script with each kind of owner.
+macro_rules! for_each_owner {
+    ($run:ident $arguments:tt) => {
+        $run::<Heap> $arguments;
+        $run::<Checked> $arguments;
+        $run::<Arena> $arguments;
+        $run::<Slab<[u64; 40]>> $arguments;
+        $run::<Pool<Vec<u8>>> $arguments;
+        $run::<ArenaPool> $arguments;
+    };
+}
+
+/// The limit of the pages is named, kept, and forgotten when it is lifted.
+#[test]
+fn a_limit_of_the_pages() {
+    fn run<O: Owner>(limit_bytes: usize) {
+        let pages: &Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
+        pages.set_limit(Some(limit_bytes));
+        let mut owner = O::over(pages);
+        let Refusals { errors, silent } = owner.work();
+        assert!(errors.len() + silent > 0, "{} under {limit_bytes}", O::NAME);
+        let named = AllocError::PagesLimit { limit_bytes };
+        assert!(errors.iter().all(|error| *error == named), "{errors:?}");
+        assert!(named.to_string().contains(&limit_bytes.to_string()));
+        let stats = pages.stats();
+        assert!(stats.charged <= limit_bytes, "{}: {stats}", O::NAME);
+        pages.set_limit(None);
+        assert_eq!(owner.work().count(), 0, "{} works again", O::NAME);
+        owner.settle();
+        drop(owner);
+        assert_eq!(pages.stats().active, 0, "{}", O::NAME);
+        pages.trim();
+        assert_eq!(pages.stats().charged, 0, "{}", O::NAME);
+    }
+    for limit_bytes in [0, 4 << 10, 64 << 10, 128 << 10] {
+        for_each_owner!(run(limit_bytes));
+    }
+    for limit_bytes in [512 << 10, 1 << 20, 5 << 20, 20 << 20] {
+        run::<Heap>(limit_bytes);
+        run::<Checked>(limit_bytes);
+    }
+}
+
+/// The limit of an owner is named, and is the owner's alone.
+#[test]
+fn a_limit_of_the_owner() {
+    let pages: &Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
+    for limit_bytes in [4 << 10, 16 << 10, 100 << 10, 1 << 20, 12 << 20] {
+        let heap = Heap::builder().pages(pages).limit_bytes(limit_bytes);
+        let heap = heap.build().unwrap();
+        let free = Heap::over(pages);
+        let Refusals { errors, .. } = scripts::heap(&heap);
+        let named = AllocError::OwnerLimit { limit_bytes };
+        assert!(!errors.is_empty() && errors.iter().all(|error| *error == named));
+        assert!(heap.stats().active <= limit_bytes);
+        assert_eq!(scripts::heap(&free).count(), 0);
+        heap.trim();
+        assert_eq!(heap.stats().active, 0);
+
+        let arena = Arena::builder().pages(pages).limit_bytes(limit_bytes);
+        let mut arena = arena.build().unwrap();
+        let Refusals { errors, .. } = scripts::arena(&arena);
+        // Twelve megabytes are enough for the arena's script.
+        assert_eq!(errors.is_empty(), limit_bytes > 11 << 20, "{limit_bytes}");
+        assert!(errors.iter().all(|error| *error == named));
+        assert!(arena.capacity_bytes() <= limit_bytes);
+        arena.reset();
+        arena.trim();
+        assert_eq!(arena.capacity_bytes(), 0);
+    }
+    assert_eq!(pages.stats().active, 0);
+    assert_eq!(
+        Heap::builder().limit_bytes(100).build().map(drop),
+        Err(AllocError::OwnerLimit { limit_bytes: 100 })
+    );
+}
+
+/// Works through a script with a source that refuses, then again when it has recovered.
+fn survives<O: Owner>(pages: &'static Pages, source: &Refusing, context: &str) -> usize {
+    let mut owner = O::over(pages);
+    let refusals = owner.work();
+    for error in &refusals.errors {
+        let is_named = matches!(error, AllocError::SourceExhausted { bytes } if *bytes > 0);
+        assert!(is_named, "{} {context}: {error}", O::NAME);
+    }
+    source.recover();
+    assert_eq!(owner.work().count(), 0, "{} {context} works again", O::NAME);
+    owner.settle();
+    drop(owner);
+    assert_eq!(pages.stats().active, 0, "{} {context}", O::NAME);
+    pages.trim();
+    assert_eq!(pages.stats().charged, 0, "{} {context}", O::NAME);
+    refusals.count()
+}
+
+/// Each reservation refused in its turn, alone and with all that follow, until a run needs no more.
+#[test]
+fn every_reservation_refused_by_number() {
+    fn run<O: Owner>() {
+        let mut number = 0;
+        loop {
+            let (pages, source) = Refusing::pages(number, 1, usize::MAX);
+            survives::<O>(pages, source, &format!("without {number}"));
+            let (pages, source) = Refusing::pages(number, usize::MAX, usize::MAX);
+            let refused = survives::<O>(pages, source, &format!("without {number} and later"));
+            if !source.has_refused() {
+                assert_eq!(refused, 0);
+                break;
+            }
+            assert!(refused > 0, "{} has not noticed {number}", O::NAME);
+            number += 1;
+        }
+        println!("{}: {number} reservations, each refused", O::NAME);
+        assert!(number >= 2, "a table block and a segment at least");
+    }
+    for_each_owner!(run());
+}
+
+/// Large reservations refused: down to 8 MiB the pages make do with smaller ones.
+#[test]
+fn reservations_refused_by_size() {
+    fn run<O: Owner>(bytes_max: usize, is_enough: bool) {
+        let (pages, source) = Refusing::pages(0, 0, bytes_max);
+        let refused = survives::<O>(pages, source, &format!("with at most {bytes_max}"));
+        assert_eq!(refused == 0, is_enough, "{} {bytes_max}", O::NAME);
+    }
+    for megabytes in [20, 40, 70] {
+        for_each_owner!(run(megabytes << 20, true));
+    }
+    // One segment and the room to align it are 8 MiB; without segments there is nothing small. (A
+    // heap's script has larger blocks.)
+    run::<Arena>(8 << 20, true);
+    run::<Slab<[u64; 40]>>(8 << 20, true);
+    run::<Pool<Vec<u8>>>(8 << 20, true);
+    run::<ArenaPool>(8 << 20, true);
+    for_each_owner!(run((8 << 20) - 1, false));
+    for_each_owner!(run(0, false));
+}
+
+/// More huge blocks than the first block of the registry's table holds, and no memory for another.
+/// In a process of its own, as the table is the process's.
+#[test]
+fn the_table_of_huge_blocks_refused() {
+    let Some("table") = child::part().as_deref() else {
+        let output = child::run("the_table_of_huge_blocks_refused", "table", "");
+        let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+        assert!(output.status.success(), "{out}\n{err}");
+        return;
+    };
+    let (pages, source) = Refusing::pages(0, 0, usize::MAX);
+    // Room for the blocks, none for what is smaller: the table.
+    source.refuse_below(1 << 20);
+    let heap = Heap::over(pages);
+    let layout = Layout::from_size_align(2 << 20, 8).unwrap();
+    let mut held = Vec::new();
+    let error = loop {
+        match heap.allocate(layout) {
+            Ok(block) => held.push(block),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(held.len(), 255);
+    assert!(matches!(error, AllocError::SourceExhausted { .. }));
+    assert_eq!(pages.stats().active, 255 * (2 << 20));
+    source.recover();
+    held.extend((0..600).map(|_| heap.allocate(layout).unwrap()));
+    for block in held {
+        // SAFETY: a live block of this layout.
+        unsafe { heap.deallocate(block.cast(), layout) };
+    }
+    let stats = pages.stats();
+    assert_eq!((stats.active, stats.charged), (0, 0));
+    // Only the table's further blocks stay mapped.
+    assert!(stats.mapped < 1 << 20, "{stats}");
+}
+
+/// The table of segments is full and its next block is refused, many times: no segment of the
+/// reservation that waits is lost.
+#[test]
+fn the_table_of_segments_refused() {
+    /// Lines of a block of the table, and blocks of 1 MiB that a segment holds.
+    const LINES: usize = 1024;
+    const PER_SEGMENT: usize = 3;
+    let (pages, source) = Refusing::pages(0, 0, usize::MAX);
+    let heap = Heap::over(pages);
+    let layout = Layout::from_size_align(1 << 20, 8).unwrap();
+    let mut held = vec![heap.allocate(layout).unwrap()];
+    source.refuse_below(1 << 20);
+    held.extend(std::iter::from_fn(|| heap.allocate(layout).ok()));
+    assert_eq!(held.len(), LINES * PER_SEGMENT);
+    for _ in 0..300 {
+        assert!(heap.allocate(layout).is_err());
+    }
+    let before = pages.stats().mapped;
+    source.recover();
+    // The newest reservation has more than a hundred segments left.
+    held.extend((0..100 * PER_SEGMENT).map(|_| heap.allocate(layout).unwrap()));
+    assert!(
+        pages.stats().mapped < before + (1 << 20),
+        "the next block alone"
+    );
+    for block in held {
+        // SAFETY: a live block of this layout.
+        unsafe { heap.deallocate(block.cast(), layout) };
+    }
+    assert_eq!(pages.stats().active, 0);
+}
+
+/// Units that could not be purged are charged already: under the limit they are what is left to
+/// hand out, in whatever segment they are.
+#[test]
+fn a_limit_leaves_what_is_charged() {
+    let pages: &Pages = Box::leak(Box::new(Pages::new(&HeapSource)));
+    pages.set_limit(Some(4 << 20));
+    let heap = Heap::over(pages);
+    let [whole, half] = [1 << 20, 512 << 10].map(|size| Layout::from_size_align(size, 8).unwrap());
+    let first: Vec<_> = (0..3).map(|_| heap.allocate(whole).unwrap()).collect();
+    let second = heap.allocate(whole).unwrap();
+    assert!(heap.allocate(half).is_err(), "all of the limit is in use");
+    // SAFETY: live blocks of their layouts.
+    unsafe {
+        heap.deallocate(second.cast(), whole);
+        // The first segment has room that was never used; the second has what was charged.
+        for _ in 0..2 {
+            let [one, two] = [(); 2].map(|()| heap.allocate(half).unwrap());
+            heap.deallocate(one.cast(), half);
+            heap.deallocate(two.cast(), half);
+        }
+        for block in first {
+            heap.deallocate(block.cast(), whole);
+        }
+    }
+    assert_eq!((pages.stats().active, pages.stats().charged), (0, 4 << 20));
+}
+
+/// Kibibytes of address space: a little more than the process starts with, and much more.
+const ADDRESS_SPACES: [usize; 3] = [48 << 10, 100 << 10, 300 << 10];
+
+/// Under `ulimit -v` each kind of owner runs into the end of the address space, says so, and works
+/// again.
+#[test]
+fn an_address_space_that_ends() {
+    for kind in ["Heap", "Arena", "Slab", "Pool", "ArenaPool"] {
+        for kib in ADDRESS_SPACES {
+            let output = child::run("confined", kind, &format!("ulimit -v {kib};"));
+            let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+            let all = format!("{kind} in {kib} KiB: {}\n{out}\n{err}", output.status);
+            assert!(output.status.success() && out.contains("survived"), "{all}");
+        }
+    }
+}
+
+/// Runs in the children only.
+#[test]
+fn confined() {
+    let Some(kind) = child::part() else { return };
+    // Room for what the test itself allocates while the rest is gone.
+    let ballast: Vec<u8> = Vec::with_capacity(8 << 20);
+    for _ in 0..2 {
+        let error = match kind.as_str() {
+            "Heap" => fill_heap(),
+            "Arena" => fill_arena(&mut Arena::new()),
+            "Slab" => fill_slab(),
+            "Pool" => fill_pool(),
+            "ArenaPool" => fill_arena(&mut ArenaPool::new().get()),
+            _ => panic!("no such kind: {kind}"),
+        };
+        assert!(matches!(error, AllocError::SourceExhausted { .. }));
+    }
+    drop(ballast);
+    let pages = Pages::global();
+    pages.trim();
+    println!("survived; {}", pages.stats());
+    assert_eq!((pages.stats().active, pages.stats().charged), (0, 0));
+}
+
+/// Large blocks until there are none, then small ones until there are none, in one chain. The
+/// error; everything is given back.
+fn fill_heap() -> AllocError {
+    let heap = Heap::new();
+    let mut chain: *mut (usize, *mut u8) = ptr::null_mut();
+    let mut error = None;
+    for size in [4 << 20, 1 << 20, 64 << 10, 4096, 64] {
+        let layout = Layout::from_size_align(size, 16).unwrap();
+        loop {
+            match heap.allocate(layout) {
+                Ok(block) => {
+                    let link = block.cast::<(usize, *mut u8)>();
+                    // SAFETY: the block is ours, long enough and aligned.
+                    unsafe { link.write((size, chain.cast())) };
+                    chain = link.as_ptr();
+                }
+                Err(refused) => {
+                    error = Some(refused);
+                    break;
+                }
+            }
+        }
+    }
+    while let Some(link) = NonNull::new(chain) {
+        // SAFETY: a live block that was linked above, of this size.
+        unsafe {
+            let (size, next) = link.read();
+            heap.deallocate(link.cast(), Layout::from_size_align(size, 16).unwrap());
+            chain = next.cast();
+        }
+    }
+    assert_eq!(heap.stats().allocated, 0);
+    error.unwrap()
+}
+
+fn fill_arena(arena: &mut Arena) -> AllocError {
+    let mut error = None;
+    for size in [4 << 20, 1 << 20, 64 << 10, 4096, 64] {
+        error = loop {
+            // Nothing is touched: the address space is to end, not the memory.
+            if let Err(refused) = arena.allocate(Layout::from_size_align(size, 1).unwrap()) {
+                break Some(refused);
+            }
+        };
+    }
+    arena.reset();
+    arena.trim();
+    error.unwrap()
+}
+
+fn fill_slab() -> AllocError {
+    let mut slab = Slab::<[u64; 1000]>::new();
+    let error = loop {
+        if let Err(refused) = slab.try_insert([1; 1000]) {
+            break refused.error;
+        }
+    };
+    assert!(slab.iter().all(|value| value[999] == 1));
+    let owned = slab.try_alloc_owned([1; 1000]).map(drop);
+    assert!(owned.is_err());
+    let keep = slab.len();
+    assert!(keep > 100);
+    slab = Slab::new();
+    slab.try_insert([1; 1000]).map(drop).unwrap();
+    error
+}
+
+fn fill_pool() -> AllocError {
+    /// Guards of 8000 B objects: more than the largest address space here holds.
+    const GUARDS: usize = 50_000;
+    let pool = Pool::builder(|| [1u64; 1000])
+        .recycle_with(|_| Keep::Yes)
+        .build();
+    let mut guards = Vec::with_capacity(GUARDS);
+    while let Some(guard) = pool.try_get() {
+        guards.push(guard);
+        assert!(guards.len() < GUARDS);
+    }
+    let error = pool.try_prefill(1).unwrap_err();
+    assert!(guards.iter().all(|guard| guard[999] == 1));
+    guards.clear();
+    pool.clear();
+    assert!(pool.try_get().is_some());
+    error
+}
