@@ -24,6 +24,7 @@ use crate::base::geometry::{
 use crate::base::sync::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use crate::pages::segment::{RECORD_BYTES, SegmentHead};
 use crate::pages::{Span, registry};
+use crate::slab::owner::SlabOwner;
 
 /// Largest slot: a span's maximum. Larger values belong in a box of their own.
 pub(crate) const SLOT_BYTES_MAX: usize = SPAN_BYTES_MAX;
@@ -134,6 +135,8 @@ pub(crate) struct SlabHead {
     fresh: Cell<u8>,
     is_partial: Cell<bool>,
     kind: Kind,
+    /// A slab of the process's thread heaps: `owner` follows the protocol of `heap/remote.rs`.
+    is_shared: bool,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<SlabHead>() == RECORD_BYTES);
@@ -174,7 +177,12 @@ impl SlabHead {
     ///
     /// # Safety
     /// The span is the caller's, was cut from a segment, and holds nothing.
-    pub(crate) unsafe fn create(span: &Span, shape: &SlotShape, owner: usize) -> &'static Self {
+    pub(crate) unsafe fn create(
+        span: &Span,
+        shape: &SlotShape,
+        owner: usize,
+        is_shared: bool,
+    ) -> &'static Self {
         let slot_count = (span.bytes / shape.slot_bytes as usize) as u16;
         let kind = if span.zeroed {
             Kind::ZeroedSlab
@@ -182,7 +190,8 @@ impl SlabHead {
             Kind::UsedSlab
         };
         // SAFETY: the caller's promise.
-        let slab = unsafe { Self::write(span, shape.slot_bytes, slot_count, kind, owner) };
+        let slab =
+            unsafe { Self::write(span, shape.slot_bytes, slot_count, kind, owner, is_shared) };
         bitmap::fill(slab.words(), slot_count as usize);
         slab.free_count.store(slot_count, Ordering::Relaxed);
         slab
@@ -192,9 +201,9 @@ impl SlabHead {
     ///
     /// # Safety
     /// The span is the caller's, was cut from a segment, and holds nothing.
-    pub(crate) unsafe fn create_large(span: &Span, owner: usize) -> &'static Self {
+    pub(crate) unsafe fn create_large(span: &Span, owner: usize, is_shared: bool) -> &'static Self {
         // SAFETY: the caller's promise.
-        unsafe { Self::write(span, span.bytes as u32, 1, Kind::Large, owner) }
+        unsafe { Self::write(span, span.bytes as u32, 1, Kind::Large, owner, is_shared) }
     }
 
     /// # Safety
@@ -205,6 +214,7 @@ impl SlabHead {
         slot_count: u16,
         kind: Kind,
         owner: usize,
+        is_shared: bool,
     ) -> &'static Self {
         let address = span.ptr.addr().get();
         // SAFETY: the span lies in a registered segment.
@@ -229,6 +239,7 @@ impl SlabHead {
             fresh: Cell::new(0),
             is_partial: Cell::new(false),
             kind,
+            is_shared,
         };
         // SAFETY: the record belongs to the span's pages alone, is 64 bytes and 64-aligned.
         unsafe { record.write(fresh) };
@@ -270,13 +281,13 @@ impl SlabHead {
         unsafe { record.unwrap_unchecked().cast::<SlabHead>().as_ref() }
     }
 
-    /// Finds the slot that starts at `address`, if it is one of `owner`'s with this slot size.
+    /// Finds the slot that starts at `address`, if `owner` may free it and it has this size.
     pub(crate) fn locate(
         address: usize,
-        owner: usize,
+        owner: &impl SlabOwner,
         slot_bytes: u32,
     ) -> Result<(&'static SlabHead, usize), FreeError> {
-        let slab = Self::of(address).filter(|slab| slab.owner() == owner);
+        let slab = Self::of(address).filter(|slab| owner.may_free(slab));
         let slab = slab.ok_or(FreeError::Foreign)?;
         let index = slab.index_of(address).ok_or(FreeError::NotASlot)?;
         if slab.is_large() || slab.slot_bytes.get() != slot_bytes {
@@ -290,6 +301,27 @@ impl SlabHead {
     pub(crate) fn owner(&self) -> usize {
         // Relaxed: who asks holds a slot, and got it after the slab was created.
         self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Whether it belongs to the process's thread heaps.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// The owner as the word that `heap/remote.rs` changes.
+    pub(crate) fn owner_word(&self) -> &AtomicUsize {
+        &self.owner
+    }
+
+    /// Slots freed by threads that do not own the slab, one bit each.
+    pub(crate) fn remote_words(&self) -> &'static [AtomicU64] {
+        let count = bitmap::words_for(self.slot_count as usize);
+        self.segment().remote_words(self.page as usize, count)
+    }
+
+    /// The link of an owner's inbox: that of the list of all, which shared slabs are not in.
+    pub(crate) fn inbox_link(&self) -> &Cell<*const SlabHead> {
+        &self.next_all
     }
 
     pub(crate) fn is_large(&self) -> bool {
