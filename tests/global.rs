@@ -12,7 +12,7 @@ use flagstone::Flagstone;
 #[global_allocator]
 static GLOBAL: Flagstone = Flagstone::new();
 
-/// Figures are the process's, so tests that compare them take turns.
+/// Figures are the process's, so the tests take turns.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn turn() -> std::sync::MutexGuard<'static, ()> {
@@ -37,6 +37,7 @@ impl Random {
 
 #[test]
 fn every_size_and_alignment_through_the_trait() {
+    let _turn = turn();
     let mut blocks = Vec::new();
     for align in (0..=16).map(|log2| 1usize << log2) {
         for size in (1..300).chain([
@@ -76,6 +77,7 @@ fn every_size_and_alignment_through_the_trait() {
 
 #[test]
 fn realloc_keeps_contents_across_every_kind_of_block() {
+    let _turn = turn();
     let sizes = [
         1,
         16,
@@ -109,6 +111,7 @@ fn realloc_keeps_contents_across_every_kind_of_block() {
 /// What real programs do: maps of strings, sorting, channels, threads that hand results over.
 #[test]
 fn a_program_of_many_threads_and_collections() {
+    let _turn = turn();
     let (sender, receiver) = channel::<BTreeMap<String, Vec<u64>>>();
     let threads: Vec<_> = (0..8u64)
         .map(|number| {
@@ -148,6 +151,7 @@ fn a_program_of_many_threads_and_collections() {
 /// Blocks wander between threads at random; every one is checked and freed somewhere.
 #[test]
 fn blocks_freed_by_whoever_has_them() {
+    let _turn = turn();
     const THREADS: usize = 6;
     let (senders, receivers): (Vec<_>, Vec<_>) =
         (0..THREADS).map(|_| channel::<Vec<Vec<u8>>>()).unzip();
@@ -231,6 +235,7 @@ fn five_hundred_threads_at_once() {
 
 #[test]
 fn a_thread_whose_first_operation_is_a_free() {
+    let _turn = turn();
     let layout = Layout::from_size_align(64, 8).unwrap();
     // SAFETY: the size is not zero.
     let addresses: Vec<usize> = (0..1000)
@@ -249,6 +254,7 @@ fn a_thread_whose_first_operation_is_a_free() {
 /// Thread-local destructors run after, before and between the allocator's own exit hook.
 #[test]
 fn frees_and_allocations_in_thread_local_destructors() {
+    let _turn = turn();
     struct Late(Vec<String>);
     impl Drop for Late {
         fn drop(&mut self) {

@@ -14,7 +14,7 @@
 //! the remote words there whenever it looks for slots.
 //!
 //! * I1: a slab is recycled only by its owner and only when every slot is back, which cannot be
-//!   while anyone is before its `fetch_or`.
+//!   while anyone is before its `fetch_or`, and no notice is pending.
 //! * I2: only the winner of NOTICED writes the inbox link, and only the owner clears NOTICED, after
 //!   it took the link.
 //! * I3: a slab is disowned (owner to 0, only without NOTICED) when its last free slot was taken, so
@@ -87,6 +87,13 @@ pub(crate) fn end_notice(me: &ThreadHeap, slab: &SlabHead) {
     );
     // Release: pairs with the next notice's Acquire; it may write the link.
     slab.owner_word().store(me.address(), Ordering::Release);
+}
+
+/// Whether a slab of ours is in no inbox. One whose slots are all back gets no new notice, but an
+/// old one may still be there: it is recycled after that was dealt with.
+pub(crate) fn is_quiet(me: &ThreadHeap, slab: &SlabHead) -> bool {
+    // Relaxed: whoever set the bit did so before its slots came back, which `collect` acquired.
+    slab.owner_word().load(Ordering::Relaxed) == me.address()
 }
 
 /// Moves the remote words of a slab of ours into its bitmap. Returns the number of slots.

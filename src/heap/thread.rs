@@ -224,6 +224,10 @@ impl SlabOwner for ThreadHeap {
         unsafe { Pages::global().release_span(ptr, bytes) };
     }
 
+    fn may_remove(&self, slab: &SlabHead) -> bool {
+        remote::is_quiet(self, slab)
+    }
+
     fn may_free(&self, slab: &SlabHead) -> bool {
         slab.is_shared()
     }

@@ -36,9 +36,9 @@ pub(crate) struct Bin {
     word_zeroed: Cell<bool>,
     /// The claimed word's slots were never handed out before.
     word_untouched: Cell<bool>,
-    /// Empty slabs in the partial list: one is kept, so that alloc and free of a single slot do not
-    /// claim and release a span each time.
-    empty_count: Cell<u8>,
+    /// Empty slabs that are kept in the partial list: one, so that alloc and free of a single slot
+    /// do not claim and release a span each time.
+    kept_count: Cell<u8>,
     /// Whether there was a slab: the first is smaller.
     has_first: Cell<bool>,
 }
@@ -56,7 +56,7 @@ impl Bin {
             partial: Cell::new(null()),
             word_zeroed: Cell::new(false),
             word_untouched: Cell::new(false),
-            empty_count: Cell::new(0),
+            kept_count: Cell::new(0),
             has_first: Cell::new(false),
         }
     }
@@ -126,8 +126,8 @@ impl Bin {
             Some(slab) => slab,
             None => self.add_slab(owner, shape)?,
         };
-        if slab.is_empty() {
-            self.empty_count.set(self.empty_count.get() - 1);
+        if slab.is_kept.replace(false) {
+            self.kept_count.set(self.kept_count.get() - 1);
         }
         let Some(claim) = slab.take_word() else {
             misuse(
@@ -158,7 +158,6 @@ impl Bin {
                 return Some(slab);
             }
             if owner.collect(slab) > 0 {
-                self.note_collected(slab);
                 return Some(slab);
             }
             at = slab.next(List::Partial);
@@ -166,21 +165,13 @@ impl Bin {
         None
     }
 
-    /// After slots came back to a slab in the partial list from other threads.
-    fn note_collected(&self, slab: &SlabHead) {
-        if slab.is_empty() {
-            self.empty_count.set(self.empty_count.get() + 1);
-        }
-    }
-
     /// Takes in a slab of this size that other threads gave slots back to (or will, any moment).
     pub(crate) fn take_in(&self, owner: &impl SlabOwner, slab: &'static SlabHead) {
-        let was_empty = slab.is_partial() && slab.is_empty();
         owner.collect(slab);
         if !slab.is_partial() {
             slab.link(List::Partial, &self.partial);
         }
-        if slab.is_empty() && !was_empty {
+        if slab.is_empty() {
             self.keep_or_release(owner, slab);
         }
     }
@@ -203,7 +194,6 @@ impl Bin {
         }
         let slab = made?;
         self.has_first.set(true);
-        self.empty_count.set(self.empty_count.get() + 1);
         slab.link(List::Partial, &self.partial);
         Ok(slab)
     }
@@ -337,8 +327,12 @@ impl Bin {
 
     /// A slab became empty: the first is kept, further ones go back to the pages.
     fn keep_or_release(&self, owner: &impl SlabOwner, slab: &'static SlabHead) {
-        if self.empty_count.get() == 0 {
-            self.empty_count.set(1);
+        if slab.is_kept.get() || !owner.may_remove(slab) {
+            return;
+        }
+        if self.kept_count.get() == 0 {
+            self.kept_count.set(1);
+            slab.is_kept.set(true);
             return;
         }
         slab.unlink(List::Partial, &self.partial);
@@ -362,13 +356,13 @@ impl Bin {
         while let Some(slab) = unsafe { at.as_ref() } {
             at = slab.next(List::Partial);
             owner.collect(slab);
-            if slab.is_empty() {
+            if slab.is_empty() && owner.may_remove(slab) {
                 slab.unlink(List::Partial, &self.partial);
                 // SAFETY: every slot is back, and it is in no partial list any more.
                 unsafe { owner.remove(slab) };
             }
         }
-        self.empty_count.set(0);
+        self.kept_count.set(0);
     }
 
     fn flush_all(&self, owner: &impl SlabOwner, shape: &SlotShape) {

@@ -14,6 +14,11 @@ pub(crate) trait SlabOwner {
     /// It is this owner's, in no partial list, and nobody uses its slots.
     unsafe fn remove(&self, slab: &SlabHead);
 
+    /// Whether a slab whose slots are all back may be removed now.
+    fn may_remove(&self, _slab: &SlabHead) -> bool {
+        true
+    }
+
     /// Whether a slot of this slab may be freed here at all.
     fn may_free(&self, slab: &SlabHead) -> bool;
 

@@ -137,6 +137,8 @@ pub(crate) struct SlabHead {
     kind: Kind,
     /// A slab of the process's thread heaps: `owner` follows the protocol of `heap/remote.rs`.
     is_shared: bool,
+    /// Empty, and counted as its bin's spare.
+    pub(crate) is_kept: Cell<bool>,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<SlabHead>() == RECORD_BYTES);
@@ -240,6 +242,7 @@ impl SlabHead {
             is_partial: Cell::new(false),
             kind,
             is_shared,
+            is_kept: Cell::new(false),
         };
         // SAFETY: the record belongs to the span's pages alone, is 64 bytes and 64-aligned.
         unsafe { record.write(fresh) };
