@@ -88,7 +88,7 @@ fn thread_rules() {
     send::<ArenaBox<'_, u8>>();
     sync::<ArenaBox<'_, u8>>();
     send::<&mut str>();
-    // `Arena`, `ArenaVec`, `Session` are not `Sync` or `Send`: tests/arena_ui.rs.
+    // `Arena`, `ArenaVec`, `Session` are not `Sync` or `Send`: src/arena/refusals.rs.
     let arena = arena();
     arena.alloc_owned(String::from("dropped over there"));
     std::thread::spawn(move || drop(arena)).join().unwrap();
@@ -96,8 +96,7 @@ fn thread_rules() {
 
 #[test]
 fn new_is_const_and_maps_nothing() {
-    const EMPTY: Arena = Arena::new();
-    let arena = EMPTY;
+    let arena = const { Arena::new() };
     assert_eq!((arena.capacity_bytes(), arena.stats().chunks), (0, 0));
     assert_eq!(arena.alloc(()), &mut ());
     assert!(arena.alloc_slice_copy::<u64>(&[]).is_empty());
@@ -148,6 +147,7 @@ fn a_failed_closure_that_allocated_keeps_what_it_allocated() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn a_failed_closure_that_allocated_nothing_costs_nothing() {
     let mut arena = arena();
     arena.alloc(1u8);
@@ -251,9 +251,10 @@ fn zero_sized_values() {
     let wide: *const Wide = arena.alloc(Wide);
     assert_eq!(wide.addr() % 64, 0);
     assert_eq!(
-        arena.alloc_slice_fill_default::<Wide>(usize::MAX).len(),
-        usize::MAX
+        arena.alloc_slice_fill_default::<Wide>(1 << 16).len(),
+        1 << 16
     );
+    assert_eq!(arena.alloc_slice_copy(&[(); usize::MAX]).len(), usize::MAX);
     assert_eq!(arena.alloc_from_iter((0..7).map(|_| ())).len(), 7);
     let mut units = ArenaVec::new_in(&arena);
     units.extend([(), (), ()]);
@@ -287,6 +288,7 @@ fn zero_sized_values() {
 // ---- Sizes and alignments -----------------------------------------------------------------------
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri gives up where a system refuses")]
 fn sizes_near_the_largest_are_refused_and_harmless() {
     let arena = arena();
     arena.alloc(1u64);
@@ -338,7 +340,7 @@ fn sizes_near_the_largest_are_refused_and_harmless() {
 fn every_small_size_by_every_alignment() {
     fn check<const M: usize>() {
         let sizes: Vec<usize> = if cfg!(miri) {
-            vec![0, 1, 7, 8, 9, 100, 1024, 1025, 4064, 4065]
+            vec![0, 1, 7, 8, 9, 100, 1025]
         } else {
             (0..=130).chain((131..8200).step_by(61)).collect()
         };
@@ -380,10 +382,10 @@ fn typed_values_of_every_alignment() {
             for i in 0..9u8 {
                 $arena.alloc(i);
                 let value = $arena.alloc(Value([i; 3]));
-                assert_eq!(core::ptr::from_ref(value).addr() % $align, 0);
+                assert!(core::ptr::from_ref(value).is_aligned());
                 assert_eq!(value.0, [i; 3]);
                 let slice = $arena.alloc_slice_fill_with(2, |_| Value([i; 3]));
-                assert_eq!(slice.as_ptr().addr() % $align, 0);
+                assert!(slice.as_ptr().is_aligned());
             }
         })* };
     }
@@ -409,10 +411,12 @@ fn strings_are_packed_and_leave_objects_aligned() {
 // ---- Chunks -------------------------------------------------------------------------------------
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn a_large_request_leaves_the_current_chunk_alone() {
     let arena = arena();
     let a = core::ptr::from_ref(arena.alloc(1u64)).addr();
-    let large = arena.alloc_slice_fill_copy(100_000, 7u64);
+    // Fills a span of its own; a rest of that roomier than the chunk's would be used instead.
+    let large = arena.alloc_slice_fill_copy((128 << 10) / 8 - 4, 7u64);
     let b = core::ptr::from_ref(arena.alloc(2u64)).addr();
     assert_eq!(a - b, 8, "the next object is beside the one before");
     assert!(large.iter().all(|n| *n == 7));
@@ -422,10 +426,11 @@ fn a_large_request_leaves_the_current_chunk_alone() {
     for _ in 0..600 {
         arena.alloc(3u64);
     }
-    assert_eq!(arena.capacity_bytes() - capacity, 1 << 20);
+    assert_eq!(arena.capacity_bytes() - capacity, 256 << 10);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn chunks_grow_from_a_page_to_a_mebibyte() {
     let arena = arena();
     let mut capacities = Vec::new();
@@ -439,6 +444,7 @@ fn chunks_grow_from_a_page_to_a_mebibyte() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn a_list_grows_in_place_beside_nodes() {
     let arena = Arena::builder()
         .pages(&PAGES)
@@ -477,6 +483,7 @@ fn two_lists_that_grow_at_once_move_but_stay_intact() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn reset_reuses_and_settles() {
     let mut arena = arena();
     let round = |arena: &mut Arena| {
@@ -502,6 +509,7 @@ fn reset_reuses_and_settles() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn reset_policies() {
     let fill = |arena: &mut Arena| {
         for _ in 0..20_000 {
@@ -534,6 +542,7 @@ fn reset_policies() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn limits_below_at_and_above_the_capacity() {
     for limit in [0, 1, 4095] {
         let arena = Arena::builder()
@@ -608,6 +617,7 @@ fn infallible_forms_panic_with_the_limit() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn every_mapping_may_fail() {
     #[derive(Debug)]
     struct Failing {
@@ -645,6 +655,7 @@ fn every_mapping_may_fail() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn memory_goes_back_to_the_pages() {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&HeapSource)));
     let mut arena = Arena::builder().pages(pages).build().unwrap();
@@ -823,6 +834,7 @@ fn a_session_closure_may_use_the_arena() {
 // ---- Scopes -------------------------------------------------------------------------------------
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
 fn scopes_restore_whatever_happens_inside() {
     let mut arena = arena();
     let body = |inner: Scope<'_>, size: usize| {
@@ -860,14 +872,13 @@ fn scopes_restore_whatever_happens_inside() {
 }
 
 #[test]
-fn handles_of_two_scopes_may_be_swapped_or_replaced() {
+fn scopes_of_two_arenas_do_not_meet() {
     let (mut one, mut two) = (arena(), arena());
     one.alloc(1u64);
     one.scope(|outer| {
         two.scope(|inner| {
             inner.alloc_str("inner");
-            // `mem::swap(&mut outer, &mut inner)` does not compile: tests/arena_ui.rs.
-            drop(inner);
+            // `mem::swap(&mut outer, &mut inner)` does not compile: src/arena/refusals.rs.
         });
         outer.alloc(2u64);
     });
@@ -1076,8 +1087,8 @@ impl Oracle {
             0 => 0,
             1..=12 => self.next(64),
             13..=17 => self.next(1500),
-            18 => self.next(10_000),
-            _ => self.next(300_000),
+            18 => self.next(if cfg!(miri) { 3000 } else { 10_000 }),
+            _ => self.next(if cfg!(miri) { 6000 } else { 300_000 }),
         };
         let align = 1 << [0, 0, 1, 2, 3, 3, 4, 5, 6, 12][self.next(10)];
         Layout::from_size_align(size, align).unwrap()
@@ -1234,7 +1245,7 @@ impl Oracle {
 
 #[test]
 fn random_streams_against_an_oracle() {
-    let (seeds, rounds, steps) = if cfg!(miri) { (1, 2, 60) } else { (12, 6, 500) };
+    let (seeds, rounds, steps) = if cfg!(miri) { (1, 2, 40) } else { (12, 6, 500) };
     for random in 0..seeds {
         let keep = [0, 64 << 10, usize::MAX][random as usize % 3];
         let build = Arena::builder().pages(&PAGES).keep_bytes(keep);

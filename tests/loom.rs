@@ -174,7 +174,10 @@ fn two_remote_frees_against_a_recycling_owner() {
             })
             .collect();
         // A look at the partial list may come before the inbox is emptied.
-        let collected = world.slab.remote.swap(0, ordering("acquire", Ordering::Acquire));
+        let collected = world
+            .slab
+            .remote
+            .swap(0, ordering("acquire", Ordering::Acquire));
         world.give_local(collected);
         let recycled = world.recycle(OWNER) || {
             world.slow_path(OWNER);
@@ -184,7 +187,11 @@ fn two_remote_frees_against_a_recycling_owner() {
             freer.join().unwrap();
         }
         if recycled {
-            assert_eq!(world.inbox_of(OWNER).load(Ordering::Acquire), 0, "recycled in an inbox");
+            assert_eq!(
+                world.inbox_of(OWNER).load(Ordering::Acquire),
+                0,
+                "recycled in an inbox"
+            );
         } else {
             // Nothing is lost: the notice is in the inbox, or the slab in the partial list.
             world.slow_path(OWNER);

@@ -20,7 +20,7 @@ use flagstone::Heap;
 /// Streams per type. An interpreter is a thousand times slower.
 const SEEDS: u64 = if cfg!(miri) { 1 } else { 8 };
 /// Steps per stream: enough that slabs fill, empty and are reused several times.
-const STEPS: usize = if cfg!(miri) { 300 } else { 20_000 };
+const STEPS: usize = if cfg!(miri) { 150 } else { 10_000 };
 
 /// xorshift: three integers per step from a fixed start.
 fn stream<Op>(seed: u64, from_raw: fn(u8, u32, u32) -> Op) -> impl Iterator<Item = Op> {
@@ -44,6 +44,7 @@ fn heap_streams() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there, and the streams reach the same code")]
 fn one_heap_serves_many_streams() {
     let heap = Heap::new();
     for seed in 0..SEEDS {
@@ -68,7 +69,7 @@ fn pool_streams() {
 
 /// All sizes to 4096 at all alignments to 4096; then around every class boundary, unit and segment.
 fn layouts() -> Vec<Layout> {
-    let step = if cfg!(miri) { 97 } else { 1 };
+    let step = if cfg!(miri) { 997 } else { 1 };
     let aligns = || (0..=12).map(|log2| 1_usize << log2);
     let mut sizes: Vec<(usize, usize)> = (0..=4096)
         .step_by(step)
@@ -91,6 +92,7 @@ fn layouts() -> Vec<Layout> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes there, and the streams reach the same code")]
 fn heap_serves_every_size_at_every_alignment() {
     let heap = Heap::new();
     // In groups, so that many are live at once and the whole stays small.

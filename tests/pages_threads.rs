@@ -34,6 +34,15 @@ impl Random {
     }
 }
 
+/// Sets its flag when dropped, so that threads end also when a test fails.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A block with the word that was written into each of its words.
 struct Block {
     ptr: NonNull<u8>,
@@ -137,11 +146,10 @@ fn eight_threads_under_a_limit_that_moves() {
                 scope.spawn(move || refused.fetch_add(churn(pages, seed + 1), Ordering::Relaxed))
             })
             .collect();
-        let results: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
-        done.store(true, Ordering::Relaxed);
-        results.into_iter().for_each(|result| {
-            result.unwrap();
-        });
+        let _stop = SetOnDrop(&done);
+        for worker in workers {
+            worker.join().unwrap();
+        }
     });
     println!("refused {} times; {}", refused.into_inner(), pages.stats());
     assert_eq!(pages.stats().active, 0);
@@ -175,13 +183,13 @@ fn trims_at_once_discharge_once() {
                 }
             });
         }
-        for _ in 0..ROUNDS * 300 {
+        let _stop = SetOnDrop(&done);
+        for _ in 0..ROUNDS * 1000 {
             let block = heap.allocate(layout(1 << 20)).unwrap();
             // SAFETY: live, of this layout.
             unsafe { heap.deallocate(block.cast(), layout(1 << 20)) };
             pages.trim();
         }
-        done.store(true, Ordering::Relaxed);
     });
     pages.trim();
     let stats = pages.stats();

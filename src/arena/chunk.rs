@@ -17,6 +17,7 @@ use core::mem::size_of;
 use core::ptr::NonNull;
 
 use crate::arena::bumping;
+use crate::arena::bumping::LOWEST_ADDRESS;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 
@@ -148,13 +149,13 @@ pub(crate) enum End {
 }
 
 /// A well aligned address for the empty window, whose two ends coincide.
-#[repr(align(16))]
+#[repr(align(4096))]
 struct Nowhere;
 
-const _: () = assert!(align_of::<Nowhere>() == CHUNK_END_ALIGN);
+const _: () = assert!(align_of::<Nowhere>() == LOWEST_ADDRESS);
 
 impl Window {
-    /// Room for nothing; every request but one of zero bytes fails.
+    /// Room for nothing: every request but one of zero bytes fails.
     pub(crate) const EMPTY: Window = Window {
         lo: NonNull::<Nowhere>::dangling().cast(),
         hi: NonNull::<Nowhere>::dangling().cast(),
@@ -166,7 +167,7 @@ impl Window {
         self.hi.addr().get() - self.lo.addr().get()
     }
 
-    /// Cuts a block of `size > 0` bytes off one end.
+    /// Cuts a block off one end.
     #[inline]
     pub(crate) fn carve(
         mut self,
@@ -189,7 +190,7 @@ impl Window {
     }
 }
 
-/// The block of `size > 0` bytes below `hi`, whose start is the new `hi`.
+/// The block of `size` bytes below `hi`, whose start is the new `hi`.
 ///
 /// `lo` and `hi` are a window's (I2), `hi` a multiple of `MIN_ALIGN`, and so is the result.
 #[inline(always)]
@@ -200,11 +201,28 @@ pub(crate) fn carve_down<const MIN_ALIGN: usize>(
     align: usize,
 ) -> Option<NonNull<u8>> {
     let new = bumping::down::<MIN_ALIGN>(lo.addr().get(), hi.addr().get(), size, align)?;
-    // SAFETY: not below `lo` (bumping's I1), which is not null.
-    Some(unsafe { NonNull::new_unchecked(hi.as_ptr().with_addr(new)) })
+    // SAFETY: between `lo` and `hi` (bumping's I1), so in their span (I2). A step within it, rather
+    // than a new address, tells the compiler that the pointer is not null: no test in `Option`.
+    Some(unsafe { hi.byte_sub(hi.addr().get() - new) })
 }
 
-/// The block of `size > 0` bytes above `lo`, and the new `lo` behind it.
+/// [`carve_down`] for a `T`, whose layout is a constant.
+#[inline(always)]
+pub(crate) fn carve_value<T, const MIN_ALIGN: usize>(
+    lo: NonNull<u8>,
+    hi: NonNull<u8>,
+) -> Option<NonNull<u8>> {
+    if !const { bumping::is_small::<MIN_ALIGN>(size_of::<T>(), align_of::<T>()) } {
+        return carve_down::<MIN_ALIGN>(lo, hi, size_of::<T>(), align_of::<T>());
+    }
+    let (low, high) = (lo.addr().get(), hi.addr().get());
+    let new = bumping::down_small::<MIN_ALIGN>(low, high, size_of::<T>(), align_of::<T>())?;
+    // SAFETY: between `lo` and `hi` (bumping's I1), so in their span (I2). A step within it, rather
+    // than a new address, tells the compiler that the pointer is not null: no test in `Option`.
+    Some(unsafe { hi.byte_sub(hi.addr().get() - new) })
+}
+
+/// The block of `size` bytes above `lo`, and the new `lo` behind it.
 ///
 /// `lo` and `hi` are a window's (I2).
 #[inline(always)]

@@ -11,7 +11,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::arena::builder::ArenaBuilder;
-use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_up};
+use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_up, carve_value};
 use crate::arena::scope::Scope;
 use crate::arena::session::Session;
 use crate::arena::state::{Mark, State};
@@ -221,6 +221,33 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         self.state.contains(ptr.addr())
     }
 
+    /// A block of the high end for a `T`. Committed when it comes back.
+    #[inline(always)]
+    pub(crate) fn reserve_value<T>(&self) -> NonNull<T> {
+        let layout = Layout::new::<T>();
+        let block = match self.fast_value::<T>() {
+            Some(block) => block,
+            None => {
+                self.state
+                    .slow_or_refuse(layout.size(), raised::<MIN_ALIGN>(layout), End::Down)
+            }
+        };
+        block.cast()
+    }
+
+    /// A block of the high end for a `T`, or an error. Committed when it comes back.
+    #[inline(always)]
+    pub(crate) fn try_reserve_value<T>(&self) -> Result<NonNull<T>, AllocError> {
+        let layout = Layout::new::<T>();
+        let block = match self.fast_value::<T>() {
+            Some(block) => block,
+            None => self
+                .state
+                .slow(layout.size(), raised::<MIN_ALIGN>(layout), End::Down)?,
+        };
+        Ok(block.cast())
+    }
+
     /// A block of the high end. Committed when it comes back.
     #[inline(always)]
     pub(crate) fn reserve_down(&self, layout: Layout) -> NonNull<u8> {
@@ -245,10 +272,17 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     }
 
     #[inline(always)]
-    fn fast_down(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if layout.size() == 0 {
-            return Some(dangling(layout));
+    fn fast_value<T>(&self) -> Option<NonNull<u8>> {
+        if size_of::<T>() == 0 {
+            return Some(NonNull::<T>::dangling().cast());
         }
+        let block = carve_value::<T, MIN_ALIGN>(self.state.lo.get(), self.state.hi.get())?;
+        self.state.hi.set(block);
+        Some(block)
+    }
+
+    #[inline(always)]
+    fn fast_down(&self, layout: Layout) -> Option<NonNull<u8>> {
         let (lo, hi) = (self.state.lo.get(), self.state.hi.get());
         let block = carve_down::<MIN_ALIGN>(lo, hi, layout.size(), layout.align())?;
         self.state.hi.set(block);
@@ -277,9 +311,6 @@ impl State {
 
     #[inline(always)]
     fn fast_up(&self, layout: Layout) -> Option<NonNull<u8>> {
-        if layout.size() == 0 {
-            return Some(dangling(layout));
-        }
         let (block, lo) = carve_up(self.lo.get(), self.hi.get(), layout.size(), layout.align())?;
         self.lo.set(lo);
         Some(block)
@@ -294,14 +325,6 @@ pub(crate) fn raised<const MIN_ALIGN: usize>(layout: Layout) -> usize {
     } else {
         MIN_ALIGN
     }
-}
-
-/// A block of zero bytes: touches nothing, so that it cannot race or fail.
-#[inline(always)]
-pub(crate) fn dangling(layout: Layout) -> NonNull<u8> {
-    let address = core::ptr::without_provenance_mut(layout.align());
-    // SAFETY: an alignment is not zero.
-    unsafe { NonNull::new_unchecked(address) }
 }
 
 impl<const MIN_ALIGN: usize> Default for Arena<MIN_ALIGN> {

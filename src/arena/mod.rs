@@ -16,6 +16,8 @@ mod bumping;
 mod chunk;
 mod handle;
 mod owned;
+#[cfg(doctest)]
+mod refusals;
 mod scope;
 mod session;
 mod slices;

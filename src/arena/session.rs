@@ -9,8 +9,8 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::arena::chunk::{End, Window, carve_down, carve_up};
-use crate::arena::handle::{dangling, raised};
+use crate::arena::chunk::{End, Window, carve_down, carve_up, carve_value};
+use crate::arena::handle::raised;
 use crate::arena::state::State;
 use crate::arena::typed::assert_no_drop;
 use crate::base::error::AllocError;
@@ -56,7 +56,10 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     #[inline(always)]
     pub fn try_alloc<T>(&mut self, value: T) -> Result<&'a mut T, AllocError> {
         assert_no_drop::<T>();
-        let block = self.try_reserve(Layout::new::<T>(), End::Down)?.cast::<T>();
+        let block = match self.fast_value::<T>() {
+            Some(block) => block,
+            None => self.try_slow(Layout::new::<T>(), End::Down)?.cast(),
+        };
         // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
         unsafe {
             block.write(value);
@@ -71,7 +74,10 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     #[inline(always)]
     pub fn alloc_with<T>(&mut self, make: impl FnOnce() -> T) -> &'a mut T {
         assert_no_drop::<T>();
-        let block = self.reserve(Layout::new::<T>(), End::Down).cast::<T>();
+        let block = match self.fast_value::<T>() {
+            Some(block) => block,
+            None => self.slow(Layout::new::<T>(), End::Down).cast(),
+        };
         // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
         unsafe {
             block.write(make());
@@ -102,7 +108,11 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         } else {
             End::Down
         };
-        let block = self.reserve(Layout::for_value(values), end).cast::<T>();
+        let layout = Layout::for_value(values);
+        let block = match self.fast(layout, end) {
+            Some(block) => block.cast::<T>(),
+            None => self.slow(layout, end).cast(),
+        };
         // SAFETY: an exclusive block for as many values, alive as long as the arena is borrowed.
         unsafe {
             block
@@ -113,38 +123,35 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     }
 
     #[inline(always)]
-    fn reserve(&mut self, layout: Layout, end: End) -> NonNull<u8> {
-        match self.fast(layout, end) {
-            Some(block) => block,
-            None => {
-                let align = slow_align::<MIN_ALIGN>(layout, end);
-                let refilled = self
-                    .state
-                    .refill_or_refuse(self.window, layout.size(), align, end);
-                self.window = refilled.1;
-                refilled.0
-            }
-        }
+    fn slow(&mut self, layout: Layout, end: End) -> NonNull<u8> {
+        let align = slow_align::<MIN_ALIGN>(layout, end);
+        let refilled = self
+            .state
+            .refill_or_refuse(self.window, layout.size(), align, end);
+        self.window = refilled.1;
+        refilled.0
     }
 
     #[inline(always)]
-    fn try_reserve(&mut self, layout: Layout, end: End) -> Result<NonNull<u8>, AllocError> {
-        match self.fast(layout, end) {
-            Some(block) => Ok(block),
-            None => {
-                let align = slow_align::<MIN_ALIGN>(layout, end);
-                let refilled = self.state.refill(self.window, layout.size(), align, end)?;
-                self.window = refilled.1;
-                Ok(refilled.0)
-            }
+    fn try_slow(&mut self, layout: Layout, end: End) -> Result<NonNull<u8>, AllocError> {
+        let align = slow_align::<MIN_ALIGN>(layout, end);
+        let refilled = self.state.refill(self.window, layout.size(), align, end)?;
+        self.window = refilled.1;
+        Ok(refilled.0)
+    }
+
+    #[inline(always)]
+    fn fast_value<T>(&mut self) -> Option<NonNull<T>> {
+        if size_of::<T>() == 0 {
+            return Some(NonNull::dangling());
         }
+        let block = carve_value::<T, MIN_ALIGN>(self.window.lo, self.window.hi)?;
+        self.window.hi = block;
+        Some(block.cast())
     }
 
     #[inline(always)]
     fn fast(&mut self, layout: Layout, end: End) -> Option<NonNull<u8>> {
-        if layout.size() == 0 {
-            return Some(dangling(layout));
-        }
         let (lo, hi) = (self.window.lo, self.window.hi);
         match end {
             End::Down => {
@@ -191,7 +198,8 @@ impl State {
 impl<const MIN_ALIGN: usize> Drop for Session<'_, MIN_ALIGN> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.state.return_window(self.window);
+        self.state
+            .return_window(self.window.lo, self.window.hi, self.window.chunk);
     }
 }
 

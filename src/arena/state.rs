@@ -40,6 +40,7 @@ pub(crate) struct State {
     capacity_bytes: Cell<usize>,
     payload_bytes: Cell<usize>,
     abandoned_bytes: Cell<usize>,
+    open_scopes: Cell<usize>,
     limit_bytes: usize,
     keep_bytes: usize,
     pages: Option<&'static Pages>,
@@ -71,13 +72,14 @@ impl State {
             capacity_bytes: Cell::new(0),
             payload_bytes: Cell::new(0),
             abandoned_bytes: Cell::new(0),
+            open_scopes: Cell::new(0),
             limit_bytes,
             keep_bytes,
             pages,
         }
     }
 
-    /// A block of `size > 0` bytes after the fast path failed; `align` raised to the minimum.
+    /// A block after the fast path failed; `align` raised to the minimum.
     #[cold]
     #[inline(never)]
     pub(crate) fn slow(
@@ -86,9 +88,31 @@ impl State {
         align: usize,
         end: End,
     ) -> Result<NonNull<u8>, AllocError> {
-        let (block, window) = self.refill(self.window(), size, align, end)?;
+        let (block, window) = match self.refill(self.window(), size, align, end) {
+            Err(_) if self.spare_untouched() => self.refill(Window::EMPTY, size, align, end),
+            refilled => refilled,
+        }?;
         self.set_window(window);
         Ok(block)
+    }
+
+    /// Makes the chunk of a window that nothing was cut from a spare one, which may then make way
+    /// for what does not fit beside it.
+    fn spare_untouched(&self) -> bool {
+        let window = self.window();
+        let Some(chunk) = window.chunk else {
+            return false;
+        };
+        // An open scope comes back to its window.
+        if window.room() < chunk.payload_bytes() || self.open_scopes.get() > 0 {
+            return false;
+        }
+        self.in_use.remove(chunk);
+        self.spare.push(chunk);
+        self.payload_bytes
+            .set(self.payload_bytes.get() - chunk.payload_bytes());
+        self.set_window(Window::EMPTY);
+        true
     }
 
     /// [`State::slow`] for the infallible forms.
@@ -113,6 +137,9 @@ impl State {
         align: usize,
         end: End,
     ) -> Result<(NonNull<u8>, Window), AllocError> {
+        if size == 0 {
+            return Ok((dangling(align), current));
+        }
         let end = fresh_end(align, end);
         let chunk = match self.take_spare(size, align, end) {
             Some(chunk) => chunk,
@@ -248,7 +275,11 @@ impl State {
     }
 
     /// Takes a session's window back; if allocations made another one meanwhile, the roomier stays.
-    pub(crate) fn return_window(&self, window: Window) {
+    /// Not inlined, so that the drop of a session is small enough to be, also where a panic passes:
+    /// else its address would be taken there and its ends would live in memory.
+    #[inline(never)]
+    pub(crate) fn return_window(&self, lo: NonNull<u8>, hi: NonNull<u8>, chunk: Option<Chunk>) {
+        let window = Window { lo, hi, chunk };
         let current = self.window();
         if current.chunk.is_none() || window.room() > current.room() {
             self.abandon(current);
@@ -295,6 +326,7 @@ impl State {
         if let Some(chunk) = window.chunk {
             chunk.set_floor(window.lo.addr().get());
         }
+        self.open_scopes.set(self.open_scopes.get() + 1);
         Mark {
             window,
             floor,
@@ -328,6 +360,7 @@ impl State {
         if let Some(chunk) = mark.window.chunk {
             chunk.set_floor(mark.floor);
         }
+        self.open_scopes.set(self.open_scopes.get() - 1);
         self.set_window(mark.window);
         self.payload_bytes.set(mark.payload_bytes);
         self.abandoned_bytes.set(mark.abandoned_bytes);
@@ -437,6 +470,12 @@ impl State {
     fn pages(&self) -> &'static Pages {
         self.pages.unwrap_or_else(Pages::global)
     }
+}
+
+/// A block of zero bytes.
+fn dangling(align: usize) -> NonNull<u8> {
+    // SAFETY: an alignment is not zero.
+    unsafe { NonNull::new_unchecked(core::ptr::without_provenance_mut(align)) }
 }
 
 /// The end of a fresh chunk that serves a request: payloads start better aligned than they end.

@@ -44,8 +44,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn alloc<T>(&self, value: T) -> &mut T {
         assert_no_drop::<T>();
-        // SAFETY: `place` gives an exclusive block for a `T`.
-        unsafe { write(self.place::<T>(), value) }
+        // SAFETY: `reserve_value` gives an exclusive block for a `T`.
+        unsafe { write(self.reserve_value::<T>(), value) }
     }
 
     /// Moves `value` into the arena.
@@ -56,8 +56,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
         assert_no_drop::<T>();
-        // SAFETY: `try_place` gives an exclusive block for a `T`.
-        self.try_place::<T>()
+        // SAFETY: `try_reserve_value` gives an exclusive block for a `T`.
+        self.try_reserve_value::<T>()
             .map(|block| unsafe { write(block, value) })
     }
 
@@ -74,8 +74,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_with<T>(&self, make: impl FnOnce() -> T) -> &mut T {
         assert_no_drop::<T>();
-        let block = self.place::<T>();
-        // SAFETY: `place` gives an exclusive block for a `T`.
+        let block = self.reserve_value::<T>();
+        // SAFETY: `reserve_value` gives an exclusive block for a `T`.
         unsafe { write(block, make()) }
     }
 
@@ -90,8 +90,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_with<T>(&self, make: impl FnOnce() -> T) -> Result<&mut T, AllocError> {
         assert_no_drop::<T>();
-        let block = self.try_place::<T>()?;
-        // SAFETY: `try_place` gives an exclusive block for a `T`.
+        let block = self.try_reserve_value::<T>()?;
+        // SAFETY: `try_reserve_value` gives an exclusive block for a `T`.
         Ok(unsafe { write(block, make()) })
     }
 
@@ -114,7 +114,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_try_with<T, E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&mut T, E> {
         assert_no_drop::<T>();
-        let block = self.place::<T>();
+        let block = self.reserve_value::<T>();
         self.fill_or_undo(block, make())
     }
 
@@ -132,7 +132,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<Result<&mut T, E>, AllocError> {
         assert_no_drop::<T>();
-        let block = self.try_place::<T>()?;
+        let block = self.try_reserve_value::<T>()?;
         Ok(self.fill_or_undo(block, make()))
     }
 
@@ -142,7 +142,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// When [`Arena::try_alloc_box`] would return an error.
     #[inline]
     pub fn alloc_box<T>(&self, value: T) -> ArenaBox<'_, T> {
-        let block = self.place::<T>();
+        let block = self.reserve_value::<T>();
         // SAFETY: an exclusive block for a `T`, written before the box reaches it, and alive as
         // long as the borrow of the arena.
         unsafe {
@@ -157,7 +157,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// The limit that was hit; `value` is dropped then.
     #[inline]
     pub fn try_alloc_box<T>(&self, value: T) -> Result<ArenaBox<'_, T>, AllocError> {
-        let block = self.try_place::<T>()?;
+        let block = self.try_reserve_value::<T>()?;
         // SAFETY: as in `alloc_box`.
         unsafe {
             block.write(value);
@@ -185,7 +185,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_owned<T: 'static + Send>(&self, value: T) -> &mut T {
         if needs_drop::<T>() {
-            let block = self.place::<Owned<T>>();
+            let block = self.reserve_value::<Owned<T>>();
             // SAFETY: an exclusive block for an `Owned<T>`; it stays until its values are dropped.
             unsafe { &mut *self.state.owned.push(block, value).as_ptr() }
         } else {
@@ -201,7 +201,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_owned<T: 'static + Send>(&self, value: T) -> Result<&mut T, AllocError> {
         if needs_drop::<T>() {
-            let block = self.try_place::<Owned<T>>()?;
+            let block = self.try_reserve_value::<Owned<T>>()?;
             // SAFETY: as in `alloc_owned`.
             Ok(unsafe { &mut *self.state.owned.push(block, value).as_ptr() })
         } else {
@@ -216,8 +216,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_leak<T>(&self, value: T) -> &mut T {
-        // SAFETY: `place` gives an exclusive block for a `T`.
-        unsafe { write(self.place::<T>(), value) }
+        // SAFETY: `reserve_value` gives an exclusive block for a `T`.
+        unsafe { write(self.reserve_value::<T>(), value) }
     }
 
     /// Moves `value` into the arena and never drops it.
@@ -227,21 +227,9 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_leak<T>(&self, value: T) -> Result<&mut T, AllocError> {
-        // SAFETY: `try_place` gives an exclusive block for a `T`.
-        self.try_place::<T>()
+        // SAFETY: `try_reserve_value` gives an exclusive block for a `T`.
+        self.try_reserve_value::<T>()
             .map(|block| unsafe { write(block, value) })
-    }
-
-    /// An exclusive block for a `T`, uninitialised.
-    #[inline(always)]
-    fn place<T>(&self) -> NonNull<T> {
-        self.reserve_down(Layout::new::<T>()).cast()
-    }
-
-    /// An exclusive block for a `T`, uninitialised, or an error.
-    #[inline(always)]
-    fn try_place<T>(&self) -> Result<NonNull<T>, AllocError> {
-        self.try_reserve_down(Layout::new::<T>()).map(NonNull::cast)
     }
 
     /// Writes the value into its block, or takes the block back.
@@ -249,7 +237,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     fn fill_or_undo<T, E>(&self, block: NonNull<T>, made: Result<T, E>) -> Result<&mut T, E> {
         match made {
-            // SAFETY: the block was placed for a `T` and shown to nobody.
+            // SAFETY: the block was reserved for a `T` and shown to nobody.
             Ok(value) => Ok(unsafe { write(block, value) }),
             Err(error) => {
                 if size_of::<T>() > 0 {

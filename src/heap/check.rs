@@ -69,7 +69,7 @@ impl Heap {
 
     /// Hands a slot from the quarantine to its slab.
     fn release_checked(&self, address: usize) {
-        let slot_bytes = SlabHead::of(address).map_or(0, SlabHead::slot_bytes);
+        let slot_bytes = self.slot_bytes_of(address);
         let Some(class) = CLASS_BYTES
             .iter()
             .position(|bytes| *bytes as usize == slot_bytes)
@@ -87,8 +87,13 @@ impl Heap {
 
     /// Bytes of the slots that wait.
     pub(super) fn quarantined_bytes(&self) -> usize {
-        let bytes = |slot: &usize| SlabHead::of(*slot).map_or(0, SlabHead::slot_bytes);
+        let bytes = |slot: &usize| self.slot_bytes_of(*slot);
         self.quarantine().iter().map(bytes).sum()
+    }
+
+    /// Bytes of the slot at `address`; 0 if none of this heap's is there.
+    fn slot_bytes_of(&self, address: usize) -> usize {
+        SlabHead::of_owner(address, self.set.owner()).map_or(0, SlabHead::slot_bytes)
     }
 
     fn quarantine(&self) -> &[usize] {

@@ -11,7 +11,7 @@ use crate::base::size_class::{CLASS_BYTES, class_of};
 use crate::base::trap::misuse;
 use crate::heap::large::rounded;
 use crate::heap::process::{current, heap_count, trim_orphans, with_heap};
-use crate::heap::thread::allocate_large;
+use crate::heap::thread::{HUGE_OWNER, allocate_large};
 use crate::pages::{Pages, registry};
 use crate::slab::bin::message;
 use crate::slab::raw::{SlabHead, slot_at};
@@ -185,12 +185,13 @@ fn free_slow(class: usize, address: usize) {
 unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
     let address = ptr.addr().get();
     let bytes = rounded(layout).unwrap_or(0);
-    let block = SlabHead::of(address);
+    // SAFETY: the caller's block pins its record.
+    let block = unsafe { SlabHead::of(address) };
     let is_large = block.is_some_and(|block| {
         let starts = block.base().addr().get() == address;
         block.is_shared() && block.is_large() && starts && block.span_bytes() == bytes
     });
-    if !is_large && !(bytes > SPAN_BYTES_MAX && registry::is_huge(address)) {
+    if !is_large && !(bytes > SPAN_BYTES_MAX && registry::is_huge_of(address, HUGE_OWNER)) {
         misuse(message(FreeError::Foreign), address);
     }
     if let Some(block) = block {
@@ -294,7 +295,9 @@ unsafe fn resize_span(ptr: *mut u8, old: Layout, new: Layout) -> bool {
     if old_bytes == new_bytes {
         return true;
     }
-    let (Some(block), Some(start)) = (SlabHead::of(ptr.addr()), NonNull::new(ptr)) else {
+    // SAFETY: the caller's block pins its record.
+    let found = unsafe { SlabHead::of(ptr.addr()) };
+    let (Some(block), Some(start)) = (found, NonNull::new(ptr)) else {
         return false;
     };
     if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX || !block.is_large() {

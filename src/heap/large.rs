@@ -2,7 +2,7 @@
 //!
 //! A large block is a slab of one slot, so that the same record says whose it is. Huge blocks are
 //! linked through their records.
-//! I1: every huge block of the heap is in its list, and names the heap as its owner.
+//! I1: every huge block of the heap is in its list, and the registry names the heap as its owner.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -11,16 +11,15 @@ use crate::base::error::{AllocError, FreeError};
 use crate::base::geometry::{SPAN_BYTES_MAX, UNIT_BYTES};
 use crate::base::trap::misuse;
 use crate::heap::Heap;
-use crate::pages::huge::{huge_bytes, huge_owner};
+use crate::pages::huge::{huge_bytes, huge_links};
 use crate::pages::{registry, span_bytes};
 use crate::slab::bin::message;
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
 
-/// Where the links lie in a huge block's owner words.
-const OWNER: usize = 0;
-const NEXT: usize = 1;
-const PREV: usize = 2;
+/// Where the links of a huge block's list lie.
+const NEXT: usize = 0;
+const PREV: usize = 1;
 
 /// Bytes of the span that serves `layout`, which no class does.
 pub(crate) fn rounded(layout: Layout) -> Result<usize, AllocError> {
@@ -90,7 +89,7 @@ impl Heap {
     /// # Safety
     /// A live large or huge block of this heap starts at `address`, and nobody uses it.
     unsafe fn release_span(&self, address: usize) {
-        match SlabHead::of(address) {
+        match SlabHead::of_owner(address, self.set.owner()) {
             // SAFETY: the caller's promise; large blocks are in no partial list.
             Some(block) => unsafe { self.set.remove(block) },
             // SAFETY: the caller's promise.
@@ -100,8 +99,9 @@ impl Heap {
 
     /// Whether a live large or huge block of this heap with this layout's length starts there.
     pub(super) fn check_live_large(&self, address: usize, layout: Layout) -> Result<(), FreeError> {
+        self.ensure_owner();
         let bytes = rounded(layout).map_err(|_| FreeError::WrongClass)?;
-        let Some(block) = SlabHead::of(address) else {
+        let Some(block) = SlabHead::of_owner(address, self.set.owner()) else {
             if !self.owns_huge(address) {
                 return Err(FreeError::Foreign);
             }
@@ -113,9 +113,7 @@ impl Heap {
                 Err(FreeError::WrongClass)
             };
         };
-        if block.owner() != self.set.owner() {
-            Err(FreeError::Foreign)
-        } else if block.index_of(address).is_none() {
+        if block.index_of(address).is_none() {
             Err(FreeError::NotASlot)
         } else if !block.is_large() || block.span_bytes() != bytes {
             Err(FreeError::WrongClass)
@@ -134,23 +132,20 @@ impl Heap {
     }
 
     fn owns_huge(&self, address: usize) -> bool {
-        if self.set.owner() == 0 || !registry::is_huge(address) {
-            return false;
-        }
-        // SAFETY: registered, so the record is there; a block of ours stays meanwhile, and freeing
-        // a pointer while another thread frees the same block is outside any caller's rights.
-        unsafe { (*huge_owner(address))[OWNER] == self.set.owner() }
+        // The record of another's block may go away while we look, so it is not read.
+        registry::is_huge_of(address, self.set.owner())
     }
 
     fn link_huge(&self, address: usize) {
         let next = self.huge.get();
         // SAFETY: a block just claimed, and the first of our list (I1).
         unsafe {
-            *huge_owner(address) = [self.set.owner(), next, 0];
+            *huge_links(address) = [next, 0];
             if next != 0 {
-                (*huge_owner(next))[PREV] = address;
+                (*huge_links(next))[PREV] = address;
             }
         }
+        registry::set_huge_owner(address, self.set.owner());
         self.huge.set(address);
     }
 
@@ -159,13 +154,13 @@ impl Heap {
     unsafe fn release_huge(&self, address: usize) {
         // SAFETY: the caller's promise; neighbours in the list are blocks of ours (I1).
         let bytes = unsafe {
-            let [_, next, prev] = *huge_owner(address);
+            let [next, prev] = *huge_links(address);
             match prev {
                 0 => self.huge.set(next),
-                _ => (*huge_owner(prev))[NEXT] = next,
+                _ => (*huge_links(prev))[NEXT] = next,
             }
             if next != 0 {
-                (*huge_owner(next))[PREV] = prev;
+                (*huge_links(next))[PREV] = prev;
             }
             huge_bytes(address)
         };
@@ -192,7 +187,7 @@ impl Heap {
             // SAFETY: the list holds blocks of ours (I1).
             unsafe {
                 total += huge_bytes(at);
-                at = (*huge_owner(at))[NEXT];
+                at = (*huge_links(at))[NEXT];
             }
         }
         total

@@ -132,7 +132,7 @@ impl Heap {
     }
 
     /// Allocates `layout.size()` bytes at `layout.align()`. The slice returned may be longer; every
-    /// layout with this alignment and a size up to its length frees it.
+    /// layout with this alignment and a size from the one asked for up to that length frees it.
     ///
     /// # Errors
     /// The limit that was hit. Nothing is changed then.
@@ -309,6 +309,8 @@ impl Heap {
     #[cold]
     #[inline(never)]
     fn free_slow(&self, class: usize, address: usize) {
+        // A heap that never allocated has nothing to free, but must be able to say so.
+        self.ensure_owner();
         let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
         match self.check {
             Check::Fast => bin.push_slow(&self.set, shape, self.magazine_storage(class), address),
@@ -344,6 +346,8 @@ impl Heap {
         if layout.size() == 0 {
             return Ok(());
         }
+        // A heap without a number would find others' slabs that have none.
+        self.ensure_owner();
         let Some(class) = class_of(layout.size(), layout.align()) else {
             return self.check_live_large(address, layout);
         };

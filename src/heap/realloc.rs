@@ -11,7 +11,7 @@ use crate::base::error::AllocError;
 use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, class_of};
 use crate::heap::{Heap, large};
-use crate::slab::raw::SlabHead;
+use crate::slab::raw::{SlabHead, slot_at};
 
 impl Heap {
     /// Makes a block longer, keeping its first `old.size()` bytes. On success the old pointer is
@@ -88,11 +88,12 @@ impl Heap {
         if let Some(class) = class_of(new.size(), new.align()) {
             let same = class_of(old.size(), old.align()) == Some(class);
             if same && old.size() != 0 && new.size() != 0 {
-                // Every slot of a class is aligned for every layout of the class.
-                return Ok(NonNull::slice_from_raw_parts(
-                    ptr,
-                    CLASS_BYTES[class] as usize,
-                ));
+                // Every slot of a class is aligned for every layout of the class. The pointer is
+                // issued anew: the one given may be narrowed to the old length (by a Box, say).
+                // SAFETY: a live slot's address.
+                let slot = unsafe { slot_at(ptr.addr().get()) };
+                let bytes = CLASS_BYTES[class] as usize;
+                return Ok(NonNull::slice_from_raw_parts(slot, bytes));
             }
         }
         // SAFETY: the caller's promise.
@@ -147,11 +148,13 @@ impl Heap {
             if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX {
                 return None;
             }
-            let block = SlabHead::of(address)?;
+            let block = SlabHead::of_owner(address, self.set.owner())?;
             // SAFETY: the caller's promise: a live large block of this heap.
             unsafe { self.resize_units(block, ptr, old_bytes, new_bytes) }?;
         }
-        Some(NonNull::slice_from_raw_parts(ptr, new_bytes))
+        // Issued anew, as above. SAFETY: a live block's address.
+        let start = unsafe { slot_at(address) };
+        Some(NonNull::slice_from_raw_parts(start, new_bytes))
     }
 
     /// # Safety

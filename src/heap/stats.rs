@@ -55,7 +55,8 @@ impl Heap {
         let pages = self.set.pages().stats();
         let resident = active + metadata;
         HeapStats {
-            allocated: held - cached,
+            // A double free that was not seen yet makes what is cached too long.
+            allocated: held.saturating_sub(cached),
             active,
             resident,
             mapped: pages.mapped.max(resident),

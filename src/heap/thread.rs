@@ -20,7 +20,7 @@ use crate::base::size_class::{CLASS_BYTES, CLASS_COUNT, class_of};
 use crate::base::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap::misuse;
 use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, remote};
-use crate::pages::Pages;
+use crate::pages::{Pages, registry};
 use crate::slab::bin::Bin;
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{SlabHead, SlotShape};
@@ -228,8 +228,10 @@ impl SlabOwner for ThreadHeap {
         remote::is_quiet(self, slab)
     }
 
-    fn may_free(&self, slab: &SlabHead) -> bool {
-        slab.is_shared()
+    fn find(&self, address: usize) -> Option<&'static SlabHead> {
+        // SAFETY: only blocks that the program may free come here, and they pin their record; of a
+        // pointer that breaks that promise, what is found decides how the abort reads.
+        unsafe { SlabHead::of(address) }.filter(|slab| slab.is_shared())
     }
 
     fn keeps(&self, slab: &'static SlabHead, word_index: usize, mask: u64) -> bool {
@@ -246,7 +248,11 @@ impl SlabOwner for ThreadHeap {
     }
 }
 
-/// A large or huge block, straight from the pages, and whether it reads as zero.
+/// The owner of every huge block of the process's heap: neither an odd number nor an address.
+pub(crate) const HUGE_OWNER: usize = 2;
+
+/// A large or huge block, straight from the pages, and whether it reads as zero. Any thread may
+/// free it, so it needs no owner.
 pub(crate) fn allocate_large(
     bytes: usize,
     align: usize,
@@ -255,6 +261,8 @@ pub(crate) fn allocate_large(
     if bytes <= SPAN_BYTES_MAX {
         // SAFETY: just claimed, and cut from a segment (it is not huge).
         unsafe { SlabHead::create_large(&span, 0, true) };
+    } else {
+        registry::set_huge_owner(span.ptr.addr().get(), HUGE_OWNER);
     }
     Ok((span.ptr, span.zeroed))
 }

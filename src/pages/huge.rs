@@ -21,12 +21,9 @@ use crate::pages::{Pages, Span, registry};
 pub(crate) struct HugeRecord {
     reservation: Reservation,
     bytes: usize,
-    /// Room for whoever owns the block: three words at its disposal, zero at first.
-    pub(crate) owner: [usize; OWNER_WORDS],
+    /// Room for the owner of the block to link its blocks; zero at first.
+    links: [usize; 2],
 }
-
-/// An owner, and two links of its list.
-pub(crate) const OWNER_WORDS: usize = 3;
 
 const _: () = assert!(size_of::<HugeRecord>() <= PAGE_BYTES);
 
@@ -69,7 +66,7 @@ impl Pages {
         let record = HugeRecord {
             reservation,
             bytes,
-            owner: [0; OWNER_WORDS],
+            links: [0; 2],
         };
         // SAFETY: the page before `start` lies in the reservation and is aligned to a page (to 16
         // for heap-backed blocks whose start is then page-aligned itself).
@@ -117,11 +114,11 @@ pub(crate) unsafe fn huge_bytes(start: usize) -> usize {
     unsafe { (*record_of(start)).bytes }
 }
 
-/// The words of the block's owner.
+/// The words in which the block's owner keeps links.
 ///
 /// # Safety
 /// A huge block starts at `start`, and the caller owns it.
-pub(crate) unsafe fn huge_owner(start: usize) -> *mut [usize; OWNER_WORDS] {
+pub(crate) unsafe fn huge_links(start: usize) -> *mut [usize; 2] {
     // SAFETY: the caller's promise.
-    unsafe { &raw mut (*record_of(start)).owner }
+    unsafe { &raw mut (*record_of(start)).links }
 }

@@ -44,8 +44,8 @@ pub(crate) fn is_segment(address: usize) -> bool {
         .is_some_and(|word| word.load(Ordering::Acquire) >> (number % 64) & 1 == 1)
 }
 
-/// Entries of one block of the huge table. 510 and two words make a block one page.
-const HUGE_ENTRIES: usize = 510;
+/// Entries of one block of the huge table. 255 of two words, and two words, make a block one page.
+const HUGE_ENTRIES: usize = 255;
 
 /// A block of the table of huge blocks' starts; blocks are chained and never freed.
 #[repr(C)]
@@ -53,7 +53,15 @@ pub(crate) struct HugeTable {
     next: AtomicPtr<HugeTable>,
     /// No entry at or beyond this index was ever used: bounds a scan.
     used: AtomicUsize,
-    starts: [AtomicUsize; HUGE_ENTRIES],
+    entries: [HugeEntry; HUGE_ENTRIES],
+}
+
+/// A huge block, as far as others than its owner may look.
+struct HugeEntry {
+    /// Its address; 0 for none.
+    start: AtomicUsize,
+    /// The number of the heap that owns it; 0 for none.
+    owner: AtomicUsize,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<HugeTable>() == 4096);
@@ -61,7 +69,12 @@ const _: () = assert!(usize::BITS != 64 || size_of::<HugeTable>() == 4096);
 static HUGE: HugeTable = HugeTable {
     next: AtomicPtr::new(core::ptr::null_mut()),
     used: AtomicUsize::new(0),
-    starts: [const { AtomicUsize::new(0) }; HUGE_ENTRIES],
+    entries: [const {
+        HugeEntry {
+            start: AtomicUsize::new(0),
+            owner: AtomicUsize::new(0),
+        }
+    }; HUGE_ENTRIES],
 };
 
 /// Registers a huge block. `more` makes a further zeroed table block when all are full; `false`
@@ -69,11 +82,12 @@ static HUGE: HugeTable = HugeTable {
 pub(crate) fn insert_huge(start: usize, more: impl Fn() -> Option<&'static HugeTable>) -> bool {
     let mut table = &HUGE;
     loop {
-        for (index, entry) in table.starts.iter().enumerate() {
-            let free = entry.load(Ordering::Relaxed) == 0;
-            // Release: pairs with the Acquire in `is_huge`, so that who finds it sees the record.
-            let order = (Ordering::Release, Ordering::Relaxed);
-            if free && entry.compare_exchange(0, start, order.0, order.1).is_ok() {
+        for (index, entry) in table.entries.iter().enumerate() {
+            let place = &entry.start;
+            let free = place.load(Ordering::Relaxed) == 0;
+            // Release: pairs with the Acquire in `find_huge`. Acquire: pairs with `remove_huge`.
+            let order = (Ordering::AcqRel, Ordering::Relaxed);
+            if free && place.compare_exchange(0, start, order.0, order.1).is_ok() {
                 table.used.fetch_max(index + 1, Ordering::Release);
                 return true;
             }
@@ -93,28 +107,39 @@ pub(crate) fn insert_huge(start: usize, more: impl Fn() -> Option<&'static HugeT
     }
 }
 
-/// Whether `start` is the start of a live huge block.
-pub(crate) fn is_huge(start: usize) -> bool {
-    find_huge(start).is_some()
+/// Says whose the huge block at `start` is.
+pub(crate) fn set_huge_owner(start: usize, owner: usize) {
+    if let Some(entry) = find_huge(start) {
+        // Relaxed: only the owner's own question is answered with yes.
+        entry.owner.store(owner, Ordering::Relaxed);
+    }
+}
+
+/// Whether a live huge block of `owner`, which is not 0, starts at `start`, any address.
+pub(crate) fn is_huge_of(start: usize, owner: usize) -> bool {
+    owner != 0 && find_huge(start).is_some_and(|entry| entry.owner.load(Ordering::Relaxed) == owner)
 }
 
 /// Forgets a huge block. `false` if it was not registered (freed already, or never ours): of two
 /// racing frees one sees `false`.
 pub(crate) fn remove_huge(start: usize) -> bool {
     find_huge(start).is_some_and(|entry| {
-        entry
-            .compare_exchange(start, 0, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        // First, while the entry is still ours; the next user finds it empty.
+        entry.owner.store(0, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `insert_huge`.
+        let order = (Ordering::AcqRel, Ordering::Relaxed);
+        let removed = entry.start.compare_exchange(start, 0, order.0, order.1);
+        removed.is_ok()
     })
 }
 
-fn find_huge(start: usize) -> Option<&'static AtomicUsize> {
+fn find_huge(start: usize) -> Option<&'static HugeEntry> {
     let mut table = &HUGE;
     loop {
         let used = table.used.load(Ordering::Acquire);
-        let found = table.starts[..used]
+        let found = table.entries[..used]
             .iter()
-            .find(|e| e.load(Ordering::Acquire) == start);
+            .find(|entry| entry.start.load(Ordering::Acquire) == start);
         if found.is_some() || start == 0 {
             return found.filter(|_| start != 0);
         }

@@ -3,8 +3,10 @@
 //! Owns two thread-locals. `SEATS` has no destructor and is read by every get and put; `CLAIMS` has
 //! one and is touched on slow paths only. Knows shards, never the slots' types.
 //!
-//! I1: a seat names a shard this thread has claimed, by an id that is never used twice. So a match
-//! proves the claim, and a seat of a pool that is gone can never match again.
+//! I1: a seat names a shard this thread has claimed, by two ids that are never used twice. So a
+//! match proves the claim, and a seat of a pool that is gone can never match again. The id for puts
+//! is the pool's for life and stands beside each object; the id for gets changes with each trim, so
+//! that every thread's next get passes by the slow path.
 //! I2: seats are emptied before the claims behind them are given up.
 //! I3: no code that may reach a pool again runs while `CLAIMS` is borrowed, except the process's
 //! allocator; for that one `CLAIMS` is busy and it works without a shard.
@@ -13,40 +15,90 @@ use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
 
 use crate::base::sync::{AtomicUsize, Ordering};
-use crate::pool::shard::{Shard, ShardRef};
+use crate::pool::shard::{Shard, ShardRef, off_the_straight_path};
 use crate::pool::store::Store;
 
 /// The id no seat has: of a pool whose every operation takes the slow path.
 pub(crate) const NO_ID: usize = 0;
 
-/// The id of a seat nobody sits in; no pool has it, because pools' ids are multiples of a seat.
+/// The id of a seat nobody sits in, which no pool has: theirs begin at `SEAT_COUNT`.
 const EMPTY_ID: usize = 1;
 
-/// Pools a thread reaches without a search. Eight fill a pair of cache lines; a request that
-/// alternates between more pools than that pays a binary search for some of them.
+/// Pools a thread reaches without a search. Eight take three cache lines of each thread; a request
+/// that goes round more pools than that pays a binary search for some of them.
 const SEAT_COUNT: usize = 8;
 
 /// Claims a thread holds before it first looks for those of pools that are gone. Fewer would look
 /// at every claim of a program with a dozen pools.
 const PRUNE_FIRST: usize = 16;
 
-/// A pool's id and this thread's shard of it, or `EMPTY_ID` and a dangling pointer.
-#[repr(C)]
+/// A pool's two ids and this thread's shard of it, or `EMPTY_ID` and a dangling pointer.
 struct Seat {
-    id: Cell<usize>,
+    get_id: Cell<usize>,
+    put_id: Cell<usize>,
     shard: Cell<NonNull<Shard>>,
 }
-
-/// Ids are this far apart, so that the low bits of an id are its seat's offset in bytes: what would
-/// be a shift and an addition twice per pair is nothing.
-const ID_STEP: usize = size_of::<Seat>();
-const _: () = assert!(ID_STEP.is_power_of_two() && SEAT_COUNT.is_power_of_two());
 
 impl Seat {
     const fn empty() -> Seat {
         Seat {
-            id: Cell::new(EMPTY_ID),
+            get_id: Cell::new(EMPTY_ID),
+            put_id: Cell::new(EMPTY_ID),
             shard: Cell::new(NonNull::dangling()),
+        }
+    }
+
+    fn set(&self, get_id: usize, put_id: usize, shard: NonNull<Shard>) {
+        self.get_id.set(get_id);
+        self.put_id.set(put_id);
+        self.shard.set(shard);
+    }
+}
+
+/// Where a thread looks for its shard of a pool before it searches its claims.
+struct Seats {
+    /// The two pools used last, as a request with an outer and an inner pool has them: comparisons
+    /// at a fixed place, where the table below takes half a nanosecond more a pair.
+    hot: [Seat; 2],
+    /// Each pool's place is in the low bits of its ids.
+    all: [Seat; SEAT_COUNT],
+}
+
+impl Seats {
+    const fn empty() -> Seats {
+        Seats {
+            hot: [const { Seat::empty() }; 2],
+            all: [const { Seat::empty() }; SEAT_COUNT],
+        }
+    }
+
+    fn place(&self, id: usize) -> &Seat {
+        &self.all[id % SEAT_COUNT]
+    }
+
+    /// Makes a seat the hotter one.
+    fn promote(&self, seat: &Seat) {
+        let [first, second] = &self.hot;
+        if first.put_id != seat.put_id {
+            second.set(first.get_id.get(), first.put_id.get(), first.shard.get());
+        }
+        first.set(seat.get_id.get(), seat.put_id.get(), seat.shard.get());
+    }
+
+    /// The hot shard under an id, which `id_of` reads from a seat.
+    #[inline(always)]
+    fn hot(&self, id: usize, id_of: impl Fn(&Seat) -> usize) -> Option<NonNull<Shard>> {
+        let [first, second] = &self.hot;
+        if id_of(first) == id {
+            return Some(first.shard.get());
+        }
+        off_the_straight_path();
+        (id_of(second) == id).then(|| second.shard.get())
+    }
+
+    fn clear(&self) {
+        for seat in self.all.iter().chain(&self.hot) {
+            seat.set(EMPTY_ID, EMPTY_ID, NonNull::dangling());
         }
     }
 }
@@ -63,37 +115,31 @@ struct Claims {
 }
 
 thread_local! {
-    static SEATS: [Seat; SEAT_COUNT] = const { [const { Seat::empty() }; SEAT_COUNT] };
+    static SEATS: Seats = const { Seats::empty() };
     static CLAIMS: RefCell<Claims> = const {
         RefCell::new(Claims { list: Vec::new(), prune_at: PRUNE_FIRST })
     };
 }
 
-/// Ids handed out so far. One sequence for pools and trims alike.
-static IDS: AtomicUsize = AtomicUsize::new(ID_STEP);
+/// Ids handed out so far, and one. One sequence for pools and trims alike.
+static IDS: AtomicUsize = AtomicUsize::new(1);
 
 /// Claims given up so far in the process: while it stands still there is no point in looking for a
 /// shard that has become free.
 static RELEASES: AtomicUsize = AtomicUsize::new(0);
 
-/// An id that nothing had before and nothing will have again. When there are none left (after 2^29
-/// on a 32-bit machine) everybody gets [`NO_ID`] and the slow path.
-pub(crate) fn next_id() -> usize {
+/// An id that nothing had before and nothing will have again, with the place of `like`, or the next
+/// one. When there are none left (after 2^29 pools and trims on a 32-bit machine) everybody gets
+/// [`NO_ID`] and the slow path.
+pub(crate) fn next_id(like: Option<usize>) -> usize {
     // Relaxed: only uniqueness matters.
-    let next = IDS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| {
-        id.checked_add(ID_STEP)
+    let next = IDS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |unique| {
+        (unique < usize::MAX / SEAT_COUNT).then_some(unique + 1)
     });
-    next.unwrap_or(NO_ID)
-}
-
-/// Runs `body` on the seat that `id` belongs to.
-#[inline(always)]
-fn with_seat<X>(id: usize, body: impl FnOnce(&Seat) -> X) -> X {
-    SEATS.with(|seats| {
-        let offset = id & ((SEAT_COUNT - 1) * ID_STEP);
-        // SAFETY: a multiple of a seat's size, below the size of them all.
-        body(unsafe { &*seats.as_ptr().byte_add(offset) })
-    })
+    match next {
+        Ok(unique) => unique * SEAT_COUNT + like.unwrap_or(unique) % SEAT_COUNT,
+        Err(_) => NO_ID,
+    }
 }
 
 /// How many claims have been given up so far.
@@ -109,35 +155,75 @@ pub(crate) fn release(shard: &Shard) {
     RELEASES.fetch_add(1, Ordering::Release);
 }
 
-/// The shard this thread has claimed under `id`, when its seat is there.
-#[inline(always)]
-fn seated(id: usize) -> Option<NonNull<Shard>> {
-    with_seat(id, |seat| (seat.id.get() == id).then(|| seat.shard.get()))
-}
-
-/// Takes a slot from this thread's shard of the pool with this id.
+/// Takes a slot from this thread's shard of the pool with this id for gets, if the pool is one of
+/// the two used last.
 ///
 /// # Safety
 /// The pool is alive: somebody borrows it.
 #[inline(always)]
-pub(crate) unsafe fn pop(id: usize) -> Option<NonNull<u8>> {
-    let shard = seated(id)?;
+pub(crate) unsafe fn pop(get_id: usize) -> Option<NonNull<u8>> {
+    let shard = SEATS.with(|seats| seats.hot(get_id, |seat| seat.get_id.get()))?;
     // SAFETY: the seat proves the claim (I1), and the claim keeps the shard alive.
     unsafe { shard.as_ref().pop() }
 }
 
-/// Gives a slot to this thread's shard of the pool with this id; `false` when it is full or there
-/// is none.
+/// Gives a slot to this thread's shard of the pool with this id for puts, if the pool is one of the
+/// two used last; `false` when it is not, or the shard is full.
 ///
 /// # Safety
 /// As [`pop`]; the slot belongs to that pool and is in no magazine.
 #[inline(always)]
-pub(crate) unsafe fn push(id: usize, slot: NonNull<u8>) -> bool {
-    match seated(id) {
+pub(crate) unsafe fn push(put_id: usize, slot: NonNull<u8>) -> bool {
+    match SEATS.with(|seats| seats.hot(put_id, |seat| seat.put_id.get())) {
         // SAFETY: as in `pop`.
         Some(shard) => unsafe { shard.as_ref().push(slot) },
         None => false,
     }
+}
+
+/// As [`pop`], if the pool has any seat, which becomes the hottest.
+///
+/// # Safety
+/// As [`pop`].
+pub(crate) unsafe fn pop_seated(get_id: usize) -> Option<NonNull<u8>> {
+    SEATS.with(|seats| {
+        let seat = seats.place(get_id);
+        if seat.get_id.get() != get_id {
+            return None;
+        }
+        seats.promote(seat);
+        // SAFETY: as in `pop`.
+        unsafe { seat.shard.get().as_ref().pop() }
+    })
+}
+
+/// As [`push`], if the pool has any seat, which becomes the hottest.
+///
+/// # Safety
+/// As [`push`].
+pub(crate) unsafe fn push_seated(put_id: usize, slot: NonNull<u8>) -> bool {
+    SEATS.with(|seats| {
+        let seat = seats.place(put_id);
+        if seat.put_id.get() != put_id {
+            return false;
+        }
+        seats.promote(seat);
+        // SAFETY: as in `pop`.
+        unsafe { seat.shard.get().as_ref().push(slot) }
+    })
+}
+
+/// The shard this thread has claimed in `store`, if it has a seat and has seen the last trim.
+pub(crate) fn seated(store: &Store) -> Option<&Shard> {
+    let (get_id, put_id) = (store.get_id(), store.id());
+    SEATS.with(|seats| {
+        let seat = seats.place(put_id);
+        if seat.put_id.get() != put_id || seat.get_id.get() != get_id {
+            return None;
+        }
+        // SAFETY: the seat proves the claim (I1), which keeps the shard alive.
+        Some(unsafe { seat.shard.get().as_ref() })
+    })
 }
 
 /// The shard this thread has claimed in `store`, claimed now if need be. `None` when every shard is
@@ -156,17 +242,24 @@ pub(crate) fn shard_of(store: &Store) -> Option<&Shard> {
     Some(unsafe { shard.as_ref() })
 }
 
-/// Puts a claimed shard where `pop` and `push` find it under `id`.
+/// Puts a claimed shard where `pop` and `push` find it.
 ///
 /// # Safety
-/// The calling thread claimed the shard through [`shard_of`], for a pool whose id `id` is or was.
-pub(crate) unsafe fn seat(id: usize, shard: &Shard) {
-    if id == NO_ID {
+/// The calling thread claimed the shard through [`shard_of`] in this store, and it has seen the
+/// trim that `get_id` stands for.
+pub(crate) unsafe fn seat(store: &Store, get_id: usize, shard: &Shard) {
+    let put_id = store.id();
+    if get_id == NO_ID || put_id == NO_ID {
         return;
     }
-    with_seat(id, |seat| {
-        seat.id.set(id);
-        seat.shard.set(NonNull::from(shard));
+    let shard = NonNull::from(shard);
+    SEATS.with(|seats| {
+        let seat = seats.place(put_id);
+        seat.set(get_id, put_id, shard);
+        // A pool that counts its guards never looks at the hot ones.
+        if !store.counts() {
+            seats.promote(seat);
+        }
     });
 }
 
@@ -194,12 +287,7 @@ impl Drop for Claims {
     /// The thread's exit hook. It moves no slots: the next thread that claims the shard, or the
     /// pool's drop, finds them where they are.
     fn drop(&mut self) {
-        SEATS.with(|seats| {
-            for seat in seats {
-                seat.id.set(EMPTY_ID);
-                seat.shard.set(NonNull::dangling());
-            }
-        });
+        SEATS.with(Seats::clear);
         for claim in self.list.drain(..) {
             release(&claim.shard);
         }

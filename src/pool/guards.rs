@@ -19,7 +19,7 @@ use crate::pool::claims;
 use crate::pool::recycle::{RecycleTrait, Recycler};
 use crate::pool::shared::Pool;
 use crate::pool::store::Drops;
-use crate::pool::typed::{Verdict, core_of};
+use crate::pool::typed::{Core, Verdict, core_of};
 
 /// One live value on its way from the pool and back, without saying what keeps the pool alive.
 pub(crate) struct Held<T, R: Recycler<T>> {
@@ -82,14 +82,13 @@ impl<T, R: Recycler<T>> Drop for Held<T, R> {
     fn drop(&mut self) {
         // SAFETY: live and ours, of a core that is alive (I1); not used after this.
         unsafe {
-            let core = core_of::<T, R>(self.slot);
-            let verdict = core.judge(self.slot);
+            let verdict = Core::<T, R>::judge(self.slot);
             if let Verdict::Keep = verdict {
-                if claims::push(core.store.fast_id(), self.slot.cast()) {
+                if claims::push(Core::<T, R>::put_id_of(self.slot), self.slot.cast()) {
                     return;
                 }
             }
-            core.finish(self.slot, verdict);
+            Core::<T, R>::finish(self.slot, verdict);
         }
     }
 }

@@ -32,16 +32,15 @@ pub struct LocalHandle<'p, T, R: Recycler<T> = RecycleTrait> {
     core: &'p Core<T, R>,
     /// `None` when no shard was left, or the pool counts its guards.
     shard: Option<ShardRef>,
-    /// The pool's id at the last slow path; another one means a trim since.
-    fast_id: Cell<usize>,
+    /// The pool's id for gets at the last slow path; another one means a trim since.
+    seen: Cell<usize>,
     /// Neither `Send` nor `Sync` (I1).
     thread: PhantomData<*mut ()>,
 }
 
 impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     pub(crate) fn new(pool: &'p Pool<T, R>, core: &'p Core<T, R>) -> LocalHandle<'p, T, R> {
-        let fast_id = core.store.fast_id();
-        let shard = if fast_id == NO_ID {
+        let shard = if core.store.counts() {
             None
         } else {
             core.store.claim_shard()
@@ -51,7 +50,7 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
             core,
             shard,
             // No pool with shards has this one: the first operation looks at the bounds.
-            fast_id: Cell::new(NO_ID),
+            seen: Cell::new(NO_ID),
             thread: PhantomData,
         }
     }
@@ -60,7 +59,7 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     #[inline(always)]
     fn pop(&self) -> Option<NonNull<T>> {
         let shard = self.shard.as_ref()?;
-        if self.fast_id.get() != self.core.store.fast_id() {
+        if self.seen.get() != self.core.store.get_id() {
             return None;
         }
         // SAFETY: the handle has the claim (I1).
@@ -87,7 +86,7 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     fn take_slow(&self) -> Result<NonNull<T>, Refusal> {
         match &self.shard {
             // SAFETY: the handle has the claim (I1), on a shard of this pool.
-            Some(shard) => unsafe { self.core.get_slow_from(shard, &self.fast_id) },
+            Some(shard) => unsafe { self.core.get_slow_from(shard, &self.seen) },
             None => self.core.get_slow(),
         }
     }
@@ -96,8 +95,7 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     fn guard(&self, slot: NonNull<T>) -> LocalPooled<'_, T, R> {
         LocalPooled {
             slot,
-            core: self.core,
-            shard: self.shard.as_ref(),
+            handle: self,
             of: PhantomData,
         }
     }
@@ -141,9 +139,8 @@ impl<T, R: Recycler<T>> fmt::Debug for LocalHandle<'_, T, R> {
 #[must_use = "an object that is not used goes straight back to its pool"]
 pub struct LocalPooled<'l, T, R: Recycler<T> = RecycleTrait> {
     slot: NonNull<T>,
-    core: &'l Core<T, R>,
-    shard: Option<&'l ShardRef>,
-    /// Owns a `T`, and stays with the handle on its thread.
+    handle: &'l LocalHandle<'l, T, R>,
+    /// Owns a `T`, invariantly, and stays with the handle on its thread.
     of: PhantomData<(T, *mut T)>,
 }
 
@@ -171,14 +168,15 @@ impl<T, R: Recycler<T>> Drop for LocalPooled<'_, T, R> {
         // SAFETY: a live value of this core, not used after this; the claim is the handle's, which
         // is borrowed (I2).
         unsafe {
-            let verdict = self.core.judge(self.slot);
-            if let (Verdict::Keep, Some(shard)) = (verdict, self.shard) {
+            let verdict = Core::<T, R>::judge(self.slot);
+            let LocalHandle { core, shard, .. } = self.handle;
+            if let (Verdict::Keep, Some(shard)) = (verdict, shard) {
                 if !shard.push(self.slot.cast()) {
-                    self.core.put_slow_to(shard, self.slot);
+                    core.put_slow_to(shard, self.slot);
                 }
                 return;
             }
-            self.core.finish(self.slot, verdict);
+            Core::<T, R>::finish(self.slot, verdict);
         }
     }
 }

@@ -165,9 +165,13 @@ impl Chain {
         Some((slot, emptied))
     }
 
-    /// Moves every magazine of `other` on top of this chain.
+    /// Moves every magazine of `other` on top of this chain, in their order.
     pub(crate) fn append(&mut self, mut other: Chain) {
+        let mut reversed = Chain::new();
         while let Some(magazine) = other.pop_magazine() {
+            reversed.push_magazine(magazine);
+        }
+        while let Some(magazine) = reversed.pop_magazine() {
             self.push_magazine(magazine);
         }
     }
@@ -239,6 +243,14 @@ mod tests {
         assert_eq!(all.count(), 200);
         assert_eq!(drain(&mut all), (1..=200).rev().collect::<Vec<_>>());
         assert_eq!(all.count(), 0);
+    }
+
+    #[test]
+    fn append_keeps_the_order() {
+        let (mut below, mut above) = (chain(100), chain(150));
+        below.append(mem::replace(&mut above, Chain::new()));
+        let expected: Vec<_> = (1..=150).rev().chain((1..=100).rev()).collect();
+        assert_eq!(drain(&mut below), expected);
     }
 
     #[test]

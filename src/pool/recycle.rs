@@ -127,8 +127,11 @@ impl Recycle for bumpalo::Bump {
 
 /// How a pool recycles its objects: [`RecycleTrait`] or [`RecycleHook`]. Sealed.
 pub trait Recycler<T>: sealed::Sealed + Send + Sync {
+    /// Recycles `object`, with the state that `find` finds if there is one.
     #[doc(hidden)]
-    fn recycle(&self, object: &mut T) -> Keep;
+    fn recycle<'r>(find: impl FnOnce() -> &'r Self, object: &mut T) -> Keep
+    where
+        Self: 'r;
 }
 
 mod sealed {
@@ -150,7 +153,7 @@ impl sealed::Sealed for RecycleTrait {}
 
 impl<T: Recycle> Recycler<T> for RecycleTrait {
     #[inline(always)]
-    fn recycle(&self, object: &mut T) -> Keep {
+    fn recycle<'r>(_find: impl FnOnce() -> &'r Self, object: &mut T) -> Keep {
         object.recycle()
     }
 }
@@ -161,7 +164,9 @@ impl<T: Recycle> Recycler<T> for RecycleTrait {
 /// use flagstone::{Keep, Pool, RecycleHook};
 /// use std::path::PathBuf;
 /// struct Server { paths: Pool<PathBuf, RecycleHook<PathBuf>> }
-/// let paths = Pool::builder(PathBuf::new).recycle_with(|path| { path.clear(); Keep::Yes }).build();
+/// let paths = Pool::builder(PathBuf::new)
+///     .recycle_with(|path| { path.clear(); Keep::Yes })
+///     .build();
 /// let server = Server { paths };
 /// server.paths.get().push("etc");
 /// assert_eq!(server.paths.get().as_os_str(), "");
@@ -178,8 +183,11 @@ impl<T> sealed::Sealed for RecycleHook<T> {}
 
 impl<T> Recycler<T> for RecycleHook<T> {
     #[inline]
-    fn recycle(&self, object: &mut T) -> Keep {
-        (self.0)(object)
+    fn recycle<'r>(find: impl FnOnce() -> &'r Self, object: &mut T) -> Keep
+    where
+        T: 'r,
+    {
+        (find().0)(object)
     }
 }
 

@@ -3,18 +3,16 @@
 //! Owns its magazine blocks, its claim state and its reference count. Erased: knows slots as
 //! `NonNull<u8>`, knows neither their type nor the pool.
 //!
-//! The warmest slot lies in `first`, the next in the loaded magazine, the coldest in the previous
-//! one. A get and a put of one object move `ready` alone: `first` already names the object, so no
-//! value goes through memory from one operation to the next, only a prediction. A length that goes
-//! down and up again costs two store-to-load forwards a pair, twice the time.
+//! The warmest slot lies in `top`, the next in the loaded magazine, the coldest in the previous
+//! one. A get and a put of one object touch `top` alone. With a magazine only, the length would go down
+//! and up again: two dependent trips through memory a pair instead of one.
 //!
 //! I1: whoever holds the claim (moved `state` from FREE to CLAIMED, or has exclusive access to the
-//! whole pool) is the only one to touch `first`, `loaded`, `previous` and what they point at, and
-//! the only one to store to `ready`, the lengths and `gets`. Others load those, for figures.
-//! I2: `loaded` points at a live magazine whose first `len` entries are initialised; `previous` is
-//! null or likewise with `previous_len`. Both lengths are at most `capacity`. `first` is a slot of
-//! this shard while `ready` is 1, and means nothing while it is 0. So a shard holds at most
-//! `2 * capacity + 1` slots.
+//! whole pool) is the only one to touch `loaded`, `previous` and what they point at, and the only
+//! one to store to `top`, the lengths and `gets`. Others load those, for figures.
+//! I2: `top` is a slot of this shard, or null. `loaded` points at a live magazine whose first `len`
+//! entries are initialised; `previous` is null or likewise with `previous_len`. Both lengths are at
+//! most `capacity`. So a shard holds at most `2 * capacity + 1` slots.
 //! I3: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
 //! read everything else. CLOSED is final: the pool is gone, nothing is left and `loaded` dangles.
 
@@ -26,7 +24,7 @@ use core::ptr::{self, NonNull};
 
 use std::alloc::{alloc, dealloc};
 
-use crate::base::sync::{AtomicUsize, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine};
 
 const FREE: usize = 0;
@@ -37,9 +35,8 @@ const CLOSED: usize = 2;
 /// on one pair would slow each other down.
 #[repr(C, align(128))]
 pub(crate) struct Shard {
-    /// 1 when `first` is idle. Atomic, like the lengths, for the figures.
-    ready: AtomicUsize,
-    first: UnsafeCell<NonNull<u8>>,
+    /// The warmest slot, or null. Atomic, like the lengths, for the figures.
+    top: AtomicPtr<u8>,
     /// Initialised entries of `loaded`.
     len: AtomicUsize,
     loaded: UnsafeCell<NonNull<Magazine>>,
@@ -62,6 +59,11 @@ unsafe impl Sync for Shard {}
 // SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the claim.
 unsafe impl Send for Shard {}
 
+/// Tells the compiler to lay the code of a pair of one object out in a line, without a taken jump.
+#[cold]
+#[inline]
+pub(crate) fn off_the_straight_path() {}
+
 impl Shard {
     /// Takes the slot that was returned last.
     ///
@@ -70,18 +72,18 @@ impl Shard {
     #[inline(always)]
     pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
         // Relaxed throughout: only the claimant stores (I1), others read for figures.
-        if self.ready.load(Ordering::Relaxed) == 0 {
+        let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
+            off_the_straight_path();
             // SAFETY: the claim, by the caller.
             return unsafe { self.pop_loaded() };
-        }
-        self.ready.store(0, Ordering::Relaxed);
+        };
+        self.top.store(ptr::null_mut(), Ordering::Relaxed);
         self.on_get();
-        // SAFETY: ours by the claim.
-        Some(unsafe { *self.first.get() })
+        Some(top)
     }
 
     /// # Safety
-    /// The caller holds the claim (I1), and `ready` is 0.
+    /// The caller holds the claim (I1), and `top` is null.
     #[inline]
     unsafe fn pop_loaded(&self) -> Option<NonNull<u8>> {
         // Relaxed: as in `pop`.
@@ -106,24 +108,20 @@ impl Shard {
     #[inline(always)]
     pub(crate) unsafe fn push(&self, slot: NonNull<u8>) -> bool {
         // Relaxed: as in `pop`.
-        if self.ready.load(Ordering::Relaxed) != 0 {
-            // SAFETY: as ours.
-            return unsafe { self.push_loaded(slot) };
-        }
-        // SAFETY: ours by the claim. Written only when it changes: see the module.
-        unsafe {
-            if *self.first.get() != slot {
-                *self.first.get() = slot;
+        let top = self.top.load(Ordering::Relaxed);
+        if let Some(top) = NonNull::new(top) {
+            off_the_straight_path();
+            // SAFETY: as ours; `top` stops being there below.
+            if !unsafe { self.push_loaded(top) } {
+                return false;
             }
         }
-        self.ready.store(1, Ordering::Relaxed);
+        self.top.store(slot.as_ptr(), Ordering::Relaxed);
         true
     }
 
-    /// Moves `first` into the loaded magazine and keeps `slot` in its place.
-    ///
     /// # Safety
-    /// As [`push`](Self::push), and `ready` is 1.
+    /// As [`push`](Self::push).
     #[inline]
     unsafe fn push_loaded(&self, slot: NonNull<u8>) -> bool {
         // Relaxed: as in `pop`.
@@ -132,19 +130,17 @@ impl Shard {
             return false;
         }
         // SAFETY: ours by the claim; the capacity is below that of the block (I2).
-        unsafe {
-            let first = ptr::replace(self.first.get(), slot);
-            Magazine::write(*self.loaded.get(), len, first);
-        }
+        unsafe { Magazine::write(*self.loaded.get(), len, slot) };
         self.len.store(len + 1, Ordering::Relaxed);
         true
     }
 
     /// Slots here, and objects handed out. Exact while the claimant is elsewhere.
     pub(crate) fn figures(&self) -> (usize, usize) {
-        let parts = [&self.ready, &self.len, &self.previous_len];
-        let idle = parts.iter().map(|part| part.load(Ordering::Relaxed)).sum();
-        (idle, self.gets.load(Ordering::Relaxed))
+        let top = usize::from(!self.top.load(Ordering::Relaxed).is_null());
+        let parts = [&self.len, &self.previous_len];
+        let magazines: usize = parts.iter().map(|len| len.load(Ordering::Relaxed)).sum();
+        (top + magazines, self.gets.load(Ordering::Relaxed))
     }
 
     /// Slots a magazine of this shard may hold.
@@ -192,13 +188,12 @@ impl Shard {
             }
             let mut loaded = Box::from_raw((*self.loaded.get()).as_ptr());
             loaded.set_len(self.len.load(Ordering::Relaxed));
-            if self.ready.load(Ordering::Relaxed) != 0 {
-                let _pushed = loaded.push(*self.first.get());
+            if let Some(top) = self.take_top() {
+                let _pushed = loaded.push(top);
                 debug_assert!(_pushed, "a block has one entry more than its capacity");
             }
             chain.push_magazine(loaded);
         }
-        self.ready.store(0, Ordering::Relaxed);
         self.len.store(0, Ordering::Relaxed);
         // Relaxed: a thread that reads it only forgets the shard; the last reference's drop is
         // ordered by the count.
@@ -344,19 +339,23 @@ impl Shard {
             // SAFETY: as above.
             chain.push_magazine(unsafe { self.exchange(fresh) });
         }
-        if self.ready.load(Ordering::Relaxed) == 0 {
+        let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
             return;
-        }
-        // SAFETY: as above.
-        let first = unsafe { *self.first.get() };
-        if !chain.push(first, self.capacity) {
+        };
+        if !chain.push(top, self.capacity) {
             let Some(mut fresh) = spare.or_else(Magazine::try_new) else {
                 return;
             };
-            fresh.push(first);
+            fresh.push(top);
             chain.push_magazine(fresh);
         }
-        self.ready.store(0, Ordering::Relaxed);
+        self.top.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    fn take_top(&self) -> Option<NonNull<u8>> {
+        let top = self.top.load(Ordering::Relaxed);
+        self.top.store(ptr::null_mut(), Ordering::Relaxed);
+        NonNull::new(top)
     }
 
     /// Swaps everything with `other`.
@@ -369,10 +368,8 @@ impl Shard {
         unsafe {
             ptr::swap(self.loaded.get(), other.loaded.get());
             ptr::swap(self.previous.get(), other.previous.get());
-            ptr::swap(self.first.get(), other.first.get());
         }
         for (a, b) in [
-            (&self.ready, &other.ready),
             (&self.len, &other.len),
             (&self.previous_len, &other.previous_len),
         ] {
@@ -380,6 +377,10 @@ impl Shard {
             a.store(b.load(Ordering::Relaxed), Ordering::Relaxed);
             b.store(len, Ordering::Relaxed);
         }
+        let top = self.top.load(Ordering::Relaxed);
+        self.top
+            .store(other.top.load(Ordering::Relaxed), Ordering::Relaxed);
+        other.top.store(top, Ordering::Relaxed);
     }
 }
 
@@ -402,8 +403,7 @@ impl ShardRef {
         // SAFETY: the block is fresh, aligned and large enough.
         unsafe {
             block.write(Shard {
-                ready: AtomicUsize::new(0),
-                first: UnsafeCell::new(NonNull::dangling()),
+                top: AtomicPtr::new(ptr::null_mut()),
                 len: AtomicUsize::new(0),
                 loaded: UnsafeCell::new(NonNull::from(Box::leak(loaded))),
                 capacity,

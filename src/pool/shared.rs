@@ -13,10 +13,10 @@ use core::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::error::AllocError;
-use crate::base::sync::{AtomicPtr, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap;
 use crate::pool::builder::{PoolBuilder, default_bounds};
-use crate::pool::claims;
+use crate::pool::claims::{self, NO_ID};
 use crate::pool::guards::{OwnedPooled, Pooled};
 use crate::pool::local::LocalHandle;
 use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
@@ -58,9 +58,13 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// ```
 /// Too large an object is refused when it is compiled:
 /// ```compile_fail,E0080
-/// let pool: flagstone::Pool<[Vec<u8>; 50_000]> = flagstone::Pool::new(|| [const { Vec::new() }; 50_000]);
+/// use flagstone::Pool;
+/// let pool: Pool<[Vec<u8>; 50_000]> = Pool::new(|| [const { Vec::new() }; 50_000]);
 /// ```
 pub struct Pool<T, R = RecycleTrait> {
+    /// The core's id for gets, or `NO_ID` before there is one and when guards are counted: here, so
+    /// that a get does not pass by the core.
+    fast_id: AtomicUsize,
     core: AtomicPtr<Core<T, R>>,
     plan: Mutex<Option<Plan<T, R>>>,
 }
@@ -129,6 +133,7 @@ pub(crate) const fn assert_fits<T>() {
 impl<T, R> Pool<T, R> {
     pub(crate) const fn from_plan(plan: Plan<T, R>) -> Pool<T, R> {
         Pool {
+            fast_id: AtomicUsize::new(NO_ID),
             core: AtomicPtr::new(ptr::null_mut()),
             plan: Mutex::new(Some(plan)),
         }
@@ -165,9 +170,10 @@ impl<T, R> Pool<T, R> {
     /// An object from the calling thread's shard, when there is nothing to count or to look for.
     #[inline(always)]
     fn pop(&self) -> Option<NonNull<T>> {
-        let core = self.core()?;
+        // Relaxed: a match proves this thread's own claim, whatever else it has seen.
+        let id = self.fast_id.load(Ordering::Relaxed);
         // SAFETY: the pool is borrowed.
-        let slot = unsafe { claims::pop(core.store.fast_id()) };
+        let slot = unsafe { claims::pop(id) };
         slot.map(NonNull::cast)
     }
 
@@ -205,9 +211,30 @@ impl<T, R> Pool<T, R> {
     }
 
     fn take_slow(&self) -> Result<NonNull<T>, Refusal> {
-        match self.core() {
-            Some(core) => core.get_slow(),
-            None => self.try_core().map_err(Refusal::Memory)?.get_slow(),
+        let id = self.fast_id.load(Ordering::Relaxed);
+        // SAFETY: the pool is borrowed.
+        if let Some(slot) = unsafe { claims::pop_seated(id) } {
+            return Ok(slot.cast());
+        }
+        let core = match self.core() {
+            Some(core) => core,
+            None => self.try_core().map_err(Refusal::Memory)?,
+        };
+        self.note_id(core);
+        core.get_slow()
+    }
+
+    /// Lets the fast path know the core's id. Two trims at a time may leave the older one here,
+    /// which the next slow path sets right.
+    fn note_id(&self, core: &Core<T, R>) {
+        let id = if core.store.counts() {
+            NO_ID
+        } else {
+            core.store.get_id()
+        };
+        // Relaxed: see `pop`. Written only when it changes, as every get reads it.
+        if self.fast_id.load(Ordering::Relaxed) != id {
+            self.fast_id.store(id, Ordering::Relaxed);
         }
     }
 
@@ -255,19 +282,26 @@ impl<T, R> Pool<T, R> {
         self.try_core()?.prefill(count)
     }
 
-    /// Drops idle objects until at most `keep` are left, those used last, and returns the bytes
-    /// given back to the pages. Objects that other running threads hold in their shards follow at
-    /// those threads' next get or put: what does not fit in `keep` then is dropped.
+    /// Drops idle objects until at most `keep` are left, those used last, gives pages that are
+    /// empty then back, and returns the number of objects dropped. Objects that other running
+    /// threads have in their shards follow at those threads' next get, or sooner: what does not fit
+    /// in `keep` then is dropped.
     ///
     /// ```
     /// use flagstone::Pool;
     /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
     /// pool.prefill(100);
-    /// pool.trim(10);
+    /// assert_eq!(pool.trim(10), 90);
     /// assert_eq!(pool.stats().idle, 10);
     /// ```
     pub fn trim(&self, keep: usize) -> usize {
-        self.core().map_or(0, |core| core.trim(keep))
+        let Some(core) = self.core() else {
+            return 0;
+        };
+        let surplus = core.begin_trim(keep);
+        // Before anything is dropped: a drop may panic.
+        self.note_id(core);
+        core.end_trim(surplus)
     }
 
     /// Drops every idle object: `trim(0)`, for a change that makes old objects wrong. An object in

@@ -6,7 +6,7 @@
 //! I1: a slot is live (a guard has it), idle (in exactly one magazine), or with the slot source.
 //! I2: idle slots never exceed `idle_max`: each shard reserves `shard_slots` of it, the depot takes
 //! what is left. Only a shard's first claim and a trim may find the depot above its part, and cut.
-//! I3: locks are leaves: nothing is locked while another lock is held, and `get` and `put` only try.
+//! I3: locks are leaves: nothing is locked while another one is. `get` and `put` only try to lock.
 //! The slot source's lock is the exception that waits; it is held for the time of one slot.
 
 use core::alloc::Layout;
@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
-use crate::pool::claims::{self, NO_ID};
+use crate::pool::claims;
 use crate::pool::depot::Depot;
 use crate::pool::magazine::Chain;
 use crate::pool::shard::{Shard, ShardRef};
@@ -87,14 +87,13 @@ struct Figures {
     drops: [AtomicUsize; 5],
 }
 
-/// See the module. The first line is read by every operation and changed by trims only.
+/// See the module. The first line is read by every slow path and changed by trims only.
 #[repr(C, align(128))]
 pub(crate) struct Store {
-    /// `seat_id`, or `NO_ID` when guards are counted.
-    fast_id: AtomicUsize,
-    /// The id under which threads keep their seats. Changes at each trim.
-    seat_id: AtomicUsize,
+    /// The id under which threads keep their claims, and their seats for puts.
     id: usize,
+    /// The id under which they keep their seats for gets. Changes at each trim.
+    get_id: AtomicUsize,
     bounds: Bounds,
     slot_bytes: usize,
     changing: Changing,
@@ -124,16 +123,10 @@ fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 
 impl Store {
     pub(crate) fn new(pages: Option<&'static Pages>, slot: Layout, bounds: Bounds) -> Store {
-        let id = claims::next_id();
+        let id = claims::next_id(None);
         Store {
-            // A bounded pool counts its guards, so it has no use for the path that does not.
-            fast_id: AtomicUsize::new(if bounds.live_max == usize::MAX {
-                id
-            } else {
-                NO_ID
-            }),
-            seat_id: AtomicUsize::new(id),
             id,
+            get_id: AtomicUsize::new(id),
             bounds,
             slot_bytes: slot.size(),
             changing: Changing {
@@ -157,22 +150,20 @@ impl Store {
         }
     }
 
-    /// The id for the path that does not count guards.
-    #[inline(always)]
-    pub(crate) fn fast_id(&self) -> usize {
-        // Relaxed: a stale id costs a slow path, or delays a trim's effect by one operation.
-        self.fast_id.load(Ordering::Relaxed)
-    }
-
-    /// The id for the path that does.
-    pub(crate) fn seat_id(&self) -> usize {
-        // Relaxed: as in `fast_id`.
-        self.seat_id.load(Ordering::Relaxed)
-    }
-
-    /// The id under which threads keep their claims.
+    /// The id for puts and claims.
     pub(crate) fn id(&self) -> usize {
         self.id
+    }
+
+    /// The id for gets.
+    pub(crate) fn get_id(&self) -> usize {
+        // Relaxed: a stale id costs a slow path, or delays a trim's effect by one operation.
+        self.get_id.load(Ordering::Relaxed)
+    }
+
+    /// Whether guards are counted, which the fast paths do not do.
+    pub(crate) fn counts(&self) -> bool {
+        self.bounds.live_max != usize::MAX
     }
 
     pub(crate) fn bounds(&self) -> &Bounds {
@@ -200,7 +191,7 @@ impl Store {
 
     /// Counts a guard; `false` when `live_max` are out.
     pub(crate) fn try_live(&self) -> bool {
-        if self.bounds.live_max == usize::MAX {
+        if !self.counts() {
             return true;
         }
         let live = &self.changing.live;
@@ -213,7 +204,7 @@ impl Store {
 
     /// Counts a guard's end.
     pub(crate) fn end_live(&self) {
-        if self.bounds.live_max != usize::MAX {
+        if self.counts() {
             self.changing.live.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -271,29 +262,33 @@ impl Store {
     /// The calling thread's shard, after it caught up with the trims since its last visit, and
     /// what is to be dropped for that.
     pub(crate) fn attend(&self) -> (Option<&Shard>, Chain) {
+        if let Some(shard) = claims::seated(self) {
+            return (Some(shard), Chain::new());
+        }
         let Some(shard) = claims::shard_of(self) else {
             return (None, Chain::new());
         };
         // SAFETY: `shard_of` answers with a claimed shard of this store.
-        let (seat_id, surplus) = unsafe { self.attend_to(shard) };
-        if let Some(seat_id) = seat_id {
-            // SAFETY: as above; the id is this store's.
-            unsafe { claims::seat(seat_id, shard) };
+        let (get_id, surplus) = unsafe { self.attend_to(shard) };
+        if let Some(get_id) = get_id {
+            // SAFETY: as above; `attend_to` saw to the trim.
+            unsafe { claims::seat(self, get_id, shard) };
         }
         (Some(shard), surplus)
     }
 
-    /// Lets a shard catch up. The id the shard is up to date with, unless the depot was busy.
+    /// Lets a shard catch up. Returns the id for gets it is up to date with (unless the depot was
+    /// busy), and what is to be dropped.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's.
     pub(crate) unsafe fn attend_to(&self, shard: &Shard) -> (Option<usize>, Chain) {
         // Acquire: pairs with `trim`. Read before the epoch, so an id never hides a trim.
-        let seat_id = self.seat_id.load(Ordering::Acquire);
+        let get_id = self.get_id.load(Ordering::Acquire);
         // SAFETY: the claim, by the caller.
         let surplus = unsafe { self.catch_up(shard) };
         let seen = shard.epoch() == self.epoch();
-        (seen.then_some(seat_id), surplus)
+        (seen.then_some(get_id), surplus)
     }
 
     fn epoch(&self) -> usize {
@@ -474,13 +469,10 @@ impl Store {
             .epoch
             .fetch_add(1, Ordering::Relaxed)
             .wrapping_add(1);
-        // No seat matches the new id, so every thread comes by the slow path once.
+        // No seat matches the new id, so every thread's next get comes by the slow path.
         // Release: pairs with `attend_to`, so that whoever sees the new id sees the epoch.
-        let seat_id = claims::next_id();
-        self.seat_id.store(seat_id, Ordering::Release);
-        if self.fast_id() != NO_ID {
-            self.fast_id.store(seat_id, Ordering::Release);
-        }
+        let get_id = claims::next_id(Some(self.id));
+        self.get_id.store(get_id, Ordering::Release);
         let mut found = Chain::new();
         for free in lock(&changing.shards).iter() {
             if free.try_claim() {
@@ -505,9 +497,9 @@ impl Store {
         lock(&self.changing.depot).tick(self.bounds.idle_min)
     }
 
-    /// Gives empty slabs back to the pages; bytes.
-    pub(crate) fn trim_slots(&self) -> usize {
-        lock(&self.changing.slots).trim()
+    /// Gives empty slabs back to the pages.
+    pub(crate) fn trim_slots(&self) {
+        lock(&self.changing.slots).trim();
     }
 
     /// Takes every idle slot out and closes the shards: the pool is about to go.

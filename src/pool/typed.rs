@@ -18,7 +18,7 @@ use core::ptr::{self, NonNull};
 
 use crate::base::error::AllocError;
 use crate::pages::Pages;
-use crate::pool::claims;
+use crate::pool::claims::{self, NO_ID};
 use crate::pool::magazine::Chain;
 use crate::pool::recycle::{Keep, Recycler};
 use crate::pool::shard::Shard;
@@ -32,6 +32,9 @@ pub(crate) enum Create<T> {
     /// With captures.
     Boxed(Box<dyn Fn() -> T + Send + Sync>),
 }
+
+/// A plan that came to nothing, for want of memory.
+type Unplanned<T, R> = (Plan<T, R>, AllocError);
 
 /// Everything that is fixed when a pool is built.
 pub(crate) struct Plan<T, R> {
@@ -130,16 +133,16 @@ pub(crate) enum Verdict {
 }
 
 /// A value that `recycle` is at work on: dropped should that panic.
-struct Poisoned<'c, T, R> {
-    core: &'c Core<T, R>,
+struct Poisoned<T, R> {
     slot: NonNull<T>,
+    of: PhantomData<R>,
 }
 
-impl<T, R> Drop for Poisoned<'_, T, R> {
+impl<T, R> Drop for Poisoned<T, R> {
     #[cold]
     fn drop(&mut self) {
-        // SAFETY: made by `judge`, whose caller gave the value up.
-        unsafe { self.core.reject(self.slot, Drops::Poisoned) };
+        // SAFETY: made by `judge`, whose caller gave the value up; the core is alive.
+        unsafe { core_of::<T, R>(self.slot).reject(self.slot, Drops::Poisoned) };
     }
 }
 
@@ -163,15 +166,40 @@ pub(crate) unsafe fn core_of<'c, T, R>(slot: NonNull<T>) -> &'c Core<T, R> {
 }
 
 impl<T, R> Core<T, R> {
-    /// The slot a `T` sits in. A zero-sized one still gets a byte, so that every guard has an
+    /// Whether the pool's id stands behind each value, in the part of the slot the value leaves
+    /// over: the slab rounds slots up to 16 bytes (or the alignment) anyway. It saves the way from
+    /// the slot over its slab to the core, half a nanosecond of a put. Larger objects get 16 bytes more for
+    /// it, at most a sixteenth; small ones without room do without.
+    const NOTED: bool = {
+        let step = if align_of::<T>() > 16 {
+            align_of::<T>()
+        } else {
+            16
+        };
+        let slack = size_of::<T>().next_multiple_of(step) - size_of::<T>();
+        slack >= size_of::<usize>()
+            || (step == 16 && size_of::<T>() >= 256 && size_of::<T>() < 1 << 20)
+    };
+
+    /// Where it stands.
+    const NOTE_AT: usize = size_of::<T>().next_multiple_of(align_of::<usize>());
+
+    /// The slot a `T` sits in. A zero-sized one still gets bytes, so that every guard has an
     /// address of its own to be found by.
     const SLOT: Layout = {
-        let size = if size_of::<T>() == 0 {
+        let size = if Self::NOTED {
+            Self::NOTE_AT + size_of::<usize>()
+        } else if size_of::<T>() == 0 {
             1
         } else {
             size_of::<T>()
         };
-        match Layout::from_size_align(size, align_of::<T>()) {
+        let align = if Self::NOTED && align_of::<T>() < align_of::<usize>() {
+            align_of::<usize>()
+        } else {
+            align_of::<T>()
+        };
+        match Layout::from_size_align(size, align) {
             Ok(layout) => layout.pad_to_align(),
             Err(_) => panic!("the layout of a type is valid"),
         }
@@ -181,7 +209,7 @@ impl<T, R> Core<T, R> {
     pub(crate) fn try_new(
         plan: Plan<T, R>,
         default_bounds: impl FnOnce() -> Bounds,
-    ) -> Result<NonNull<Core<T, R>>, (Plan<T, R>, AllocError)> {
+    ) -> Result<NonNull<Core<T, R>>, Unplanned<T, R>> {
         let layout = Layout::new::<Core<T, R>>();
         // SAFETY: a core is not zero-sized.
         let block = unsafe { std::alloc::alloc(layout) };
@@ -228,12 +256,6 @@ impl<T, R> Core<T, R> {
     #[inline(never)]
     pub(crate) fn get_slow(&self) -> Result<NonNull<T>, Refusal> {
         let live = self.begin_live()?;
-        // For a pool that counts; any other has just looked there.
-        // SAFETY: the pool is borrowed.
-        if let Some(slot) = unsafe { claims::pop(self.store.seat_id()) } {
-            mem::forget(live);
-            return Ok(slot.cast());
-        }
         let (shard, surplus) = self.store.attend();
         self.drop_chain(surplus);
         // SAFETY: `attend` answers with a shard this thread has claimed. The values just dropped
@@ -259,9 +281,9 @@ impl<T, R> Core<T, R> {
         seen: &Cell<usize>,
     ) -> Result<NonNull<T>, Refusal> {
         // SAFETY: the claim, by the caller, here and below.
-        let (fast_id, surplus) = unsafe { self.store.attend_to(shard) };
-        if let Some(fast_id) = fast_id {
-            seen.set(fast_id);
+        let (get_id, surplus) = unsafe { self.store.attend_to(shard) };
+        if let Some(get_id) = get_id {
+            seen.set(get_id);
         }
         self.drop_chain(surplus);
         // SAFETY: as above.
@@ -298,9 +320,45 @@ impl<T, R> Core<T, R> {
         mem::forget(vacant);
         let slot = slot.cast::<T>();
         // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
-        unsafe { slot.write(value) };
+        unsafe { self.fill(slot, value) };
         self.store.on_create();
         Ok(slot)
+    }
+
+    /// Puts a value, and the note behind it, into a slot.
+    ///
+    /// # Safety
+    /// The slot is one of this store's, uninitialised and the caller's alone.
+    unsafe fn fill(&self, slot: NonNull<T>, value: T) {
+        // A pool that counts its guards has no use for the path that does not.
+        let id = if self.store.counts() {
+            NO_ID
+        } else {
+            self.store.id()
+        };
+        // SAFETY: by the caller; `SLOT` has room for the note, aligned.
+        unsafe {
+            slot.write(value);
+            if Self::NOTED {
+                slot.byte_add(Self::NOTE_AT).cast::<usize>().write(id);
+            }
+        }
+    }
+
+    /// The id for puts of the pool a slot belongs to, or `NO_ID` if it counts its guards.
+    ///
+    /// # Safety
+    /// `slot` is a slot with a value, of a `Core<T, R>` that is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn put_id_of(slot: NonNull<T>) -> usize {
+        // SAFETY: by the caller; `fill` wrote the note, and the value's user cannot reach it.
+        unsafe {
+            if Self::NOTED {
+                return slot.byte_add(Self::NOTE_AT).cast::<usize>().read();
+            }
+            let store = &core_of::<T, R>(slot).store;
+            if store.counts() { NO_ID } else { store.id() }
+        }
     }
 
     /// Keeps a recycled value whose guard is gone, or drops it.
@@ -309,13 +367,8 @@ impl<T, R> Core<T, R> {
     /// The slot is this pool's, its value is live, and its guard no longer uses it.
     unsafe fn put_slow(&self, slot: NonNull<T>) {
         let _end = LiveEnd(&self.store);
-        // For a pool that counts, as in `get_slow`.
-        // SAFETY: as ours; the pool is alive.
-        unsafe {
-            if !claims::push(self.store.seat_id(), slot.cast()) {
-                self.keep(slot);
-            }
-        }
+        // SAFETY: as ours.
+        unsafe { self.keep(slot) };
     }
 
     /// As `put_slow`, for a value that no guard counted.
@@ -378,15 +431,19 @@ impl<T, R> Core<T, R> {
     /// What the fast path of a guard's drop did not do.
     ///
     /// # Safety
-    /// As [`put_slow`](Self::put_slow).
+    /// As [`put_slow`](Self::put_slow), of a `Core<T, R>` that is alive.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn finish(&self, slot: NonNull<T>, verdict: Verdict) {
+    pub(crate) unsafe fn finish(slot: NonNull<T>, verdict: Verdict) {
         // SAFETY: as ours.
         unsafe {
             match verdict {
-                Verdict::Keep => self.put_slow(slot),
-                Verdict::Drop(reason) => self.reject(slot, reason),
+                Verdict::Keep => {
+                    if !claims::push_seated(Self::put_id_of(slot), slot.cast()) {
+                        core_of::<T, R>(slot).put_slow(slot);
+                    }
+                }
+                Verdict::Drop(reason) => core_of::<T, R>(slot).reject(slot, reason),
             }
         }
     }
@@ -425,23 +482,24 @@ impl<T, R> Core<T, R> {
         Ok(missing)
     }
 
-    /// Drops idle values beyond `keep`; bytes given back to the pages.
-    pub(crate) fn trim(&self, keep: usize) -> usize {
+    /// Collects idle values beyond `keep`, and tells all threads to do so.
+    pub(crate) fn begin_trim(&self, keep: usize) -> Chain {
         let (shard, surplus) = self.store.attend();
         self.drop_chain(surplus);
         // SAFETY: `attend` answers with a shard this thread has claimed.
-        let surplus = unsafe { self.store.trim(shard, keep) };
-        self.drop_chain(surplus);
-        self.store.trim_slots()
+        unsafe { self.store.trim(shard, keep) }
+    }
+
+    /// Drops what `begin_trim` found, and gives pages back; values dropped.
+    pub(crate) fn end_trim(&self, surplus: Chain) -> usize {
+        let dropped = self.drop_chain(surplus);
+        self.store.trim_slots();
+        dropped
     }
 
     /// Ends an interval of the depot; values dropped.
     pub(crate) fn tick(&self) -> usize {
-        let dropped = self.drop_chain(self.store.tick());
-        if dropped > 0 {
-            self.store.trim_slots();
-        }
-        dropped
+        self.end_trim(self.store.tick())
     }
 }
 
@@ -450,15 +508,19 @@ impl<T, R: Recycler<T>> Core<T, R> {
     /// when `recycle` panics.
     ///
     /// # Safety
-    /// As [`put_slow`](Self::put_slow).
+    /// As [`put_slow`](Self::put_slow), of a `Core<T, R>` that is alive.
     #[inline(always)]
-    pub(crate) unsafe fn judge(&self, slot: NonNull<T>) -> Verdict {
+    pub(crate) unsafe fn judge(slot: NonNull<T>) -> Verdict {
         if std::thread::panicking() {
             return Verdict::Drop(Drops::Poisoned);
         }
-        let poisoned = Poisoned { core: self, slot };
-        // SAFETY: the value is live and ours alone, by the caller.
-        let keep = self.recycler.recycle(unsafe { &mut *slot.as_ptr() });
+        let poisoned = Poisoned::<T, R> {
+            slot,
+            of: PhantomData,
+        };
+        // SAFETY: the value is live and ours alone, by the caller, and its core alive. A recycler
+        // without a state does not look for the core.
+        let keep = unsafe { R::recycle(|| &core_of::<T, R>(slot).recycler, &mut *slot.as_ptr()) };
         mem::forget(poisoned);
         match keep {
             Keep::Yes => Verdict::Keep,
@@ -468,7 +530,7 @@ impl<T, R: Recycler<T>> Core<T, R> {
 
     /// Takes a value in that did not come from the pool, recycled first.
     pub(crate) fn adopt(&self, mut value: T) {
-        if std::thread::panicking() || self.recycler.recycle(&mut value) == Keep::Discard {
+        if std::thread::panicking() || R::recycle(|| &self.recycler, &mut value) == Keep::Discard {
             return;
         }
         let Ok(slot) = self.store.take_slot() else {
@@ -477,7 +539,7 @@ impl<T, R: Recycler<T>> Core<T, R> {
         let slot = slot.cast::<T>();
         // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
         unsafe {
-            slot.write(value);
+            self.fill(slot, value);
             self.store.on_adopt();
             self.keep(slot);
         }

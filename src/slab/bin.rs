@@ -39,8 +39,8 @@ pub(crate) struct Bin {
     /// Empty slabs that are kept in the partial list: one, so that alloc and free of a single slot
     /// do not claim and release a span each time.
     kept_count: Cell<u8>,
-    /// Whether there was a slab: the first is smaller.
-    has_first: Cell<bool>,
+    /// How often the slabs' length doubled so far.
+    doublings: Cell<u8>,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<Bin>() == 56);
@@ -57,7 +57,7 @@ impl Bin {
             word_zeroed: Cell::new(false),
             word_untouched: Cell::new(false),
             kept_count: Cell::new(0),
-            has_first: Cell::new(false),
+            doublings: Cell::new(0),
         }
     }
 
@@ -176,24 +176,23 @@ impl Bin {
         }
     }
 
-    /// A new slab in the partial list: a small one first, and again where a limit refuses more.
+    /// A new slab in the partial list: a small one first, then twice as large each time up to the
+    /// shape's span; a small one again where a limit refuses more.
     fn add_slab(
         &self,
         owner: &impl SlabOwner,
         shape: &SlotShape,
     ) -> Result<&'static SlabHead, AllocError> {
-        let first = shape.first_bytes as usize;
-        let wanted = if self.has_first.get() {
-            shape.span_bytes as usize
-        } else {
-            first
-        };
+        let doublings = self.doublings.get();
+        let wanted = shape.slab_bytes(doublings);
         let mut made = owner.add_slab(shape, wanted);
-        if made.is_err() && wanted != first {
-            made = owner.add_slab(shape, first);
+        if made.is_err() && doublings > 0 {
+            made = owner.add_slab(shape, shape.slab_bytes(0));
         }
         let slab = made?;
-        self.has_first.set(true);
+        if wanted < shape.span_bytes as usize {
+            self.doublings.set(doublings + 1);
+        }
         slab.link(List::Partial, &self.partial);
         Ok(slab)
     }

@@ -19,8 +19,8 @@ pub(crate) trait SlabOwner {
         true
     }
 
-    /// Whether a slot of this slab may be freed here at all.
-    fn may_free(&self, slab: &SlabHead) -> bool;
+    /// The slab that `address` lies in, if its slots may be freed here at all.
+    fn find(&self, address: usize) -> Option<&'static SlabHead>;
 
     /// Whether freed slots of this slab go to the bitmap here; if not, they were sent to whoever
     /// they belong to.

@@ -37,7 +37,7 @@ pub(crate) struct SlotShape {
     pub(crate) slot_bytes: u32,
     /// The first slab of an owner, so that small owners stay small.
     pub(crate) first_bytes: u32,
-    /// Every further slab.
+    /// What slabs grow to, by doubling.
     pub(crate) span_bytes: u32,
     /// Longest magazine, in slots.
     pub(crate) magazine_max: u32,
@@ -102,6 +102,18 @@ impl SlotShape {
 }
 
 impl SlotShape {
+    /// Bytes of a slab after so many doublings: the first one's, doubled, but no more than
+    /// `span_bytes`, and nothing between a piece and a unit.
+    pub(crate) fn slab_bytes(&self, doublings: u8) -> usize {
+        let bytes = (self.first_bytes as usize) << doublings;
+        let bytes = if bytes > PIECE_BYTES_MAX {
+            bytes.next_multiple_of(UNIT_BYTES)
+        } else {
+            bytes
+        };
+        bytes.min(self.span_bytes as usize)
+    }
+
     /// The same slots with a magazine of at most `entries`.
     pub(crate) const fn with_magazine(mut self, entries: u32) -> SlotShape {
         if self.magazine_max > entries {
@@ -244,8 +256,19 @@ impl SlabHead {
             is_shared,
             is_kept: Cell::new(false),
         };
+        // The owner's word is written atomically: who holds a stale pointer may be asking whose it
+        // is. The rest follows it (`repr(C)`) and is read by the owner alone.
+        let word = size_of::<AtomicUsize>();
+        let rest = NonNull::from(&fresh).cast::<u8>();
         // SAFETY: the record belongs to the span's pages alone, is 64 bytes and 64-aligned.
-        unsafe { record.write(fresh) };
+        unsafe {
+            let place = record.cast::<u8>().add(word);
+            place.copy_from_nonoverlapping(rest.add(word), size_of::<SlabHead>() - word);
+            record
+                .cast::<AtomicUsize>()
+                .as_ref()
+                .store(owner, Ordering::Relaxed);
+        }
         head.set_page_records(page, page_count, Some(record_index));
         // SAFETY: just written; records are valid until retired, and heads never go away.
         unsafe { record.as_ref() }
@@ -254,13 +277,36 @@ impl SlabHead {
     /// Ends the slab; returns its span's start and bytes, for `release_span`.
     pub(crate) fn retire(&self) -> (NonNull<u8>, usize) {
         let (page, count) = (self.page as usize, self.page_count.get() as usize);
+        // So that no later slab in this record can be taken for this owner's (see `of_owner`).
+        self.owner.store(0, Ordering::Relaxed);
         self.segment().set_page_records(page, count, None);
         (self.base(), self.span_bytes())
     }
 
-    /// The slab or large block that `address` lies in, whoever it belongs to.
+    /// The slab or large block of `owner` that `address`, any address, lies in. `owner` is not 0.
+    ///
+    /// Records of others come and go meanwhile; of them only the owner's word is read. Only an
+    /// owner writes its own number there and takes it away again, so a match is its live record.
     #[inline]
-    pub(crate) fn of(address: usize) -> Option<&'static SlabHead> {
+    pub(crate) fn of_owner(address: usize, owner: usize) -> Option<&'static SlabHead> {
+        if !registry::is_segment(address) {
+            return None;
+        }
+        // SAFETY: registered, just asked.
+        let head = unsafe { SegmentHead::of(address) };
+        let record = head.record_of_page(page_index(address))?;
+        // SAFETY: a record starts with its owner's word, which is only accessed atomically.
+        let word = unsafe { record.cast::<AtomicUsize>().as_ref() };
+        // SAFETY: the caller's live slab (I3).
+        (word.load(Ordering::Relaxed) == owner)
+            .then(|| unsafe { record.cast::<SlabHead>().as_ref() })
+    }
+
+    /// The slab or large block that `address` lies in, whoever it belongs to.
+    ///
+    /// # Safety
+    /// `address` lies in a live block of the caller's, which pins its record, or in no segment.
+    pub(crate) unsafe fn of(address: usize) -> Option<&'static SlabHead> {
         if !registry::is_segment(address) {
             return None;
         }
@@ -290,8 +336,7 @@ impl SlabHead {
         owner: &impl SlabOwner,
         slot_bytes: u32,
     ) -> Result<(&'static SlabHead, usize), FreeError> {
-        let slab = Self::of(address).filter(|slab| owner.may_free(slab));
-        let slab = slab.ok_or(FreeError::Foreign)?;
+        let slab = owner.find(address).ok_or(FreeError::Foreign)?;
         let index = slab.index_of(address).ok_or(FreeError::NotASlot)?;
         if slab.is_large() || slab.slot_bytes.get() != slot_bytes {
             return Err(FreeError::WrongClass);

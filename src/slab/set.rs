@@ -134,7 +134,7 @@ impl SlabOwner for SlabSet {
         unsafe { self.pages().release_span(ptr, bytes) };
     }
 
-    fn may_free(&self, slab: &SlabHead) -> bool {
-        slab.owner() == self.owner.get()
+    fn find(&self, address: usize) -> Option<&'static SlabHead> {
+        SlabHead::of_owner(address, self.owner.get())
     }
 }

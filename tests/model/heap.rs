@@ -12,7 +12,9 @@ use flagstone::Heap;
 use super::{pattern, ranges::Ranges};
 
 /// Blocks at once: more than any magazine holds, few enough to hit the same ones again.
-const LIVE_MAX: usize = 1500;
+const LIVE_MAX: usize = if cfg!(miri) { 60 } else { 1500 };
+/// Up to this length every byte of a block is looked at. An interpreter looks at the ends.
+const DENSE_BYTES_MAX: usize = if cfg!(miri) { 32 } else { 4096 };
 /// Bytes at once, so that a stream of large blocks stays a small process.
 const LIVE_BYTES_MAX: usize = 48 << 20;
 
@@ -25,6 +27,13 @@ pub enum Op {
         layout: Layout,
         /// Through `allocate_zeroed`.
         zeroed: bool,
+    },
+    /// Takes many blocks of one layout, so that magazines, words and slabs run out.
+    Burst {
+        /// What for.
+        layout: Layout,
+        /// How many.
+        count: usize,
     },
     /// Frees a live block.
     Free {
@@ -61,9 +70,14 @@ impl Op {
                 which: a as usize,
                 checked: kind % 4 == 0,
             },
-            220..=249 => Op::Resize {
+            220..=246 => Op::Resize {
                 which: a as usize,
                 size: size_from(b),
+            },
+            247..=249 => Op::Burst {
+                // Small ones: a burst of large blocks would only hit the model's own limit.
+                layout: layout_from(a & !0xFF, b & 0xF07F),
+                count: (b >> 16) as usize % if cfg!(miri) { 40 } else { 400 },
             },
             250..=253 => Op::FreeHalf { odd: kind % 2 == 0 },
             254..=255 => Op::Trim,
@@ -109,7 +123,7 @@ struct Block {
 
 /// Offsets that are written and read: all of a small block, the ends and every page of a large one.
 fn offsets(len: usize) -> impl Iterator<Item = usize> {
-    let all = if len <= 4096 { len } else { 64 };
+    let all = if len <= DENSE_BYTES_MAX { len } else { 16 };
     let pages = (all..len).step_by(4096);
     (0..all).chain(pages).chain((len - all.min(len))..len)
 }
@@ -149,6 +163,11 @@ impl Model<'_> {
     fn apply(&mut self, op: Op) {
         match op {
             Op::Allocate { layout, zeroed } => self.allocate(layout, zeroed),
+            Op::Burst { layout, count } => {
+                for _ in 0..count {
+                    self.allocate(layout, false);
+                }
+            }
             Op::Free { which, checked } => self.free(which, checked),
             Op::Resize { which, size } => self.resize(which, size),
             Op::FreeHalf { odd } => {
@@ -175,7 +194,12 @@ impl Model<'_> {
         };
         let block = block.expect("memory");
         if zeroed {
-            for offset in 0..layout.size() {
+            let seen = if cfg!(miri) {
+                layout.size().min(64)
+            } else {
+                layout.size()
+            };
+            for offset in 0..seen {
                 // SAFETY: within the block, which the heap says is zeroed.
                 let byte = unsafe { block.cast::<u8>().add(offset).read() };
                 assert_eq!(byte, 0, "byte {offset} of zeroed {layout:?}");

@@ -14,6 +14,8 @@ const HELD_MAX: usize = 200;
 pub enum Op {
     /// Gets an object.
     Get,
+    /// Gets this many objects.
+    GetMany(usize),
     /// Gets an object whose guard keeps the pool alive.
     GetOwned,
     /// Gives one back.
@@ -36,7 +38,8 @@ impl Op {
     /// Any three integers are a step.
     pub fn from_raw(kind: u8, a: u32, b: u32) -> Op {
         match kind {
-            0..=99 => Op::Get,
+            0..=95 => Op::Get,
+            96..=99 => Op::GetMany(a as usize % 100),
             100..=119 => Op::GetOwned,
             120..=209 => Op::Give(a as usize),
             210..=219 => Op::Spoil(a as usize),
@@ -120,6 +123,10 @@ impl<'p> Model<'p> {
         match op {
             Op::Get if self.held.len() < HELD_MAX => {
                 self.hold(Held::Borrowed(self.pool.get()));
+            }
+            Op::GetMany(count) => {
+                let count = count.min(HELD_MAX - self.held.len());
+                (0..count).for_each(|_| self.hold(Held::Borrowed(self.pool.get())));
             }
             Op::GetOwned if self.held.len() < HELD_MAX => {
                 self.hold(Held::Owned(self.pool.get_owned()));

@@ -16,6 +16,8 @@ const STALE_MAX: usize = 500;
 pub enum Op {
     /// Inserts a value.
     Insert(u64),
+    /// Inserts this many values.
+    InsertMany(usize),
     /// Reads a live key.
     Get(usize),
     /// Changes the value of a live key.
@@ -34,7 +36,8 @@ impl Op {
     /// Any three integers are a step.
     pub fn from_raw(kind: u8, a: u32, b: u32) -> Op {
         match kind {
-            0..=89 => Op::Insert(u64::from(a) << 32 | u64::from(b)),
+            0..=85 => Op::Insert(u64::from(a) << 32 | u64::from(b)),
+            86..=89 => Op::InsertMany(a as usize % 300),
             90..=119 => Op::Get(a as usize),
             120..=139 => Op::Change(a as usize),
             140..=209 => Op::Remove(a as usize),
@@ -79,11 +82,8 @@ impl Model {
     fn apply(&mut self, op: Op) {
         let at = |which: usize, len: usize| which.checked_rem(len);
         match op {
-            Op::Insert(number) if self.keyed.len() < LIVE_MAX => {
-                let key = self.slab.insert(Counted::new(number, &self.live));
-                self.keyed.push((key, number));
-            }
-            Op::Insert(_) => {}
+            Op::Insert(number) => self.insert(number),
+            Op::InsertMany(count) => (0..count as u64).for_each(|number| self.insert(number)),
             Op::Get(which) => {
                 if let Some(index) = at(which, self.keyed.len()) {
                     let (key, number) = self.keyed[index];
@@ -115,6 +115,13 @@ impl Model {
             Op::Iterate => self.iterate(),
         }
         assert_eq!(self.live.load(Ordering::Relaxed), self.keyed.len());
+    }
+
+    fn insert(&mut self, number: u64) {
+        if self.keyed.len() < LIVE_MAX {
+            let key = self.slab.insert(Counted::new(number, &self.live));
+            self.keyed.push((key, number));
+        }
     }
 
     fn remove(&mut self, index: usize) {

@@ -1,0 +1,126 @@
+//! Programs that must not compile, one rule each, run as doctests.
+//!
+//! What a scope made cannot leave it, neither as a reference nor in a collection or a session:
+//! ```compile_fail,E0515
+//! flagstone::Arena::new().scope(|inner| inner.alloc_str("out"));
+//! ```
+//! ```compile_fail,E0515
+//! flagstone::Arena::new().scope(|inner| flagstone::ArenaVec::<u8>::new_in(&inner));
+//! ```
+//! ```compile_fail,E0515
+//! flagstone::Arena::new().scope(|inner| inner.session());
+//! ```
+//! ```compile_fail,E0521
+//! let mut out = None;
+//! flagstone::Arena::new().scope(|inner| out = Some(inner));
+//! ```
+//!
+//! Handles of two scopes are of two types, and an inner one cannot take the place of an outer one:
+//! ```compile_fail
+//! let (mut one, mut two) = (flagstone::Arena::new(), flagstone::Arena::new());
+//! one.scope(|mut outer| two.scope(|mut inner| std::mem::swap(&mut outer, &mut inner)));
+//! ```
+//! ```compile_fail,E0596
+//! let mut other = flagstone::Arena::new();
+//! flagstone::Arena::new().scope(|mut inner| std::mem::swap(&mut *inner, &mut other));
+//! ```
+//!
+//! Inside a scope the arena cannot be reset, nor used from outside:
+//! ```compile_fail,E0596
+//! flagstone::Arena::new().scope(|mut inner| inner.reset());
+//! ```
+//! ```compile_fail
+//! let mut arena = flagstone::Arena::new();
+//! arena.scope(|_| arena.alloc(1).clone());
+//! ```
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! let outer = arena.alloc(1);
+//! arena.scope(|inner| *inner.alloc(1));
+//! *outer = 2;
+//! ```
+//!
+//! Nothing outlives a reset or the arena:
+//! ```compile_fail,E0505
+//! let arena = flagstone::Arena::new();
+//! let text = arena.alloc_str("text");
+//! drop(arena);
+//! text.len();
+//! ```
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! let vec = flagstone::ArenaVec::<u8>::new_in(&arena);
+//! arena.reset();
+//! vec.len();
+//! ```
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! let mut values = { let mut v = flagstone::ArenaVec::new_in(&arena); v.push(1); v.into_iter() };
+//! arena.reset();
+//! values.next();
+//! ```
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! let boxed = arena.alloc_box(1);
+//! arena.reset();
+//! ```
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! let mut session = arena.session();
+//! arena.reset();
+//! session.alloc(1);
+//! ```
+//!
+//! Types that need drop are refused wherever nobody would drop them:
+//! ```compile_fail
+//! flagstone::Arena::new().alloc_with(String::new);
+//! ```
+//! ```compile_fail
+//! flagstone::Arena::new().alloc_from_iter([String::new()]);
+//! ```
+//! ```compile_fail
+//! flagstone::Arena::new().session().alloc(String::new());
+//! ```
+//! ```compile_fail
+//! let arena = flagstone::Arena::new();
+//! flagstone::ArenaVec::<String>::new_in(&arena);
+//! ```
+//!
+//! An owned value may not borrow (it is dropped after what it borrows), nor be bound to a thread:
+//! ```compile_fail,E0597
+//! let arena = flagstone::Arena::new();
+//! { let local = 1; arena.alloc_owned(vec![&local]); }
+//! ```
+//! ```compile_fail,E0277
+//! flagstone::Arena::new().alloc_owned(std::rc::Rc::new(1));
+//! ```
+//!
+//! Arenas, and what borrows them, stay on one thread:
+//! ```compile_fail,E0277
+//! fn sync<T: Sync>() {}
+//! sync::<flagstone::Arena>();
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<flagstone::ArenaVec<'static, u8>>();
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<flagstone::Session<'static>>();
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<flagstone::ArenaBox<'static, std::rc::Rc<u8>>>();
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<flagstone::ArenaVecIntoIter<'static, *const u8>>();
+//! ```
+//!
+//! The minimum alignment is one of five:
+//! ```compile_fail
+//! let arena: flagstone::Arena<3> = flagstone::Arena::with_min_align();
+//! ```
+//! ```compile_fail
+//! let arena: flagstone::Arena<32> = flagstone::Arena::with_min_align();
+//! ```

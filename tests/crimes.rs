@@ -1,0 +1,285 @@
+//! One crime per test, each in a process of its own, which must die by SIGABRT after exactly one
+//! line that names the crime and the address.
+//!
+//! | crime | `Check::Fast` | `Check::Full` |
+//! |---|---|---|
+//! | double free | at the flush | at once |
+//! | foreign, interior, wrong class | at the flush | at once |
+//! | large or huge block: any of them | at once | at once |
+//! | write after free | not seen | when the slot is handed out again, or leaves the quarantine |
+//! | free, free, alloc, alloc inside one magazine | not seen | at once |
+
+#![cfg(all(unix, feature = "std", not(miri)))]
+
+mod child;
+
+use std::alloc::Layout;
+use std::os::unix::process::ExitStatusExt;
+use std::ptr::NonNull;
+
+use flagstone::{Check, Heap};
+
+const SIGABRT: i32 = 6;
+/// Longer than every magazine of 64 B slots, so that this many frees flush.
+const MANY: usize = 1000;
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+fn heap(check: Check) -> Heap {
+    Heap::builder().check(check).build().unwrap()
+}
+
+fn take(heap: &Heap, size: usize) -> NonNull<u8> {
+    heap.allocate(layout(size)).unwrap().cast()
+}
+
+/// Says where the abort must point at, then does the deed.
+fn guilty(at: NonNull<u8>) {
+    println!("guilty {:#x}", at.addr());
+}
+
+/// Frees enough to make the magazine give up its older half, twice over.
+fn flush(heap: &Heap, blocks: &[NonNull<u8>]) {
+    for block in blocks {
+        // SAFETY: live blocks of this heap, allocated with this layout.
+        unsafe { heap.deallocate(*block, layout(64)) };
+    }
+}
+
+/// Frees `ptr` as `size` bytes, once. The callers commit a crime with it.
+fn free(heap: &Heap, ptr: NonNull<u8>, size: usize) {
+    // SAFETY: none: this is the crime, and the heap must find it before it does harm.
+    unsafe { heap.deallocate(ptr, layout(size)) };
+}
+
+/// Runs `crime` in a child and compares how it died.
+#[track_caller]
+fn dies(crime: &str, message: &str) {
+    let output = child::run("criminal", crime, "ulimit -c 0;");
+    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+    let all = format!("{crime}: {}\n{out}\n{err}", output.status);
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{all}");
+    let address = out
+        .split_once("guilty ")
+        .and_then(|(_, rest)| rest.lines().next())
+        .unwrap_or_else(|| panic!("{all}"));
+    assert_eq!(err, format!("flagstone: {message}: {address}\n"), "{all}");
+}
+
+/// Runs in the children only.
+#[test]
+fn criminal() {
+    let Some(crime) = child::part() else { return };
+    let (name, check) = match crime.split_once(" in ") {
+        Some((name, "Full")) => (name, Check::Full),
+        Some((name, _)) => (name, Check::Fast),
+        None => panic!("no such crime: {crime}"),
+    };
+    let heap = heap(check);
+    let other = Heap::new();
+    let many: Vec<NonNull<u8>> = (0..MANY).map(|_| take(&heap, 64)).collect();
+    let ptr = take(&heap, 64);
+    // SAFETY: offsets inside blocks of at least 64 bytes.
+    let inside = |block: NonNull<u8>| unsafe { block.add(16) };
+    match name {
+        "double free" => {
+            guilty(ptr);
+            free(&heap, ptr, 64);
+            free(&heap, ptr, 64);
+        }
+        "late double free" => {
+            guilty(ptr);
+            free(&heap, ptr, 64);
+            flush(&heap, &many[..MANY / 2]);
+            free(&heap, ptr, 64);
+        }
+        "foreign free" => {
+            let foreign = take(&other, 64);
+            guilty(foreign);
+            free(&heap, foreign, 64);
+        }
+        "free of a static" => {
+            static WORD: u64 = 7;
+            guilty(NonNull::from(&WORD).cast());
+            free(&heap, NonNull::from(&WORD).cast(), 64);
+        }
+        "interior free" => {
+            guilty(inside(ptr));
+            free(&heap, inside(ptr), 64);
+        }
+        "wrong class" => {
+            let wrong = take(&heap, 100);
+            guilty(wrong);
+            free(&heap, wrong, 64);
+        }
+        "huge freed as small" => {
+            let huge = take(&heap, 3 << 20);
+            guilty(huge);
+            free(&heap, huge, 64);
+        }
+        "write after free" => {
+            free(&heap, ptr, 64);
+            guilty(inside(ptr));
+            // SAFETY: none: this is the crime. The memory is still mapped.
+            unsafe { inside(ptr).write(1) };
+        }
+        "large double free" => {
+            let large = take(&heap, 100 << 10);
+            guilty(large);
+            free(&heap, large, 100 << 10);
+            free(&heap, large, 100 << 10);
+        }
+        "large wrong size" => {
+            let large = take(&heap, 100 << 10);
+            guilty(large);
+            free(&heap, large, 200 << 10);
+        }
+        "large interior free" => {
+            let large = take(&heap, 100 << 10);
+            guilty(inside(large));
+            free(&heap, inside(large), 100 << 10);
+        }
+        "large foreign free" => {
+            let large = take(&other, 100 << 10);
+            guilty(large);
+            free(&heap, large, 100 << 10);
+        }
+        "small freed as large" => {
+            guilty(ptr);
+            free(&heap, ptr, 100 << 10);
+        }
+        "huge double free" => {
+            let huge = take(&heap, 3 << 20);
+            guilty(huge);
+            free(&heap, huge, 3 << 20);
+            free(&heap, huge, 3 << 20);
+        }
+        "huge wrong size" => {
+            let huge = take(&heap, 3 << 20);
+            guilty(huge);
+            free(&heap, huge, 4 << 20);
+        }
+        "huge foreign free" => {
+            let huge = take(&other, 3 << 20);
+            guilty(huge);
+            free(&heap, huge, 3 << 20);
+        }
+        _ => panic!("no such crime: {crime}"),
+    }
+    // What `Fast` sees it sees when the magazine is flushed.
+    flush(&heap, &many[MANY / 2..]);
+    println!("unpunished");
+}
+
+const DOUBLE: &str = "double free";
+const FOREIGN: &str = "free of a pointer that is not this owner's";
+const INSIDE: &str = "free of a pointer into the middle of a slot";
+const CLASS: &str = "free with a layout of another size class";
+
+#[test]
+fn double_free_at_flush_in_fast() {
+    dies("double free in Fast", DOUBLE);
+}
+
+#[test]
+fn double_free_at_once_in_full() {
+    dies("double free in Full", DOUBLE);
+}
+
+/// The first free has reached the bitmap (or the slab's word) when the second comes.
+#[test]
+fn late_double_free() {
+    dies("late double free in Fast", DOUBLE);
+    dies("late double free in Full", DOUBLE);
+}
+
+#[test]
+fn foreign_free() {
+    dies("foreign free in Fast", FOREIGN);
+    dies("foreign free in Full", FOREIGN);
+}
+
+/// An address that lies in no segment: nothing may be read there.
+#[test]
+fn free_of_a_static() {
+    dies("free of a static in Fast", FOREIGN);
+    dies("free of a static in Full", FOREIGN);
+}
+
+#[test]
+fn interior_free() {
+    dies("interior free in Fast", INSIDE);
+    dies("interior free in Full", INSIDE);
+}
+
+#[test]
+fn wrong_class() {
+    dies("wrong class in Fast", CLASS);
+    dies("wrong class in Full", CLASS);
+}
+
+#[test]
+fn huge_freed_as_small() {
+    dies("huge freed as small in Full", CLASS);
+    // At the flush nothing is known of it but that no slab of the heap is there.
+    dies("huge freed as small in Fast", FOREIGN);
+}
+
+#[test]
+fn write_after_free_in_full() {
+    dies("write after free in Full", "write after free");
+}
+
+/// The span is nobody's after the first free, so the second names no owner.
+#[test]
+fn large_double_free() {
+    dies("large double free in Fast", FOREIGN);
+    dies("large double free in Full", FOREIGN);
+}
+
+#[test]
+fn large_freed_with_wrong_size() {
+    dies("large wrong size in Fast", CLASS);
+}
+
+#[test]
+fn large_interior_free() {
+    dies("large interior free in Fast", INSIDE);
+}
+
+#[test]
+fn large_foreign_free() {
+    dies("large foreign free in Fast", FOREIGN);
+}
+
+#[test]
+fn small_freed_as_large() {
+    dies("small freed as large in Fast", CLASS);
+}
+
+/// The mapping is gone: the registry must answer without reading it.
+#[test]
+fn huge_double_free() {
+    dies("huge double free in Fast", FOREIGN);
+    dies("huge double free in Full", FOREIGN);
+}
+
+#[test]
+fn huge_freed_with_wrong_size() {
+    dies("huge wrong size in Fast", CLASS);
+}
+
+#[test]
+fn huge_foreign_free() {
+    dies("huge foreign free in Fast", FOREIGN);
+}
+
+/// The harness notices a crime that goes unpunished: writing after free is not seen in Fast.
+#[test]
+fn an_unpunished_crime_shows() {
+    let output = child::run("criminal", "write after free in Fast", "");
+    assert!(output.status.success());
+    assert!(child::text(&output.stdout).contains("unpunished"));
+}

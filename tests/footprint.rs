@@ -1,0 +1,169 @@
+//! What ten thousand small owners cost: heaps, arenas, pools and slabs that each hold one small
+//! object. Each kind is measured in a process of its own, by the resident pages the system counts;
+//! the figure includes the owner's own struct.
+
+#![cfg(all(target_os = "linux", feature = "std", not(miri)))]
+
+mod child;
+
+use std::alloc::Layout;
+use std::fs;
+use std::thread;
+
+use flagstone::pages::Pages;
+use flagstone::{Arena, ArenaPool, Heap, Pool, Slab};
+
+const OWNERS: usize = 10_000;
+/// The bound of the issue, apiece.
+const BYTES_MAX: usize = 8 << 10;
+/// What may stay of a kind when all of it is gone: the heads of the segments (a bit over 3 % of
+/// what they served), and the process's own growth.
+const KEPT_PART: usize = 16;
+
+/// Bytes of the process that are in memory.
+fn resident() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages << 12
+}
+
+/// Makes the C library give back what it keeps: parts of pools and slabs lie in its heap.
+#[cfg(target_env = "gnu")]
+fn trim_libc() {
+    // SAFETY: as the C library declares it, and without conditions.
+    unsafe extern "C" {
+        safe fn malloc_trim(pad: usize) -> i32;
+    }
+    malloc_trim(0);
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn trim_libc() {}
+
+/// Makes the owners, reports their cost, drops them and reports what stayed.
+///
+/// They are made by a thread that ends before they are dropped: a thread that used a pool keeps
+/// its shard of it for a while after the pool is gone, until it claims more shards or ends.
+fn measure<Owner: Send>(make: impl Fn() -> Owner + Sync) {
+    // Once before, so that what the first of a kind sets up for all is not counted.
+    thread::scope(|scope| scope.spawn(|| drop(make())).join().unwrap());
+    Pages::global().trim();
+    trim_libc();
+    let start = resident();
+    let mut owners = Vec::with_capacity(OWNERS);
+    thread::scope(|scope| {
+        scope.spawn(|| owners.extend((0..OWNERS).map(|_| make())));
+    });
+    let grown = resident() - start;
+    let stats = Pages::global().stats();
+    drop(owners);
+    Pages::global().trim();
+    trim_libc();
+    let left = Pages::global().stats();
+    let kept = resident().saturating_sub(start);
+    assert_eq!(left.active, 0, "{left}");
+    println!(
+        "apiece {} kept {kept} struct {} active {} charged {}",
+        grown / OWNERS,
+        size_of::<Owner>(),
+        stats.active / OWNERS,
+        stats.charged / OWNERS,
+    );
+}
+
+/// Runs in the children only.
+#[test]
+fn owners() {
+    let layout = Layout::new::<[u64; 6]>();
+    match child::part().as_deref() {
+        None => {}
+        Some("heap") => measure(|| {
+            let heap = Heap::new();
+            let block = heap.allocate(layout).unwrap();
+            // SAFETY: the block is ours, and this long.
+            unsafe { block.cast::<u8>().write_bytes(1, block.len()) };
+            heap
+        }),
+        Some("heap that freed") => measure(|| {
+            let heap = Heap::new();
+            let [first, second] = [(); 2].map(|()| heap.allocate(layout).unwrap());
+            // SAFETY: both are live blocks of this layout.
+            unsafe {
+                second.cast::<u8>().write_bytes(1, second.len());
+                heap.deallocate(first.cast(), layout);
+            }
+            heap
+        }),
+        Some("arena") => measure(|| {
+            let arena = Arena::new();
+            arena.alloc([1u64; 6]);
+            arena
+        }),
+        Some("pool") => measure(|| {
+            let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+            drop(pool.get());
+            pool
+        }),
+        Some("arena pool") => measure(|| {
+            let pool = ArenaPool::new();
+            pool.get().alloc([1u64; 6]);
+            pool
+        }),
+        Some("slab") => measure(|| {
+            let slab: Slab<[u64; 6]> = Slab::new();
+            slab.insert([1; 6]);
+            slab
+        }),
+        Some(kind) => panic!("no such kind: {kind}"),
+    }
+}
+
+/// Runs one kind in a child, prints its figures, and returns the bytes apiece.
+#[track_caller]
+fn apiece(kind: &str) -> usize {
+    // One arena of the C library, which it can trim.
+    let output = child::run("owners", kind, "export MALLOC_ARENA_MAX=1;");
+    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+    assert!(output.status.success(), "{kind}: {out}\n{err}");
+    let line = out.lines().find(|line| line.contains("apiece")).unwrap();
+    let line = &line[line.find("apiece").unwrap()..];
+    println!("{OWNERS} x {kind}: {line} (bytes)");
+    let number = |name: &str| -> usize {
+        let rest = line.split_once(name).unwrap().1.trim_start();
+        rest.split(' ').next().unwrap().parse().unwrap()
+    };
+    let (apiece, kept) = (number("apiece"), number("kept"));
+    assert!(
+        kept * KEPT_PART < apiece * OWNERS,
+        "{kind}: {kept} bytes stay after all are dropped: {line}"
+    );
+    apiece
+}
+
+#[test]
+fn a_heap_with_one_block() {
+    assert!(apiece("heap") < BYTES_MAX);
+    // Its first free takes a page for the magazines: beside the bound, but not without one.
+    assert!(apiece("heap that freed") < BYTES_MAX + (4 << 10));
+}
+
+#[test]
+fn an_arena_with_one_value() {
+    assert!(apiece("arena") < BYTES_MAX);
+}
+
+#[test]
+fn a_pool_with_one_object() {
+    assert!(apiece("pool") < BYTES_MAX);
+}
+
+#[test]
+fn an_arena_pool_with_one_arena() {
+    // An arena and its chunk besides the pool.
+    assert!(apiece("arena pool") < 2 * BYTES_MAX);
+}
+
+#[test]
+fn a_slab_with_one_value() {
+    assert!(apiece("slab") < BYTES_MAX);
+}

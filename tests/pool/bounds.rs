@@ -1,0 +1,250 @@
+//! Bounds, trims and limits, and a random walk over all of them beside a simple oracle.
+
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use flagstone::pages::{HeapSource, Pages};
+use flagstone::{AllocError, Keep, OwnedPooled, Pool};
+
+use crate::canary::{Canary, turns};
+
+#[test]
+#[cfg_attr(miri, ignore = "thousands of objects: minutes under the interpreter")]
+fn idle_objects_never_exceed_the_bound() {
+    let alive = Arc::default();
+    for max in [0, 1, 2, 5, 7, 16, 100, 1000] {
+        let pool = Canary::pool(&alive).idle(0..=max).build();
+        for count in [1, 2, 10, 50, 150, 1100] {
+            drop((0..count).map(|_| pool.get()).collect::<Vec<_>>());
+            assert!(pool.stats().idle <= max as u64, "{max}, {count}");
+        }
+        // What one thread puts to use is not wasted on the shards of others.
+        assert!(
+            pool.stats().idle as usize * 2 >= max,
+            "{max}: {}",
+            pool.stats()
+        );
+        assert_eq!(pool.stats().idle, alive.load(Ordering::Relaxed) as u64);
+    }
+}
+
+#[test]
+fn max_live_is_exact() {
+    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).max_live(3).name("three").build();
+    let mut held: Vec<_> = (0..3).map(|_| pool.try_get().expect("three")).collect();
+    assert!(pool.try_get().is_none());
+    let refused = catch_unwind(|| pool.get().len()).expect_err("a fourth");
+    let message = refused.downcast_ref::<String>().expect("a message");
+    assert!(
+        message.contains("`three`") && message.contains("max_live"),
+        "{message}"
+    );
+    drop(held.pop().expect("three").detach());
+    held.push(pool.try_get().expect("one was detached"));
+    held.pop().expect("three").discard();
+    held.push(pool.try_get().expect("one was discarded"));
+    let local = pool.local();
+    assert!(local.try_get().is_none());
+    drop(held);
+    let count = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..turns(100_000) {
+                    if let Some(_guard) = pool.try_get() {
+                        assert!(count.fetch_add(1, Ordering::Relaxed) < 3);
+                        count.fetch_sub(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(pool.stats().outstanding, 0);
+}
+
+#[test]
+fn trim_keeps_the_warmest_and_clear_keeps_none() {
+    let pool: Pool<Vec<u8>> = Pool::new(|| vec![0; 100]);
+    let held: Vec<_> = (0..300).map(|_| pool.get()).collect();
+    let last = &raw const *held[299];
+    drop(held);
+    pool.trim(100);
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.drops.trimmed), (100, 200));
+    assert_eq!(&raw const *pool.get(), last);
+    let guard = pool.get();
+    pool.clear();
+    assert_eq!(pool.stats().idle, 0);
+    drop(guard);
+    assert_eq!(pool.stats().idle, 1);
+}
+
+#[test]
+fn trim_gives_pages_back() {
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(&HeapSource)));
+    let pool: Pool<Box<u8>, _> = Pool::builder(|| Box::new(1))
+        .recycle_with(|_| Keep::Yes)
+        .idle(0..=100_000)
+        .pages(pages)
+        .build();
+    let count = if cfg!(miri) { 1000 } else { 50_000 };
+    drop((0..count).map(|_| pool.get()).collect::<Vec<_>>());
+    let before = pages.stats().active;
+    assert_eq!(pool.trim(0), count);
+    let after = pages.stats().active;
+    assert!(
+        before >= 16 * count && after <= 128 << 10,
+        "{before} to {after}"
+    );
+    drop(pool);
+    assert_eq!(pages.stats().active, 0);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "fills memory: minutes under the interpreter")]
+fn exhaustion_is_an_answer_and_leaks_nothing() {
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(&HeapSource)));
+    let alive = Arc::default();
+    for limit in [0, 64 << 10, 256 << 10] {
+        pages.set_limit(Some(limit));
+        let pool = Canary::pool(&alive).pages(pages).idle(0..=100_000).build();
+        let held: Vec<_> = std::iter::from_fn(|| pool.try_get())
+            .take(1 << 20)
+            .collect();
+        assert!(
+            held.len() < 1 << 20 && (limit == 0) == held.is_empty(),
+            "{limit}"
+        );
+        let error = pool.try_prefill(1).expect_err("no memory is left");
+        assert_eq!(error, AllocError::PagesLimit { limit_bytes: limit });
+        let refused = catch_unwind(|| pool.get().taken.load(Ordering::Relaxed));
+        let message = refused.expect_err("no memory is left");
+        assert!(
+            message
+                .downcast_ref::<String>()
+                .is_some_and(|text| text.contains("limit"))
+        );
+        let count = held.len();
+        drop(held);
+        assert_eq!(
+            (pool.stats().outstanding, pool.stats().creates),
+            (0, count as u64)
+        );
+        assert_eq!(pool.try_get().is_some(), count > 0);
+        drop(pool);
+        assert_eq!(
+            (alive.load(Ordering::Relaxed), pages.stats().active),
+            (0, 0)
+        );
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "thousands of objects: minutes under the interpreter")]
+fn tick_forgets_a_burst_and_keeps_the_working_set() {
+    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).idle(200..=4000).build();
+    drop((0..2000).map(|_| pool.get()).collect::<Vec<_>>());
+    assert_eq!(pool.tick(), 0, "nothing was idle for the whole interval");
+    for _ in 0..20 {
+        drop((0..400).map(|_| pool.get()).collect::<Vec<_>>());
+        pool.tick();
+    }
+    let idle = pool.stats().idle;
+    assert!((400..700).contains(&idle), "{idle}");
+    for _ in 0..20 {
+        pool.tick();
+    }
+    let idle = pool.stats().idle;
+    assert!((200..400).contains(&idle), "{idle}");
+}
+
+#[test]
+fn prefill_makes_what_is_missing_within_the_bound() {
+    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).idle(0..=50).build();
+    assert_eq!(
+        (pool.prefill(16), pool.prefill(16), pool.prefill(20)),
+        (16, 0, 4)
+    );
+    pool.prefill(1000);
+    assert!(pool.stats().idle <= 50);
+}
+
+/// A stupid pool beside the real one: a set of addresses that are out, a count of those alive.
+#[test]
+fn random_operations_agree_with_a_simple_oracle() {
+    let seeds = if cfg!(miri) { 1 } else { 20 };
+    for seed in 1..=seeds {
+        let alive = Arc::default();
+        model(seed, &alive);
+        assert_eq!(alive.load(Ordering::Relaxed), 0, "seed {seed}");
+    }
+}
+
+fn model(seed: u64, alive: &Arc<AtomicUsize>) {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as usize % below
+    };
+    let idle_max = [0, 3, 20, 100, 4096][random(5)];
+    let live_max = [usize::MAX, 5, 300][random(3)];
+    let pool = Arc::new(
+        Canary::pool(alive)
+            .idle(0..=idle_max)
+            .max_live(live_max)
+            .build(),
+    );
+    let mut held: Vec<OwnedPooled<Canary>> = Vec::new();
+    let mut loose: Vec<Canary> = Vec::new();
+    let steps = if cfg!(miri) { 15 } else { 5000 };
+    for _ in 0..steps {
+        match random(12) {
+            0..=3 => {
+                for _ in 0..random(80) {
+                    let Some(mut object) = pool.try_get_owned() else {
+                        assert_eq!(held.len(), live_max);
+                        break;
+                    };
+                    object.take();
+                    held.push(object);
+                }
+            }
+            4..=6 => {
+                for _ in 0..random(80).min(held.len()) {
+                    drop(held.swap_remove(random(held.len())));
+                }
+            }
+            7 if !held.is_empty() => {
+                let object = held.swap_remove(random(held.len()));
+                if random(2) == 0 {
+                    loose.push(object.detach());
+                } else {
+                    object.discard();
+                }
+            }
+            8 => loose.drain(..).for_each(|object| pool.put(object)),
+            9 => drop(pool.trim(random(100))),
+            10 => drop(pool.tick()),
+            11 if !held.is_empty() => {
+                let object = held.swap_remove(random(held.len()));
+                thread::spawn(move || drop(object))
+                    .join()
+                    .expect("no panic");
+            }
+            _ => drop(pool.prefill(random(30))),
+        }
+        let stats = pool.stats();
+        assert_eq!(stats.outstanding, held.len() as u64);
+        assert!(
+            stats.idle <= idle_max as u64,
+            "{} of {idle_max}",
+            stats.idle
+        );
+        let there = alive.load(Ordering::Relaxed) - loose.len();
+        assert_eq!(stats.idle + stats.outstanding, there as u64);
+    }
+}

@@ -1,0 +1,60 @@
+//! The object of most tests: notices when it is handed out twice or dirty, counts those alive.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use flagstone::{Keep, Pool, PoolBuilder, Recycle};
+
+/// Turns of a loop: fewer under the interpreter.
+pub(crate) fn turns(count: usize) -> usize {
+    if cfg!(miri) {
+        (count / 10_000).clamp(10, 200)
+    } else {
+        count
+    }
+}
+
+/// An object that knows whether somebody has it, and counts those alive.
+pub(crate) struct Canary {
+    pub(crate) taken: AtomicBool,
+    dirty: bool,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Canary {
+    pub(crate) fn pool(alive: &Arc<AtomicUsize>) -> PoolBuilder<Canary> {
+        let alive = Arc::clone(alive);
+        Pool::builder_with(move || {
+            alive.fetch_add(1, Ordering::Relaxed);
+            Canary {
+                taken: AtomicBool::new(false),
+                dirty: false,
+                alive: Arc::clone(&alive),
+            }
+        })
+    }
+
+    /// To be called once per get.
+    pub(crate) fn take(&mut self) {
+        assert!(
+            !self.taken.swap(true, Ordering::Relaxed),
+            "handed out twice"
+        );
+        assert!(!self.dirty, "handed out without being recycled");
+        self.dirty = true;
+    }
+}
+
+impl Recycle for Canary {
+    fn recycle(&mut self) -> Keep {
+        self.taken.store(false, Ordering::Relaxed);
+        self.dirty = false;
+        Keep::Yes
+    }
+}
+
+impl Drop for Canary {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
