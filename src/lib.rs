@@ -36,6 +36,9 @@ pub use base::bitmap::Bitmap;
 pub use base::config::Check;
 pub use base::error::{AllocError, FreeError};
 #[cfg(feature = "alloc")]
+#[cfg(all(unix, feature = "std"))]
+pub use heap::{Flagstone, Stats, last_error, set_limit, stats, trim};
+#[cfg(feature = "alloc")]
 pub use heap::{Heap, HeapBuilder, HeapMap, HeapStats};
 #[cfg(feature = "std")]
 pub use pool::{

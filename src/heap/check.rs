@@ -43,7 +43,7 @@ impl Heap {
 
     /// Checks, fills and delays a freed slot.
     pub(super) fn free_checked(&self, class: usize, address: usize) {
-        let found = SlabHead::locate(address, self.set.owner(), CLASS_BYTES[class]);
+        let found = SlabHead::locate(address, &self.set, CLASS_BYTES[class]);
         let located = found.map_err(|error| self.huge_error(address, error));
         let (slab, index) = located.unwrap_or_else(|error| misuse(message(error), address));
         if self.bins[class].holds(slab, index) || self.is_quarantined(address) {

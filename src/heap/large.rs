@@ -14,6 +14,7 @@ use crate::heap::Heap;
 use crate::pages::huge::{huge_bytes, huge_links};
 use crate::pages::{registry, span_bytes};
 use crate::slab::bin::message;
+use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
 
 /// Where the links of a huge block's list lie.

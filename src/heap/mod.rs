@@ -11,12 +11,22 @@
 
 mod builder;
 mod check;
+#[cfg(all(unix, feature = "std"))]
+mod global;
 mod large;
 mod map;
+#[cfg(all(unix, feature = "std"))]
+mod process;
 mod realloc;
+#[cfg(all(unix, feature = "std"))]
+mod remote;
 mod stats;
+#[cfg(all(unix, feature = "std"))]
+mod thread;
 
 pub use builder::HeapBuilder;
+#[cfg(all(unix, feature = "std"))]
+pub use global::{Flagstone, Stats, last_error, set_limit, stats, trim};
 pub use map::HeapMap;
 pub use stats::HeapStats;
 
@@ -341,7 +351,7 @@ impl Heap {
         let Some(class) = class_of(layout.size(), layout.align()) else {
             return self.check_live_large(address, layout);
         };
-        let found = SlabHead::locate(address, self.set.owner(), CLASS_BYTES[class]);
+        let found = SlabHead::locate(address, &self.set, CLASS_BYTES[class]);
         let (slab, index) = found.map_err(|error| self.huge_error(address, error))?;
         if self.bins[class].holds(slab, index) || self.is_quarantined(address) {
             return Err(FreeError::DoubleFree);

@@ -56,6 +56,11 @@ impl Pages {
         taken.ok().map(Rest::unpack)
     }
 
+    /// In a forked child: the ticket's holder may be gone.
+    pub(crate) fn after_fork(&self) {
+        self.table.growing.store(0, Ordering::Release);
+    }
+
     /// Makes a reservation and publishes its first segment.
     fn reserve_segments(&'static self) -> Option<()> {
         let order = (Ordering::Acquire, Ordering::Relaxed);

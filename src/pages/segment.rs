@@ -170,6 +170,11 @@ impl SegmentHead {
         self.words(LOCAL_OFFSET, page, count)
     }
 
+    /// The remote bitmap words of a slab of the pages from `page` on.
+    pub(crate) fn remote_words(&self, page: usize, count: usize) -> &'static [AtomicU64] {
+        self.words(REMOTE_OFFSET, page, count)
+    }
+
     fn words(&self, area: usize, page: usize, count: usize) -> &'static [AtomicU64] {
         let index = page - HEAD_UNITS * PAGES_PER_UNIT;
         let start = self

@@ -9,15 +9,16 @@
 //! * I1: `base <= top <= limit`; `base..top` holds addresses of slots that nobody else holds.
 //! * I2: bit i of `word` is the slot at `word_base + i * slot_bytes`, held by this bin.
 //! * I3: freed memory is never written.
-//! * I4: the partial list holds exactly the slabs of this size with a free slot in their bitmap.
+//! * I4: the partial list holds the slabs of this size with a free slot in their bitmap, and those
+//!   that another thread announced a free slot of.
 
 use core::cell::Cell;
 use core::ptr::null;
 
 use crate::base::error::{AllocError, FreeError};
 use crate::base::trap::misuse;
+use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{List, SlabHead, SlotShape};
-use crate::slab::set::SlabSet;
 
 /// Slots a magazine starts with. It doubles each time it fills, so short-lived owners stay small.
 const MAGAZINE_FIRST: usize = 8;
@@ -35,11 +36,11 @@ pub(crate) struct Bin {
     word_zeroed: Cell<bool>,
     /// The claimed word's slots were never handed out before.
     word_untouched: Cell<bool>,
-    /// Empty slabs in the partial list: one is kept, so that alloc and free of a single slot do not
-    /// claim and release a span each time.
-    empty_count: Cell<u8>,
-    /// Whether there was a slab: the first is smaller.
-    has_first: Cell<bool>,
+    /// Empty slabs that are kept in the partial list: one, so that alloc and free of a single slot
+    /// do not claim and release a span each time.
+    kept_count: Cell<u8>,
+    /// How often the slabs' length doubled so far.
+    doublings: Cell<u8>,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<Bin>() == 56);
@@ -55,8 +56,8 @@ impl Bin {
             partial: Cell::new(null()),
             word_zeroed: Cell::new(false),
             word_untouched: Cell::new(false),
-            empty_count: Cell::new(0),
-            has_first: Cell::new(false),
+            kept_count: Cell::new(0),
+            doublings: Cell::new(0),
         }
     }
 
@@ -115,14 +116,18 @@ impl Bin {
 
     /// Claims the next word and takes its first slot. Magazine and word are empty.
     #[cold]
-    pub(crate) fn refill(&self, set: &SlabSet, shape: &SlotShape) -> Result<usize, AllocError> {
+    pub(crate) fn refill(
+        &self,
+        owner: &impl SlabOwner,
+        shape: &SlotShape,
+    ) -> Result<usize, AllocError> {
         debug_assert_eq!(self.word.get(), 0);
-        let slab = match self.first_partial() {
+        let slab = match self.usable_partial(owner) {
             Some(slab) => slab,
-            None => self.add_slab(set, shape)?,
+            None => self.add_slab(owner, shape)?,
         };
-        if slab.is_empty() {
-            self.empty_count.set(self.empty_count.get() - 1);
+        if slab.is_kept.replace(false) {
+            self.kept_count.set(self.kept_count.get() - 1);
         }
         let Some(claim) = slab.take_word() else {
             misuse(
@@ -132,6 +137,9 @@ impl Bin {
         };
         if slab.free_count() == 0 {
             slab.unlink(List::Partial, &self.partial);
+            if !owner.used_up(slab) {
+                slab.link(List::Partial, &self.partial);
+            }
         }
         let lowest = claim.word.trailing_zeros() as usize;
         self.word.set(claim.word & (claim.word - 1));
@@ -141,26 +149,50 @@ impl Bin {
         Ok(slab.address_of(claim.first + lowest))
     }
 
-    fn first_partial(&self) -> Option<&'static SlabHead> {
+    /// The first slab of the partial list with a free slot, counting what other threads gave back.
+    fn usable_partial(&self, owner: &impl SlabOwner) -> Option<&'static SlabHead> {
+        let mut at = self.partial.get();
         // SAFETY: the list holds live slabs (I4).
-        unsafe { self.partial.get().as_ref() }
+        while let Some(slab) = unsafe { at.as_ref() } {
+            if slab.free_count() > 0 {
+                return Some(slab);
+            }
+            if owner.collect(slab) > 0 {
+                return Some(slab);
+            }
+            at = slab.next(List::Partial);
+        }
+        None
     }
 
-    /// A new slab in the partial list: a small one first, and again where a limit refuses more.
-    fn add_slab(&self, set: &SlabSet, shape: &SlotShape) -> Result<&'static SlabHead, AllocError> {
-        let first = shape.first_bytes as usize;
-        let wanted = if self.has_first.get() {
-            shape.span_bytes as usize
-        } else {
-            first
-        };
-        let mut made = set.add_slab(shape, wanted);
-        if made.is_err() && wanted != first {
-            made = set.add_slab(shape, first);
+    /// Takes in a slab of this size that other threads gave slots back to (or will, any moment).
+    pub(crate) fn take_in(&self, owner: &impl SlabOwner, slab: &'static SlabHead) {
+        owner.collect(slab);
+        if !slab.is_partial() {
+            slab.link(List::Partial, &self.partial);
+        }
+        if slab.is_empty() {
+            self.keep_or_release(owner, slab);
+        }
+    }
+
+    /// A new slab in the partial list: a small one first, then twice as large each time up to the
+    /// shape's span; a small one again where a limit refuses more.
+    fn add_slab(
+        &self,
+        owner: &impl SlabOwner,
+        shape: &SlotShape,
+    ) -> Result<&'static SlabHead, AllocError> {
+        let doublings = self.doublings.get();
+        let wanted = shape.slab_bytes(doublings);
+        let mut made = owner.add_slab(shape, wanted);
+        if made.is_err() && doublings > 0 {
+            made = owner.add_slab(shape, shape.slab_bytes(0));
         }
         let slab = made?;
-        self.has_first.set(true);
-        self.empty_count.set(self.empty_count.get() + 1);
+        if wanted < shape.span_bytes as usize {
+            self.doublings.set(doublings + 1);
+        }
         slab.link(List::Partial, &self.partial);
         Ok(slab)
     }
@@ -170,7 +202,7 @@ impl Bin {
     #[cold]
     pub(crate) fn push_slow(
         &self,
-        set: &SlabSet,
+        owner: &impl SlabOwner,
         shape: &SlotShape,
         storage: *mut usize,
         slot: usize,
@@ -178,7 +210,7 @@ impl Bin {
         let max = shape.magazine_max as usize;
         if self.base.get().is_null() {
             if storage.is_null() {
-                self.give(set, shape, &[slot]);
+                self.give(owner, shape, &[slot]);
                 return;
             }
             self.base.set(storage);
@@ -187,7 +219,7 @@ impl Bin {
         } else if self.capacity() < max {
             self.set_capacity((self.capacity() * 2).min(max));
         } else {
-            self.flush(set, shape, max - max / 2);
+            self.flush(owner, shape, max - max / 2);
         }
         let pushed = self.push(slot);
         debug_assert!(pushed, "room was just made");
@@ -219,10 +251,10 @@ impl Bin {
     }
 
     /// Gives the `count` oldest slots of the magazine back to their slabs.
-    fn flush(&self, set: &SlabSet, shape: &SlotShape, count: usize) {
+    fn flush(&self, owner: &impl SlabOwner, shape: &SlotShape, count: usize) {
         let cached = self.cached();
         let kept = cached.len() - count;
-        self.give(set, shape, &cached[..count]);
+        self.give(owner, shape, &cached[..count]);
         let base = self.base.get();
         // SAFETY: `kept` entries follow the first `count`; both ranges lie in the magazine (I1).
         unsafe {
@@ -234,10 +266,10 @@ impl Bin {
     /// Gives slots back to the bitmaps, word by word. Aborts on misuse that shows here: a pointer
     /// that is not a slot of this owner and size, or one that is free already.
     #[inline(never)]
-    pub(crate) fn give(&self, set: &SlabSet, shape: &SlotShape, slots: &[usize]) {
+    pub(crate) fn give(&self, owner: &impl SlabOwner, shape: &SlotShape, slots: &[usize]) {
         let mut at = 0;
         while at < slots.len() {
-            let found = SlabHead::locate(slots[at], set.owner(), shape.slot_bytes);
+            let found = SlabHead::locate(slots[at], owner, shape.slot_bytes);
             let (slab, index) = found.unwrap_or_else(|error| misuse(message(error), slots[at]));
             let (word_index, mut mask) = (index / 64, 1u64 << (index % 64));
             let first = at;
@@ -256,7 +288,9 @@ impl Bin {
                 mask |= 1 << (index % 64);
                 at += 1;
             }
-            self.give_mask(set, slab, word_index, mask, at - first);
+            if owner.keeps(slab, word_index, mask) {
+                self.give_mask(owner, slab, word_index, mask, at - first);
+            }
         }
     }
 
@@ -264,14 +298,18 @@ impl Bin {
     #[inline]
     fn give_mask(
         &self,
-        set: &SlabSet,
+        owner: &impl SlabOwner,
         slab: &'static SlabHead,
         word_index: usize,
         mask: u64,
         count: usize,
     ) {
         let word_base = slab.address_of(word_index * 64);
-        let claimed = if word_base == self.word_base.get() { self.word.get() } else { 0 };
+        let claimed = if word_base == self.word_base.get() {
+            self.word.get()
+        } else {
+            0
+        };
         let (in_bitmap, free) = slab.give_mask(word_index, mask, count);
         let twice = in_bitmap | (claimed & mask);
         if twice != 0 {
@@ -282,19 +320,23 @@ impl Bin {
             slab.link(List::Partial, &self.partial);
         }
         if free == slab.slot_count() {
-            self.keep_or_release(set, slab);
+            self.keep_or_release(owner, slab);
         }
     }
 
     /// A slab became empty: the first is kept, further ones go back to the pages.
-    fn keep_or_release(&self, set: &SlabSet, slab: &'static SlabHead) {
-        if self.empty_count.get() == 0 {
-            self.empty_count.set(1);
+    fn keep_or_release(&self, owner: &impl SlabOwner, slab: &'static SlabHead) {
+        if slab.is_kept.get() || !owner.may_remove(slab) {
+            return;
+        }
+        if self.kept_count.get() == 0 {
+            self.kept_count.set(1);
+            slab.is_kept.set(true);
             return;
         }
         slab.unlink(List::Partial, &self.partial);
         // SAFETY: every slot is back in the bitmap, and it is in no partial list any more.
-        unsafe { set.remove(slab) };
+        unsafe { owner.remove(slab) };
     }
 
     /// Whether this bin holds the slot, by magazine, claimed word or bitmap: then it is not live.
@@ -306,25 +348,26 @@ impl Bin {
     }
 
     /// Gives everything cached back and releases empty slabs.
-    pub(crate) fn trim(&self, set: &SlabSet, shape: &SlotShape) {
-        self.flush_all(set, shape);
+    pub(crate) fn trim(&self, owner: &impl SlabOwner, shape: &SlotShape) {
+        self.flush_all(owner, shape);
         let mut at = self.partial.get();
         // SAFETY: the list holds live slabs (I4); the next one is read before one is removed.
         while let Some(slab) = unsafe { at.as_ref() } {
             at = slab.next(List::Partial);
-            if slab.is_empty() {
+            owner.collect(slab);
+            if slab.is_empty() && owner.may_remove(slab) {
                 slab.unlink(List::Partial, &self.partial);
                 // SAFETY: every slot is back, and it is in no partial list any more.
-                unsafe { set.remove(slab) };
+                unsafe { owner.remove(slab) };
             }
         }
-        self.empty_count.set(0);
+        self.kept_count.set(0);
     }
 
-    fn flush_all(&self, set: &SlabSet, shape: &SlotShape) {
+    fn flush_all(&self, owner: &impl SlabOwner, shape: &SlotShape) {
         let count = self.cached().len();
         if count > 0 {
-            self.flush(set, shape, count);
+            self.flush(owner, shape, count);
         }
         let word = self.word.replace(0);
         if word != 0 {
@@ -332,7 +375,7 @@ impl Bin {
             // its own.
             let slot = |bit: usize| self.word_base.get() + bit * shape.slot_bytes as usize;
             for bit in (0..64).filter(|bit| word >> bit & 1 == 1) {
-                self.give(set, shape, &[slot(bit)]);
+                self.give(owner, shape, &[slot(bit)]);
             }
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bin;
 mod handles;
 mod keys;
+pub(crate) mod owner;
 pub(crate) mod raw;
 pub(crate) mod set;
 mod shared;

@@ -24,6 +24,7 @@ use crate::base::geometry::{
 use crate::base::sync::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use crate::pages::segment::{RECORD_BYTES, SegmentHead};
 use crate::pages::{Span, registry};
+use crate::slab::owner::SlabOwner;
 
 /// Largest slot: a span's maximum. Larger values belong in a box of their own.
 pub(crate) const SLOT_BYTES_MAX: usize = SPAN_BYTES_MAX;
@@ -36,7 +37,7 @@ pub(crate) struct SlotShape {
     pub(crate) slot_bytes: u32,
     /// The first slab of an owner, so that small owners stay small.
     pub(crate) first_bytes: u32,
-    /// Every further slab.
+    /// What slabs grow to, by doubling.
     pub(crate) span_bytes: u32,
     /// Longest magazine, in slots.
     pub(crate) magazine_max: u32,
@@ -101,6 +102,18 @@ impl SlotShape {
 }
 
 impl SlotShape {
+    /// Bytes of a slab after so many doublings: the first one's, doubled, but no more than
+    /// `span_bytes`, and nothing between a piece and a unit.
+    pub(crate) fn slab_bytes(&self, doublings: u8) -> usize {
+        let bytes = (self.first_bytes as usize) << doublings;
+        let bytes = if bytes > PIECE_BYTES_MAX {
+            bytes.next_multiple_of(UNIT_BYTES)
+        } else {
+            bytes
+        };
+        bytes.min(self.span_bytes as usize)
+    }
+
     /// The same slots with a magazine of at most `entries`.
     pub(crate) const fn with_magazine(mut self, entries: u32) -> SlotShape {
         if self.magazine_max > entries {
@@ -134,6 +147,10 @@ pub(crate) struct SlabHead {
     fresh: Cell<u8>,
     is_partial: Cell<bool>,
     kind: Kind,
+    /// A slab of the process's thread heaps: `owner` follows the protocol of `heap/remote.rs`.
+    is_shared: bool,
+    /// Empty, and counted as its bin's spare.
+    pub(crate) is_kept: Cell<bool>,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<SlabHead>() == RECORD_BYTES);
@@ -174,7 +191,12 @@ impl SlabHead {
     ///
     /// # Safety
     /// The span is the caller's, was cut from a segment, and holds nothing.
-    pub(crate) unsafe fn create(span: &Span, shape: &SlotShape, owner: usize) -> &'static Self {
+    pub(crate) unsafe fn create(
+        span: &Span,
+        shape: &SlotShape,
+        owner: usize,
+        is_shared: bool,
+    ) -> &'static Self {
         let slot_count = (span.bytes / shape.slot_bytes as usize) as u16;
         let kind = if span.zeroed {
             Kind::ZeroedSlab
@@ -182,7 +204,8 @@ impl SlabHead {
             Kind::UsedSlab
         };
         // SAFETY: the caller's promise.
-        let slab = unsafe { Self::write(span, shape.slot_bytes, slot_count, kind, owner) };
+        let slab =
+            unsafe { Self::write(span, shape.slot_bytes, slot_count, kind, owner, is_shared) };
         bitmap::fill(slab.words(), slot_count as usize);
         slab.free_count.store(slot_count, Ordering::Relaxed);
         slab
@@ -192,9 +215,9 @@ impl SlabHead {
     ///
     /// # Safety
     /// The span is the caller's, was cut from a segment, and holds nothing.
-    pub(crate) unsafe fn create_large(span: &Span, owner: usize) -> &'static Self {
+    pub(crate) unsafe fn create_large(span: &Span, owner: usize, is_shared: bool) -> &'static Self {
         // SAFETY: the caller's promise.
-        unsafe { Self::write(span, span.bytes as u32, 1, Kind::Large, owner) }
+        unsafe { Self::write(span, span.bytes as u32, 1, Kind::Large, owner, is_shared) }
     }
 
     /// # Safety
@@ -205,6 +228,7 @@ impl SlabHead {
         slot_count: u16,
         kind: Kind,
         owner: usize,
+        is_shared: bool,
     ) -> &'static Self {
         let address = span.ptr.addr().get();
         // SAFETY: the span lies in a registered segment.
@@ -229,6 +253,8 @@ impl SlabHead {
             fresh: Cell::new(0),
             is_partial: Cell::new(false),
             kind,
+            is_shared,
+            is_kept: Cell::new(false),
         };
         // The owner's word is written atomically: who holds a stale pointer may be asking whose it
         // is. The rest follows it (`repr(C)`) and is read by the owner alone.
@@ -276,6 +302,21 @@ impl SlabHead {
             .then(|| unsafe { record.cast::<SlabHead>().as_ref() })
     }
 
+    /// The slab or large block that `address` lies in, whoever it belongs to.
+    ///
+    /// # Safety
+    /// `address` lies in a live block of the caller's, which pins its record, or in no segment.
+    pub(crate) unsafe fn of(address: usize) -> Option<&'static SlabHead> {
+        if !registry::is_segment(address) {
+            return None;
+        }
+        // SAFETY: registered, just asked.
+        let head = unsafe { SegmentHead::of(address) };
+        let record = head.record_of_page(page_index(address))?;
+        // SAFETY: a page that names a record belongs to a live slab (I3).
+        Some(unsafe { record.cast::<SlabHead>().as_ref() })
+    }
+
     /// The slab of a slot that is known to be one.
     ///
     /// # Safety
@@ -289,13 +330,13 @@ impl SlabHead {
         unsafe { record.unwrap_unchecked().cast::<SlabHead>().as_ref() }
     }
 
-    /// Finds the slot that starts at `address`, if it is one of `owner`'s with this slot size.
+    /// Finds the slot that starts at `address`, if `owner` may free it and it has this size.
     pub(crate) fn locate(
         address: usize,
-        owner: usize,
+        owner: &impl SlabOwner,
         slot_bytes: u32,
     ) -> Result<(&'static SlabHead, usize), FreeError> {
-        let slab = Self::of_owner(address, owner).ok_or(FreeError::Foreign)?;
+        let slab = owner.find(address).ok_or(FreeError::Foreign)?;
         let index = slab.index_of(address).ok_or(FreeError::NotASlot)?;
         if slab.is_large() || slab.slot_bytes.get() != slot_bytes {
             return Err(FreeError::WrongClass);
@@ -308,6 +349,27 @@ impl SlabHead {
     pub(crate) fn owner(&self) -> usize {
         // Relaxed: who asks holds a slot, and got it after the slab was created.
         self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Whether it belongs to the process's thread heaps.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// The owner as the word that `heap/remote.rs` changes.
+    pub(crate) fn owner_word(&self) -> &AtomicUsize {
+        &self.owner
+    }
+
+    /// Slots freed by threads that do not own the slab, one bit each.
+    pub(crate) fn remote_words(&self) -> &'static [AtomicU64] {
+        let count = bitmap::words_for(self.slot_count as usize);
+        self.segment().remote_words(self.page as usize, count)
+    }
+
+    /// The link of an owner's inbox: that of the list of all, which shared slabs are not in.
+    pub(crate) fn inbox_link(&self) -> &Cell<*const SlabHead> {
+        &self.next_all
     }
 
     pub(crate) fn is_large(&self) -> bool {

@@ -9,6 +9,7 @@ use core::ptr::null;
 
 use crate::base::error::AllocError;
 use crate::pages::{Pages, Span};
+use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{List, SlabHead, SlotShape};
 
 /// See the module's header.
@@ -79,19 +80,6 @@ impl SlabSet {
         Ok(span)
     }
 
-    /// A new slab of `bytes` bytes, not yet in a partial list.
-    pub(crate) fn add_slab(
-        &self,
-        shape: &SlotShape,
-        bytes: usize,
-    ) -> Result<&'static SlabHead, AllocError> {
-        let span = self.claim(bytes, 1)?;
-        // SAFETY: just claimed.
-        let slab = unsafe { SlabHead::create(&span, shape, self.owner.get()) };
-        slab.link(List::All, &self.all);
-        Ok(slab)
-    }
-
     /// A large block of a whole number of units, and whether it reads as zero.
     pub(crate) fn add_large(
         &self,
@@ -100,21 +88,9 @@ impl SlabSet {
     ) -> Result<(&'static SlabHead, bool), AllocError> {
         let span = self.claim(bytes, align)?;
         // SAFETY: just claimed.
-        let block = unsafe { SlabHead::create_large(&span, self.owner.get()) };
+        let block = unsafe { SlabHead::create_large(&span, self.owner.get(), false) };
         block.link(List::All, &self.all);
         Ok((block, span.zeroed))
-    }
-
-    /// Gives a slab or large block back to the pages.
-    ///
-    /// # Safety
-    /// It is this set's, in no partial list, and nobody uses its slots.
-    pub(crate) unsafe fn remove(&self, slab: &SlabHead) {
-        slab.unlink(List::All, &self.all);
-        self.discharge(slab.span_bytes());
-        let (ptr, bytes) = slab.retire();
-        // SAFETY: the slab's span, which nobody uses any more.
-        unsafe { self.pages().release_span(ptr, bytes) };
     }
 
     /// Gives everything back.
@@ -138,5 +114,27 @@ impl SlabSet {
             at = slab.next(List::All);
             Some(slab)
         })
+    }
+}
+
+impl SlabOwner for SlabSet {
+    fn add_slab(&self, shape: &SlotShape, bytes: usize) -> Result<&'static SlabHead, AllocError> {
+        let span = self.claim(bytes, 1)?;
+        // SAFETY: just claimed.
+        let slab = unsafe { SlabHead::create(&span, shape, self.owner.get(), false) };
+        slab.link(List::All, &self.all);
+        Ok(slab)
+    }
+
+    unsafe fn remove(&self, slab: &SlabHead) {
+        slab.unlink(List::All, &self.all);
+        self.discharge(slab.span_bytes());
+        let (ptr, bytes) = slab.retire();
+        // SAFETY: the slab's span, which nobody uses any more.
+        unsafe { self.pages().release_span(ptr, bytes) };
+    }
+
+    fn find(&self, address: usize) -> Option<&'static SlabHead> {
+        SlabHead::of_owner(address, self.owner.get())
     }
 }

@@ -1,0 +1,244 @@
+//! The thread heaps of the process: which thread has which, and what becomes of them.
+//!
+//! A thread-local word without a destructor points at the thread's heap. At first it is `FRESH`, a
+//! static heap that fails every operation into the slow path, so the fast path tests nothing. When
+//! the thread ends, a pthread key's destructor leaves the heap to the next thread and points the
+//! word at `GONE`; operations after that (of later destructors) borrow an orphan each. Thread-locals
+//! with destructors are sound inside a global allocator only from Rust 1.93; a key always was.
+//!
+//! * I1: a heap is held by one thread, or on the orphan stack, or borrowed by one operation.
+//! * I2: the orphan stack's word is an address (a multiple of 4096) plus a count in the low 12 bits
+//!   and above bit 47, which changes at every push, so that a pop cannot mistake a stack that
+//!   changed and changed back (ABA). Heaps are never freed, so reading a stale one's link is sound.
+//! * I3: no step waits for another thread.
+
+use core::cell::Cell;
+use core::ptr::null;
+
+use crate::base::error::AllocError;
+use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::heap::thread::{CurrentCell, ThreadHeap};
+use crate::pages::Pages;
+
+/// The heap of a thread that has not allocated yet.
+pub(crate) static FRESH: ThreadHeap = ThreadHeap::empty();
+/// The heap of a thread whose heap was left to others.
+static GONE: ThreadHeap = ThreadHeap::empty();
+
+std::thread_local! {
+    static CURRENT: CurrentCell = const { Cell::new(&FRESH) };
+}
+
+/// Every thread heap ever made.
+static ALL: AtomicPtr<ThreadHeap> = AtomicPtr::new(core::ptr::null_mut());
+/// The top of the orphan stack (I2).
+static ORPHANS: AtomicU64 = AtomicU64::new(0);
+/// The exit hook's key plus one; 0 before it is made.
+static KEY: AtomicUsize = AtomicUsize::new(0);
+
+const ADDRESS: u64 = ((1 << 48) - 1) & !4095;
+/// The count: its low 12 bits below the address, its high 16 above.
+const fn next_count(word: u64) -> u64 {
+    let low = (word + 1) & 4095;
+    let high = if low == 0 {
+        (word >> 48).wrapping_add(1)
+    } else {
+        word >> 48
+    };
+    low | high << 48
+}
+
+/// The calling thread's heap, possibly one that fails every operation.
+#[inline(always)]
+pub(crate) fn current() -> &'static ThreadHeap {
+    CURRENT.with(Cell::get)
+}
+
+/// Runs `operation` with a heap that works: the thread's, after claiming one if it has none, or a
+/// borrowed one when the thread is past its exit hook.
+#[cold]
+#[inline(never)]
+pub(crate) fn with_heap<R>(
+    operation: impl FnOnce(&'static ThreadHeap) -> R,
+) -> Result<R, AllocError> {
+    let heap = current();
+    if !core::ptr::eq(heap, &FRESH) && !core::ptr::eq(heap, &GONE) {
+        return Ok(operation(heap));
+    }
+    let heap = match pop_orphan() {
+        Some(heap) => heap,
+        None => create()?,
+    };
+    if core::ptr::eq(current(), &FRESH) && hook_exit(heap) {
+        CURRENT.with(|cell| {
+            heap.current.set(cell);
+            cell.set(heap);
+        });
+        return Ok(operation(heap));
+    }
+    let result = operation(heap);
+    push_orphan(heap);
+    Ok(result)
+}
+
+fn create() -> Result<&'static ThreadHeap, AllocError> {
+    let heap = ThreadHeap::create()?;
+    let ptr = core::ptr::from_ref(heap).cast_mut();
+    let mut first = ALL.load(Ordering::Relaxed);
+    loop {
+        heap.next_all.set(first);
+        // Release: who walks the list sees the heap.
+        match ALL.compare_exchange_weak(first, ptr, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Ok(heap),
+            Err(now) => first = now,
+        }
+    }
+}
+
+/// Asks for `leave` to be called with the heap when the thread ends. `false` when the system has no
+/// key left: the thread then borrows a heap for each operation.
+fn hook_exit(heap: &'static ThreadHeap) -> bool {
+    let key = match KEY.load(Ordering::Acquire) {
+        0 => make_key(),
+        key => Some(key - 1),
+    };
+    let ptr = core::ptr::from_ref(heap).cast();
+    // SAFETY: a key made by `make_key`; the destructor accepts any thread heap.
+    key.is_some_and(
+        |key| unsafe { libc::pthread_setspecific(key as libc::pthread_key_t, ptr) } == 0,
+    )
+}
+
+fn make_key() -> Option<usize> {
+    let mut key: libc::pthread_key_t = 0;
+    // SAFETY: an out pointer, and a destructor that lives as long as the program.
+    if unsafe { libc::pthread_key_create(&raw mut key, Some(leave)) } != 0 {
+        return None;
+    }
+    let stored = key as usize + 1;
+    match KEY.compare_exchange(0, stored, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {
+            // SAFETY: handlers that live as long as the program; a refusal leaves a forked child
+            // without other threads' cached memory, nothing else.
+            unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) };
+            Some(key as usize)
+        }
+        Err(winner) => {
+            // SAFETY: made above and given to nobody.
+            unsafe { libc::pthread_key_delete(key) };
+            Some(winner - 1)
+        }
+    }
+}
+
+/// The exit hook: uses nothing but its argument.
+extern "C" fn leave(heap: *mut libc::c_void) {
+    // SAFETY: the key's values are thread heaps, held by the thread that is ending.
+    let heap = unsafe { &*heap.cast::<ThreadHeap>() };
+    // SAFETY: the cell is this thread's, whose memory outlives the destructors of its keys.
+    if let Some(cell) = unsafe { heap.current.get().as_ref() } {
+        cell.set(&GONE);
+    }
+    heap.current.set(null());
+    heap.trim();
+    push_orphan(heap);
+}
+
+fn push_orphan(heap: &'static ThreadHeap) {
+    let address = core::ptr::from_ref(heap).expose_provenance() as u64;
+    let mut top = ORPHANS.load(Ordering::Relaxed);
+    loop {
+        heap.next_orphan()
+            .store((top & ADDRESS) as usize, Ordering::Relaxed);
+        let word = address | next_count(top);
+        // Release: the next holder sees the heap as we leave it.
+        match ORPHANS.compare_exchange_weak(top, word, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => top = now,
+        }
+    }
+}
+
+fn pop_orphan() -> Option<&'static ThreadHeap> {
+    // Acquire: pairs with the Release in `push_orphan`.
+    let mut top = ORPHANS.load(Ordering::Acquire);
+    loop {
+        if top & ADDRESS == 0 {
+            return None;
+        }
+        // SAFETY: addresses on the stack are thread heaps.
+        let heap = unsafe { ThreadHeap::at((top & ADDRESS) as usize) };
+        let below = heap.next_orphan().load(Ordering::Relaxed) as u64;
+        let word = below | (top & !ADDRESS);
+        // Acquire on both: as above.
+        match ORPHANS.compare_exchange_weak(top, word, Ordering::Acquire, Ordering::Acquire) {
+            Ok(_) => return Some(heap),
+            Err(now) => top = now,
+        }
+    }
+}
+
+/// Lets every orphan give up what it holds: each is taken, trimmed and put back.
+pub(crate) fn trim_orphans() {
+    let mut taken = Taken::new();
+    while let Some(heap) = pop_orphan() {
+        heap.trim();
+        taken.push(heap);
+    }
+    taken.finish();
+}
+
+/// Orphans taken off the stack, linked through themselves, so that nothing is allocated.
+struct Taken(Option<&'static ThreadHeap>);
+
+impl Taken {
+    fn new() -> Taken {
+        Taken(None)
+    }
+
+    fn push(&mut self, heap: &'static ThreadHeap) {
+        let below = self.0.map_or(0, ThreadHeap::address);
+        heap.next_orphan().store(below, Ordering::Relaxed);
+        self.0 = Some(heap);
+    }
+
+    fn finish(mut self) {
+        while let Some(heap) = self.0 {
+            let below = heap.next_orphan().load(Ordering::Relaxed);
+            // SAFETY: addresses in this chain are thread heaps.
+            self.0 = (below != 0).then(|| unsafe { ThreadHeap::at(below) });
+            push_orphan(heap);
+        }
+    }
+}
+
+/// In a forked child only the forking thread goes on. Heaps of the others become orphans, unless
+/// their thread was on its slow path just then: those are lost, with what they cached.
+extern "C" fn after_fork_in_child() {
+    Pages::global().after_fork();
+    let mine = current();
+    let mut at = ALL.load(Ordering::Acquire).cast_const();
+    // SAFETY: the list holds thread heaps, which are never freed.
+    while let Some(heap) = unsafe { at.as_ref() } {
+        at = heap.next_all.get();
+        let held = !heap.current.get().is_null();
+        if held && !core::ptr::eq(heap, mine) {
+            heap.current.set(null());
+            if !heap.is_in_slow() {
+                push_orphan(heap);
+            }
+        }
+    }
+}
+
+/// Number of thread heaps, held or not.
+pub(crate) fn heap_count() -> usize {
+    let mut count = 0;
+    let mut at = ALL.load(Ordering::Acquire).cast_const();
+    // SAFETY: the list holds thread heaps, which are never freed.
+    while let Some(heap) = unsafe { at.as_ref() } {
+        at = heap.next_all.get();
+        count += 1;
+    }
+    count
+}

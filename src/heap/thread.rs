@@ -1,0 +1,268 @@
+//! One thread's share of the process's heap.
+//!
+//! The same bins as a [`Heap`](crate::Heap) has, over slabs that other threads may free into
+//! (`remote.rs`). A thread heap belongs to one thread at a time: it is claimed when a thread first
+//! allocates, and left for the next one when the thread ends (`process.rs`).
+//!
+//! * I1: bins and magazines are used by the thread that holds the heap; the inbox by all.
+//! * I2: a thread heap is never freed and never moves.
+//! * I3: `in_slow` is set while bins and lists may be inconsistent: between operations and on the
+//!   fast paths they never are, at worst one slot is lost, so that a forked child can adopt a heap
+//!   whose thread vanished outside the slow path.
+//! * I4: nothing here panics, formats or allocates through the process's allocator.
+
+use core::cell::Cell;
+use core::ptr::{NonNull, null, null_mut};
+
+use crate::base::error::AllocError;
+use crate::base::geometry::SPAN_BYTES_MAX;
+use crate::base::size_class::{CLASS_BYTES, CLASS_COUNT, class_of};
+use crate::base::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use crate::base::trap::misuse;
+use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, remote};
+use crate::pages::{Pages, registry};
+use crate::slab::bin::Bin;
+use crate::slab::owner::SlabOwner;
+use crate::slab::raw::{SlabHead, SlotShape};
+
+/// A thread's cell that says which heap it uses.
+pub(crate) type CurrentCell = Cell<&'static ThreadHeap>;
+
+/// See the module's header. Aligned so that owner words have room for a bit, and orphan words for
+/// a tag.
+#[repr(C, align(4096))]
+pub(crate) struct ThreadHeap {
+    bins: [Bin; CLASS_COUNT],
+    magazines: Cell<*mut usize>,
+    /// The cell of the thread that holds the heap; null for none.
+    pub(crate) current: Cell<*const CurrentCell>,
+    /// Next in the list of all thread heaps, which only grows.
+    pub(crate) next_all: Cell<*const ThreadHeap>,
+    in_slow: AtomicBool,
+    shared: Shared,
+}
+
+/// What other threads write, on lines of its own.
+#[repr(C, align(128))]
+struct Shared {
+    /// Slabs with a notice, linked.
+    inbox: AtomicPtr<SlabHead>,
+    /// Next in the stack of orphans, as an address.
+    next_orphan: AtomicUsize,
+}
+
+const _: () = assert!(size_of::<ThreadHeap>() == 4096);
+
+// SAFETY: shared as a pointer only; what is not atomic is used by its holder alone (I1). The static
+// empty heaps are never written: their bins are empty and full at once.
+unsafe impl Sync for ThreadHeap {}
+
+impl ThreadHeap {
+    /// A heap that has nothing and takes nothing: each operation fails into the slow path.
+    pub(crate) const fn empty() -> ThreadHeap {
+        ThreadHeap {
+            bins: [const { Bin::new() }; CLASS_COUNT],
+            magazines: Cell::new(null_mut()),
+            current: Cell::new(null()),
+            next_all: Cell::new(null()),
+            in_slow: AtomicBool::new(false),
+            shared: Shared {
+                inbox: AtomicPtr::new(null_mut()),
+                next_orphan: AtomicUsize::new(0),
+            },
+        }
+    }
+
+    /// A fresh heap on pages of its own, which it keeps for ever.
+    pub(crate) fn create() -> Result<&'static ThreadHeap, AllocError> {
+        let bytes = size_of::<ThreadHeap>();
+        let span = Pages::global().claim_span(bytes, bytes)?;
+        let heap = span.ptr.cast::<ThreadHeap>();
+        // SAFETY: the span is ours, long enough and aligned, and is never released.
+        unsafe {
+            heap.write(ThreadHeap::empty());
+            Ok(heap.as_ref())
+        }
+    }
+
+    /// The heap at an address from an owner word.
+    ///
+    /// # Safety
+    /// A thread heap lies there.
+    pub(crate) unsafe fn at(address: usize) -> &'static ThreadHeap {
+        // SAFETY: the caller's promise; thread heaps stay (I2).
+        unsafe { &*core::ptr::with_exposed_provenance(address) }
+    }
+
+    pub(crate) fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
+    #[inline(always)]
+    pub(crate) fn bin(&self, class: usize) -> &Bin {
+        debug_assert!(class < CLASS_COUNT);
+        // SAFETY: classes come from `class_of`, whose results are below `CLASS_COUNT`.
+        unsafe { self.bins.get_unchecked(class) }
+    }
+
+    pub(crate) fn next_orphan(&self) -> &AtomicUsize {
+        &self.shared.next_orphan
+    }
+
+    /// Whether the holder is where a forked child cannot go on (I3).
+    pub(crate) fn is_in_slow(&self) -> bool {
+        self.in_slow.load(Ordering::SeqCst)
+    }
+
+    /// Runs `step` where bins and lists may be inconsistent for a while (I3).
+    fn slow<R>(&self, step: impl FnOnce() -> R) -> R {
+        self.in_slow.store(true, Ordering::SeqCst);
+        let result = step();
+        self.in_slow.store(false, Ordering::Release);
+        result
+    }
+
+    /// A slot when magazine and word are empty.
+    pub(crate) fn refill(&self, class: usize) -> Result<usize, AllocError> {
+        self.slow(|| {
+            self.empty_inbox();
+            // What came back may be for this class, but in its slabs: a refill finds it there.
+            self.bins[class].refill(self, &SHAPE_TABLE[class])
+        })
+    }
+
+    /// Frees a slot when the magazine has no room.
+    pub(crate) fn push_slow(&self, class: usize, address: usize) {
+        self.slow(|| {
+            let storage = self.magazine_storage(class);
+            self.bins[class].push_slow(self, &SHAPE_TABLE[class], storage, address);
+            self.empty_inbox();
+        });
+    }
+
+    fn magazine_storage(&self, class: usize) -> *mut usize {
+        if self.magazines.get().is_null() {
+            match Pages::global().claim_span(MAGAZINE_STORAGE_BYTES, 1) {
+                Ok(span) => self.magazines.set(span.ptr.as_ptr().cast()),
+                // Frees then go straight to the bitmaps.
+                Err(_) => return null_mut(),
+            }
+        }
+        // SAFETY: the offsets lie in the storage (const assertion).
+        unsafe { self.magazines.get().add(MAGAZINE_OFFSETS[class]) }
+    }
+
+    /// Tells the holder that slots of `slab`, which is its, come back. Any thread.
+    pub(crate) fn notice(&self, slab: &SlabHead) {
+        let inbox = &self.shared.inbox;
+        let slab_ptr = core::ptr::from_ref(slab).cast_mut();
+        let mut first = inbox.load(Ordering::Relaxed);
+        loop {
+            slab.inbox_link().set(first);
+            // Release: pairs with the Acquire in `empty_inbox`; the link is read there.
+            let order = (Ordering::Release, Ordering::Relaxed);
+            match inbox.compare_exchange_weak(first, slab_ptr, order.0, order.1) {
+                Ok(_) => return,
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    /// Takes in every slab with a notice.
+    fn empty_inbox(&self) {
+        if self.shared.inbox.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        let mut at = self
+            .shared
+            .inbox
+            .swap(null_mut(), Ordering::Acquire)
+            .cast_const();
+        // SAFETY: slabs in the inbox are ours and stay until we recycle them.
+        while let Some(slab) = unsafe { at.as_ref() } {
+            at = slab.inbox_link().get();
+            remote::end_notice(self, slab);
+            let Some(class) = class_of(slab.slot_bytes(), 1) else {
+                misuse(
+                    "internal: a slab of no class in an inbox",
+                    slab.base().addr().get(),
+                )
+            };
+            self.bins[class].take_in(self, slab);
+        }
+    }
+
+    /// Gives everything cached back, also what belongs to other threads.
+    pub(crate) fn trim(&self) {
+        self.slow(|| {
+            self.empty_inbox();
+            for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
+                bin.trim(self, shape);
+            }
+        });
+    }
+
+    /// Bytes in magazines and claimed words. By the holder.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        let cached =
+            |(bin, bytes): (&Bin, u32)| (bin.cached().len() + bin.claimed_count()) * bytes as usize;
+        self.bins.iter().zip(CLASS_BYTES).map(cached).sum()
+    }
+}
+
+impl SlabOwner for ThreadHeap {
+    fn add_slab(&self, shape: &SlotShape, bytes: usize) -> Result<&'static SlabHead, AllocError> {
+        let span = Pages::global().claim_span(bytes, 1)?;
+        let owner = core::ptr::from_ref(self).expose_provenance();
+        // SAFETY: just claimed.
+        Ok(unsafe { SlabHead::create(&span, shape, owner, true) })
+    }
+
+    unsafe fn remove(&self, slab: &SlabHead) {
+        let (ptr, bytes) = slab.retire();
+        // SAFETY: the slab's span, which nobody uses any more.
+        unsafe { Pages::global().release_span(ptr, bytes) };
+    }
+
+    fn may_remove(&self, slab: &SlabHead) -> bool {
+        remote::is_quiet(self, slab)
+    }
+
+    fn find(&self, address: usize) -> Option<&'static SlabHead> {
+        // SAFETY: only blocks that the program may free come here, and they pin their record; of a
+        // pointer that breaks that promise, what is found decides how the abort reads.
+        unsafe { SlabHead::of(address) }.filter(|slab| slab.is_shared())
+    }
+
+    fn keeps(&self, slab: &'static SlabHead, word_index: usize, mask: u64) -> bool {
+        remote::keeps(self, slab, word_index, mask)
+    }
+
+    fn collect(&self, slab: &SlabHead) -> usize {
+        remote::collect(slab)
+    }
+
+    fn used_up(&self, slab: &SlabHead) -> bool {
+        // A last look before giving it up: what came back meanwhile can be used at once.
+        remote::collect(slab) == 0 && remote::disown(self, slab)
+    }
+}
+
+/// The owner of every huge block of the process's heap: neither an odd number nor an address.
+pub(crate) const HUGE_OWNER: usize = 2;
+
+/// A large or huge block, straight from the pages, and whether it reads as zero. Any thread may
+/// free it, so it needs no owner.
+pub(crate) fn allocate_large(
+    bytes: usize,
+    align: usize,
+) -> Result<(NonNull<u8>, bool), AllocError> {
+    let span = Pages::global().claim_span(bytes, align)?;
+    if bytes <= SPAN_BYTES_MAX {
+        // SAFETY: just claimed, and cut from a segment (it is not huge).
+        unsafe { SlabHead::create_large(&span, 0, true) };
+    } else {
+        registry::set_huge_owner(span.ptr.addr().get(), HUGE_OWNER);
+    }
+    Ok((span.ptr, span.zeroed))
+}

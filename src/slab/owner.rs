@@ -1,0 +1,41 @@
+//! Whoever slabs belong to, as a bin sees it: one heap, or one thread's share of the process's heap.
+
+use crate::base::error::AllocError;
+use crate::slab::raw::{SlabHead, SlotShape};
+
+/// What a bin needs of whoever its slabs belong to.
+pub(crate) trait SlabOwner {
+    /// A new slab of `bytes` bytes, in no partial list.
+    fn add_slab(&self, shape: &SlotShape, bytes: usize) -> Result<&'static SlabHead, AllocError>;
+
+    /// Gives a slab back to the pages.
+    ///
+    /// # Safety
+    /// It is this owner's, in no partial list, and nobody uses its slots.
+    unsafe fn remove(&self, slab: &SlabHead);
+
+    /// Whether a slab whose slots are all back may be removed now.
+    fn may_remove(&self, _slab: &SlabHead) -> bool {
+        true
+    }
+
+    /// The slab that `address` lies in, if its slots may be freed here at all.
+    fn find(&self, address: usize) -> Option<&'static SlabHead>;
+
+    /// Whether freed slots of this slab go to the bitmap here; if not, they were sent to whoever
+    /// they belong to.
+    fn keeps(&self, _slab: &'static SlabHead, _word_index: usize, _mask: u64) -> bool {
+        true
+    }
+
+    /// Moves what other threads freed into the slab's bitmap; returns the number of slots.
+    fn collect(&self, _slab: &SlabHead) -> usize {
+        0
+    }
+
+    /// The last free slot was taken, and the slab is in no partial list. `false` if it must go back
+    /// there.
+    fn used_up(&self, _slab: &SlabHead) -> bool {
+        true
+    }
+}

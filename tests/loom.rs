@@ -1,0 +1,254 @@
+//! The remote-free protocol of `src/heap/remote.rs` as a model that loom runs through every order
+//! of steps. `RUSTFLAGS="--cfg loom" cargo test --release --test loom`
+//!
+//! One slab of two slots, an owner and up to two threads that free. What the model checks:
+//! * nobody touches the slab after it was recycled (`alive`: freers look, the recycler writes, and
+//!   loom reports accesses that are not ordered);
+//! * who hands a slot out again sees what its last user wrote (`payload`);
+//! * no slot is lost: when all threads are done, one more look finds every slot exactly once;
+//! * a slab has one owner at a time (`local` is a plain cell).
+//!
+//! The orderings are those of the code, named, so that each can be weakened here to see a test turn
+//! red: `WEAKEN=release`, `WEAKEN=acquire`, `WEAKEN=disown`, `WEAKEN=claim`, `WEAKEN=early` (bits
+//! before the notice), `WEAKEN=silent` (no notice) and `WEAKEN=quiet` (recycled while noticed) each
+//! fail.
+#![cfg(loom)]
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+const NOTICED: usize = 1;
+/// Heaps' addresses.
+const OWNER: usize = 2;
+const OTHER: usize = 4;
+const BOTH: usize = 0b11;
+
+fn weakened(what: &str) -> bool {
+    std::env::var("WEAKEN").is_ok_and(|value| value == what)
+}
+
+/// The ordering, unless this run weakens it.
+fn ordering(what: &str, strong: Ordering) -> Ordering {
+    if weakened(what) {
+        Ordering::Relaxed
+    } else {
+        strong
+    }
+}
+
+struct Slab {
+    owner: AtomicUsize,
+    remote: AtomicUsize,
+    /// Free slots, the owner's.
+    local: UnsafeCell<usize>,
+    /// Read by everyone who touches the slab, written when it is recycled.
+    alive: UnsafeCell<bool>,
+    payload: [UnsafeCell<u32>; 2],
+}
+
+struct World {
+    slab: Slab,
+    /// Whether the slab is in the inbox of `OWNER`, of `OTHER`.
+    inbox: [AtomicUsize; 2],
+}
+
+impl World {
+    fn new(free: usize) -> Arc<World> {
+        Arc::new(World {
+            slab: Slab {
+                owner: AtomicUsize::new(OWNER),
+                remote: AtomicUsize::new(0),
+                local: UnsafeCell::new(free),
+                alive: UnsafeCell::new(true),
+                payload: [UnsafeCell::new(0), UnsafeCell::new(0)],
+            },
+            inbox: [AtomicUsize::new(0), AtomicUsize::new(0)],
+        })
+    }
+
+    fn inbox_of(&self, heap: usize) -> &AtomicUsize {
+        &self.inbox[heap / 4]
+    }
+
+    /// `remote::keeps`: frees `slot` as the thread that holds heap `me`.
+    fn free(&self, me: usize, slot: usize) {
+        self.slab.payload[slot].with_mut(|payload| unsafe { *payload += 1 });
+        let mask = 1 << slot;
+        if weakened("early") {
+            self.slab.remote.fetch_or(mask, Ordering::Release);
+            self.notify(me);
+            return;
+        }
+        if !weakened("silent") && !self.notify(me) {
+            self.give_local(mask);
+            return;
+        }
+        self.touch();
+        self.slab
+            .remote
+            .fetch_or(mask, ordering("release", Ordering::Release));
+    }
+
+    /// `remote::notify`: `false` if the slab is `me`'s.
+    fn notify(&self, me: usize) -> bool {
+        self.touch();
+        let word = &self.slab.owner;
+        let mut seen = word.load(ordering("claim", Ordering::Acquire));
+        loop {
+            if seen & !NOTICED == me {
+                return false;
+            }
+            if seen & NOTICED != 0 {
+                return true;
+            }
+            let wanted = if seen == 0 { me } else { seen | NOTICED };
+            let order = ordering("claim", Ordering::AcqRel);
+            let failure = ordering("claim", Ordering::Acquire);
+            match word.compare_exchange(seen, wanted, order, failure) {
+                Ok(0) => return false,
+                Ok(_) => {
+                    self.touch();
+                    self.inbox_of(seen).fetch_add(1, Ordering::Release);
+                    return true;
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    fn touch(&self) {
+        self.slab
+            .alive
+            .with(|alive| assert!(unsafe { *alive }, "touched after recycling"));
+    }
+
+    fn give_local(&self, mask: usize) {
+        self.slab.local.with_mut(|local| unsafe {
+            assert_eq!(*local & mask, 0, "a slot came back twice");
+            *local |= mask;
+        });
+    }
+
+    /// `empty_inbox` and a look (`collect`), by the owner. Whether the slab is in its partial list.
+    fn slow_path(&self, me: usize) {
+        let inbox = self.inbox_of(me);
+        if inbox.swap(0, Ordering::Acquire) != 0 {
+            self.touch();
+            assert_eq!(self.slab.owner.load(Ordering::Relaxed), me | NOTICED);
+            self.slab.owner.store(me, Ordering::Release);
+        }
+        let mask = self
+            .slab
+            .remote
+            .swap(0, ordering("acquire", Ordering::Acquire));
+        self.give_local(mask);
+    }
+
+    /// Recycles the slab if every slot is back.
+    fn recycle(&self, me: usize) -> bool {
+        let all = self.slab.local.with(|local| unsafe { *local == BOTH });
+        // A slab with a notice pending is in the inbox: it is recycled after that is dealt with.
+        let quiet = self.slab.owner.load(Ordering::Relaxed) == me || weakened("quiet");
+        if !all || !quiet {
+            return false;
+        }
+        self.slab.alive.with_mut(|alive| unsafe { *alive = false });
+        for payload in &self.slab.payload {
+            payload.with_mut(|payload| unsafe { *payload = 0 });
+        }
+        true
+    }
+}
+
+/// Two threads free a slot each while the owner looks and would recycle.
+#[test]
+fn two_remote_frees_against_a_recycling_owner() {
+    loom::model(|| {
+        let world = World::new(0);
+        let freers: Vec<_> = (0..2)
+            .map(|slot| {
+                let world = world.clone();
+                thread::spawn(move || world.free(OTHER, slot))
+            })
+            .collect();
+        // A look at the partial list may come before the inbox is emptied.
+        let collected = world
+            .slab
+            .remote
+            .swap(0, ordering("acquire", Ordering::Acquire));
+        world.give_local(collected);
+        let recycled = world.recycle(OWNER) || {
+            world.slow_path(OWNER);
+            world.recycle(OWNER)
+        };
+        for freer in freers {
+            freer.join().unwrap();
+        }
+        if recycled {
+            assert_eq!(
+                world.inbox_of(OWNER).load(Ordering::Acquire),
+                0,
+                "recycled in an inbox"
+            );
+        } else {
+            // Nothing is lost: the notice is in the inbox, or the slab in the partial list.
+            world.slow_path(OWNER);
+            assert!(world.recycle(OWNER), "a slot was lost");
+        }
+    });
+}
+
+/// The owner has taken the last free slot and gives the slab up, while another thread frees one.
+#[test]
+fn disowning_against_a_remote_free() {
+    loom::model(|| {
+        let world = World::new(0);
+        let freer = {
+            let world = world.clone();
+            thread::spawn(move || world.free(OTHER, 0))
+        };
+        // `used_up`: a last look, then give it up unless there is a notice.
+        let collected = world.slab.remote.swap(0, Ordering::Acquire);
+        world.give_local(collected);
+        let kept = collected != 0 || {
+            let order = ordering("disown", Ordering::Release);
+            let given = world
+                .slab
+                .owner
+                .compare_exchange(OWNER, 0, order, Ordering::Relaxed);
+            given.is_err()
+        };
+        freer.join().unwrap();
+        let owner = world.slab.owner.load(Ordering::Acquire) & !NOTICED;
+        if kept {
+            assert_eq!(owner, OWNER);
+            world.slow_path(OWNER);
+        }
+        // The owner frees its own slot now, wherever the slab belongs.
+        world.free(OWNER, 1);
+        let holder = world.slab.owner.load(Ordering::Acquire) & !NOTICED;
+        world.slow_path(holder);
+        assert!(world.recycle(holder), "a slot was lost");
+    });
+}
+
+/// A disowned slab: two threads free the last slots; one claims it, the other notices the claimant.
+#[test]
+fn two_frees_into_a_disowned_slab() {
+    loom::model(|| {
+        let world = World::new(0);
+        world.slab.owner.store(0, Ordering::Relaxed);
+        let first = {
+            let world = world.clone();
+            thread::spawn(move || world.free(OTHER, 0))
+        };
+        world.free(OWNER, 1);
+        first.join().unwrap();
+        let holder = world.slab.owner.load(Ordering::Acquire) & !NOTICED;
+        assert_ne!(holder, 0);
+        world.slow_path(holder);
+        assert!(world.recycle(holder), "a slot was lost");
+    });
+}
