@@ -1,5 +1,5 @@
-//! The programs that users are promised, as written. (The arena's, the pool's and the slab's stand in
-//! the tests of their limbs.)
+//! The programs that users are promised, as written. (The arena's, the pool's and the slab's stand
+//! in the tests of their limbs.)
 
 use flagstone::Heap;
 

@@ -266,10 +266,8 @@ fn double_free_is_seen_in_magazine_word_and_bitmap() {
         }
         for block in &blocks {
             // SAFETY: `try_free` accepts any pointer.
-            assert_eq!(
-                unsafe { heap.try_free(*block, layout) },
-                Err(FreeError::DoubleFree)
-            );
+            let again = unsafe { heap.try_free(*block, layout) };
+            assert_eq!(again, Err(FreeError::DoubleFree));
         }
     }
 }

@@ -74,6 +74,7 @@ impl World {
 
     /// `remote::keeps`: frees `slot` as the thread that holds heap `me`.
     fn free(&self, me: usize, slot: usize) {
+        // SAFETY: the slot is live and ours; loom reports a second user.
         self.slab.payload[slot].with_mut(|payload| unsafe { *payload += 1 });
         let mask = 1 << slot;
         if weakened("early") {
@@ -125,6 +126,7 @@ impl World {
     }
 
     fn give_local(&self, mask: usize) {
+        // SAFETY: the owner's; loom reports a second one.
         self.slab.local.with_mut(|local| unsafe {
             assert_eq!(*local & mask, 0, "a slot came back twice");
             *local |= mask;
@@ -148,14 +150,17 @@ impl World {
 
     /// Recycles the slab if every slot is back.
     fn recycle(&self, me: usize) -> bool {
+        // SAFETY: the owner's; loom reports a second one.
         let all = self.slab.local.with(|local| unsafe { *local == BOTH });
         // A slab with a notice pending is in the inbox: it is recycled after that is dealt with.
         let quiet = self.slab.owner.load(Ordering::Relaxed) == me || weakened("quiet");
         if !all || !quiet {
             return false;
         }
+        // SAFETY: nobody else may touch the slab; loom reports who does.
         self.slab.alive.with_mut(|alive| unsafe { *alive = false });
         for payload in &self.slab.payload {
+            // SAFETY: as above.
             payload.with_mut(|payload| unsafe { *payload = 0 });
         }
         true

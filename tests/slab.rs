@@ -140,7 +140,7 @@ fn values_keep_their_addresses_while_others_come_and_go() {
     for number in 0..100_000u64 {
         held.push(slab.alloc(number));
         if number % 3 == 0 {
-            held.swap_remove((number as usize * 7) % held.len());
+            drop(held.swap_remove((number as usize * 7) % held.len()));
         }
     }
     assert!(std::ptr::eq(first, slab.get(key).unwrap()));
@@ -243,7 +243,7 @@ fn drops_may_use_the_slab_again() {
 
 #[test]
 fn a_panicking_drop_loses_nothing() {
-    struct Bomb<'a>(Counted<'a>, bool);
+    struct Bomb<'a>(#[expect(dead_code, reason = "dropped")] Counted<'a>, bool);
     impl Drop for Bomb<'_> {
         fn drop(&mut self) {
             assert!(!self.1, "bomb");

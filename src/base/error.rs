@@ -23,7 +23,8 @@ pub enum AllocError {
         /// The limit, in bytes.
         limit_bytes: usize,
     },
-    /// The limit of the page source as a whole, set by [`Pages::set_limit`](crate::pages::Pages::set_limit).
+    /// The limit of the page source as a whole, set by
+    /// [`Pages::set_limit`](crate::pages::Pages::set_limit).
     PagesLimit {
         /// The limit, in bytes.
         limit_bytes: usize,

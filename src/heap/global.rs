@@ -191,7 +191,8 @@ unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
         let starts = block.base().addr().get() == address;
         block.is_shared() && block.is_large() && starts && block.span_bytes() == bytes
     });
-    if !is_large && !(bytes > SPAN_BYTES_MAX && registry::is_huge_of(address, HUGE_OWNER)) {
+    let is_huge = bytes > SPAN_BYTES_MAX && registry::is_huge_of(address, HUGE_OWNER);
+    if !is_large && !is_huge {
         misuse(message(FreeError::Foreign), address);
     }
     if let Some(block) = block {

@@ -1,4 +1,5 @@
-//! Blocks beyond the classes: spans up to 1 MiB, mappings of their own above, and layouts of size 0.
+//! Blocks beyond the classes: spans up to 1 MiB, mappings of their own above, and layouts of size
+//! 0.
 //!
 //! A large block is a slab of one slot, so that the same record says whose it is. Huge blocks are
 //! linked through their records.

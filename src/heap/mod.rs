@@ -1,8 +1,9 @@
 //! [`Heap`]: general allocation for one thread at a time, through an explicit handle.
 //!
 //! Sizes up to 32 KiB go to one [`Bin`] per size class (the fast path, in `slab/bin.rs`), sizes up
-//! to 1 MiB to spans of their own, larger ones to mappings of their own (`large.rs`). The class is a
-//! function of (size, align) alone and Rust's frees carry their layout, so freeing looks nothing up.
+//! to 1 MiB to spans of their own, larger ones to mappings of their own (`large.rs`). The class is
+//! a function of (size, align) alone and Rust's frees carry their layout, so freeing looks nothing
+//! up.
 //!
 //! * I1: `bins[c]` holds slots of `CLASS_BYTES[c]` bytes from slabs of this heap alone.
 //! * I2: used by one thread at a time (`!Sync`); nothing in it depends on which.
@@ -74,8 +75,8 @@ const MAGAZINE_OFFSETS: [usize; CLASS_COUNT + 1] = {
 const MAGAZINE_STORAGE_BYTES: usize = 16 << 10;
 const _: () = assert!(MAGAZINE_OFFSETS[CLASS_COUNT] * size_of::<usize>() <= MAGAZINE_STORAGE_BYTES);
 
-/// Memory of fixed size classes for one thread at a time: the fastest way to replace `Box` and `Vec`
-/// in a hot loop.
+/// Memory of fixed size classes for one thread at a time: the fastest way to replace `Box` and
+/// `Vec` in a hot loop.
 ///
 /// A heap maps nothing until it is first used and gives everything back when dropped. It is `Send`
 /// and not `Sync`; `&Heap` is an allocator for `allocator-api2` collections and hashbrown.

@@ -3,8 +3,9 @@
 //! A thread-local word without a destructor points at the thread's heap. At first it is `FRESH`, a
 //! static heap that fails every operation into the slow path, so the fast path tests nothing. When
 //! the thread ends, a pthread key's destructor leaves the heap to the next thread and points the
-//! word at `GONE`; operations after that (of later destructors) borrow an orphan each. Thread-locals
-//! with destructors are sound inside a global allocator only from Rust 1.93; a key always was.
+//! word at `GONE`; operations after that (of later destructors) borrow an orphan each.
+//! Thread-locals with destructors are sound inside a global allocator only from Rust 1.93; a key
+//! always was.
 //!
 //! * I1: a heap is held by one thread, or on the orphan stack, or borrowed by one operation.
 //! * I2: the orphan stack's word is an address (a multiple of 4096) plus a count in the low 12 bits

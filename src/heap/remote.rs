@@ -9,17 +9,17 @@
 //!   inbox.
 //! * NOTICED: nothing, somebody did.
 //!
-//! Then `fetch_or` the slots into the slab's remote words: the last touch of the slab. The owner, on
-//! its slow path, empties its inbox, clears NOTICED, keeps each slab in its partial list and swaps
-//! the remote words there whenever it looks for slots.
+//! Then `fetch_or` the slots into the slab's remote words: the last touch of the slab. The owner,
+//! on its slow path, empties its inbox, clears NOTICED, keeps each slab in its partial list and
+//! swaps the remote words there whenever it looks for slots.
 //!
 //! * I1: a slab is recycled only by its owner and only when every slot is back, which cannot be
 //!   while anyone is before its `fetch_or`, and no notice is pending.
 //! * I2: only the winner of NOTICED writes the inbox link, and only the owner clears NOTICED, after
 //!   it took the link.
-//! * I3: a slab is disowned (owner to 0, only without NOTICED) when its last free slot was taken, so
-//!   it has live slots, and whoever frees one of them claims it. Bits that arrive after a notice was
-//!   dealt with are found by that claimant, or at the owner's next look: nothing is lost.
+//! * I3: a slab is disowned (owner to 0, only without NOTICED) when its last free slot was taken,
+//!   so it has live slots, and whoever frees one of them claims it. Bits that arrive after a notice
+//!   was dealt with are found by that claimant, or at the owner's next look: nothing is lost.
 //! * I4: thread heaps are never freed, so an owner word never dangles.
 
 use crate::base::error::FreeError;

@@ -9,6 +9,7 @@
 
 mod grow;
 pub(crate) mod huge;
+mod map;
 pub(crate) mod registry;
 pub(crate) mod segment;
 mod source;
@@ -138,8 +139,8 @@ impl Pages {
     }
 
     /// Asks for transparent huge pages in segments published from now on. Off by default: the first
-    /// touch of 2 MiB is about twenty times cheaper with them, but a mostly empty segment then holds
-    /// 2 MiB where it would hold a few pages.
+    /// touch of 2 MiB is about twenty times cheaper with them, but a mostly empty segment then
+    /// holds 2 MiB where it would hold a few pages.
     pub fn set_huge_pages(&self, wanted: bool) {
         self.huge_pages.store(wanted, Ordering::Relaxed);
     }

@@ -9,7 +9,8 @@
 //! what is touched is resident. The areas are untyped here; `slab/raw.rs` gives them their meaning.
 //!
 //! I1: a head is written before its segment is registered and never moves or goes away.
-//! I2: the units of a segment have one owner at a time; `free` bits change hands by compare-and-swap.
+//! I2: the units of a segment have one owner at a time; `free` bits change hands by
+//! compare-and-swap.
 
 use core::cell::UnsafeCell;
 use core::ptr::{NonNull, null};

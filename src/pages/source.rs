@@ -16,6 +16,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::base::geometry::PAGE_BYTES;
+use crate::pages::map::Map;
 
 /// Gives out address space in large pieces. The seam for fault injection: a test wraps a source and
 /// refuses by number.
@@ -59,12 +60,8 @@ pub struct Reservation {
 
 #[derive(Debug)]
 enum Backing {
-    #[cfg(all(unix, feature = "std"))]
-    Mapped(memmap2::MmapRaw),
-    Block {
-        base: NonNull<u8>,
-        layout: Layout,
-    },
+    Mapped(Map),
+    Block { base: NonNull<u8>, layout: Layout },
 }
 
 // SAFETY: a reservation owns its memory and hands out only a pointer; whoever dereferences it
@@ -77,8 +74,7 @@ impl Reservation {
     /// The first byte; page-aligned for [`MmapSource`], 16-aligned for [`HeapSource`].
     pub fn base(&self) -> NonNull<u8> {
         match &self.backing {
-            #[cfg(all(unix, feature = "std"))]
-            Backing::Mapped(map) => NonNull::new(map.as_mut_ptr()).unwrap_or(NonNull::dangling()),
+            Backing::Mapped(map) => map.base(),
             Backing::Block { base, .. } => *base,
         }
     }
@@ -86,8 +82,7 @@ impl Reservation {
     /// Its length in bytes.
     pub fn bytes(&self) -> usize {
         match &self.backing {
-            #[cfg(all(unix, feature = "std"))]
-            Backing::Mapped(map) => map.len(),
+            Backing::Mapped(map) => map.bytes(),
             Backing::Block { layout, .. } => layout.size(),
         }
     }
@@ -103,9 +98,8 @@ impl Reservation {
             return false;
         }
         match &self.backing {
-            #[cfg(all(unix, feature = "std"))]
             // SAFETY: the range was checked above (I2); the caller gave up its contents.
-            Backing::Mapped(map) => unsafe { advise_away(map, offset, bytes) },
+            Backing::Mapped(map) => unsafe { map.purge(offset, bytes) },
             Backing::Block { .. } => false,
         }
     }
@@ -123,51 +117,21 @@ impl Reservation {
     pub(crate) fn advise_huge(&self, offset: usize, bytes: usize) -> bool {
         self.holds_pages(offset, bytes)
             && match &self.backing {
-                #[cfg(all(unix, feature = "std"))]
-                Backing::Mapped(map) => advise_huge(map, offset, bytes),
+                Backing::Mapped(map) => map.advise_huge(offset, bytes),
                 Backing::Block { .. } => false,
             }
     }
-}
-
-#[cfg(all(feature = "std", any(target_os = "linux", target_os = "android")))]
-fn advise_huge(map: &memmap2::MmapRaw, offset: usize, bytes: usize) -> bool {
-    map.advise_range(memmap2::Advice::HugePage, offset, bytes)
-        .is_ok()
-}
-
-#[cfg(all(
-    unix,
-    feature = "std",
-    not(any(target_os = "linux", target_os = "android"))
-))]
-fn advise_huge(_map: &memmap2::MmapRaw, _offset: usize, _bytes: usize) -> bool {
-    false
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         match &self.backing {
             // The map unmaps itself.
-            #[cfg(all(unix, feature = "std"))]
             Backing::Mapped(_) => {}
             // SAFETY: `base` came from `block_allocate` with this layout and is freed once, here.
             Backing::Block { base, layout } => unsafe { block_free(*base, *layout) },
         }
     }
-}
-
-/// `MADV_DONTNEED`: frees the pages at once and makes them read as zero (on Linux; elsewhere it is
-/// a hint, so nothing is promised).
-///
-/// # Safety
-/// The range lies in the map and consists of whole pages whose contents nobody needs.
-#[cfg(all(unix, feature = "std"))]
-unsafe fn advise_away(map: &memmap2::MmapRaw, offset: usize, bytes: usize) -> bool {
-    let advice = memmap2::UncheckedAdvice::DontNeed;
-    // SAFETY: the caller's promise.
-    let done = unsafe { map.unchecked_advise_range(advice, offset, bytes) }.is_ok();
-    done && cfg!(any(target_os = "linux", target_os = "android"))
 }
 
 /// Address space from the operating system, through memmap2. Where pages are not 4 KiB it falls
@@ -186,36 +150,12 @@ pub struct MmapSource;
 #[cfg(feature = "std")]
 unsafe impl PageSource for MmapSource {
     fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        reserve_mapped(bytes)
+        if !Map::is_available() {
+            return HeapSource.reserve(bytes);
+        }
+        let backing = Backing::Mapped(Map::reserve(bytes)?);
+        Some(Reservation { backing })
     }
-}
-
-/// Reserves without charging swap, so that address space can be taken by the gigabyte.
-#[cfg(all(unix, feature = "std", not(miri)))]
-fn reserve_mapped(bytes: usize) -> Option<Reservation> {
-    if !pages_are_4k() {
-        return HeapSource.reserve(bytes);
-    }
-    let map = memmap2::MmapOptions::new()
-        .len(bytes)
-        .no_reserve_swap()
-        .map_anon()
-        .ok()?;
-    Some(Reservation {
-        backing: Backing::Mapped(memmap2::MmapRaw::from(map)),
-    })
-}
-
-#[cfg(all(feature = "std", any(not(unix), miri)))]
-fn reserve_mapped(bytes: usize) -> Option<Reservation> {
-    HeapSource.reserve(bytes)
-}
-
-#[cfg(all(unix, feature = "std", not(miri)))]
-fn pages_are_4k() -> bool {
-    // SAFETY: sysconf reads a constant of the system.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(bytes) == Ok(PAGE_BYTES)
 }
 
 /// Blocks from [`std::alloc::System`] (without `std`: from the global allocator), zeroed.
@@ -298,10 +238,8 @@ mod tests {
         ];
         for (offset, bytes) in refused {
             // SAFETY: the contents are test bytes.
-            assert!(
-                !unsafe { reservation.purge(offset, bytes) },
-                "{offset} {bytes}"
-            );
+            let purged = unsafe { reservation.purge(offset, bytes) };
+            assert!(!purged, "{offset} {bytes}");
         }
         for at in 0..pages * PAGE_BYTES {
             // SAFETY: inside the reservation.

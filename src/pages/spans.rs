@@ -7,7 +7,8 @@
 //!
 //! I1: only the owner of a unit writes its `dirty` bit; the budget follows those bits.
 //! I2: a unit is split while its bit in `free` is clear and its `pieces_free` is not zero or some
-//! piece is out; `pieces_free` of a unit that is not split is 0, so stale `split` bits find nothing.
+//! piece is out; `pieces_free` of a unit that is not split is 0, so stale `split` bits find
+//! nothing.
 
 use core::ptr::NonNull;
 

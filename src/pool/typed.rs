@@ -168,8 +168,8 @@ pub(crate) unsafe fn core_of<'c, T, R>(slot: NonNull<T>) -> &'c Core<T, R> {
 impl<T, R> Core<T, R> {
     /// Whether the pool's id stands behind each value, in the part of the slot the value leaves
     /// over: the slab rounds slots up to 16 bytes (or the alignment) anyway. It saves the way from
-    /// the slot over its slab to the core, half a nanosecond of a put. Larger objects get 16 bytes more for
-    /// it, at most a sixteenth; small ones without room do without.
+    /// the slot over its slab to the core, half a nanosecond of a put. Objects of 256 bytes and
+    /// more get 16 for it if need be, at most a sixteenth; small ones without room do without.
     const NOTED: bool = {
         let step = if align_of::<T>() > 16 {
             align_of::<T>()

@@ -1,4 +1,5 @@
-//! Whoever slabs belong to, as a bin sees it: one heap, or one thread's share of the process's heap.
+//! Whoever slabs belong to, as a bin sees it: one heap, or one thread's share of the process's
+//! heap.
 
 use crate::base::error::AllocError;
 use crate::slab::raw::{SlabHead, SlotShape};

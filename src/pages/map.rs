@@ -1,0 +1,115 @@
+//! Anonymous mappings of the operating system, through memmap2; nothing at all where there are none
+//! (other systems, Miri, no `std`), so that the code above needs no conditions.
+//!
+//! Ranges are passed on as they come: `source.rs` checks them first.
+
+#[cfg(not(all(unix, feature = "std", not(miri))))]
+pub(crate) use none::Map;
+#[cfg(all(unix, feature = "std", not(miri)))]
+pub(crate) use os::Map;
+
+#[cfg(all(unix, feature = "std", not(miri)))]
+mod os {
+    use core::ptr::NonNull;
+
+    use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
+
+    use crate::base::geometry::PAGE_BYTES;
+
+    /// One mapping; unmapped when dropped.
+    #[derive(Debug)]
+    pub(crate) struct Map(MmapRaw);
+
+    impl Map {
+        /// Whether pages are 4 KiB, which everything above counts on.
+        pub(crate) fn is_available() -> bool {
+            // SAFETY: sysconf reads a constant of the system.
+            let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+            usize::try_from(bytes) == Ok(PAGE_BYTES)
+        }
+
+        /// Reserves without charging swap, so that address space can be taken by the gigabyte.
+        /// `None` where the system refuses.
+        pub(crate) fn reserve(bytes: usize) -> Option<Map> {
+            let map = MmapOptions::new()
+                .len(bytes)
+                .no_reserve_swap()
+                .map_anon()
+                .ok()?;
+            Some(Map(MmapRaw::from(map)))
+        }
+
+        pub(crate) fn base(&self) -> NonNull<u8> {
+            NonNull::new(self.0.as_mut_ptr()).unwrap_or(NonNull::dangling())
+        }
+
+        pub(crate) fn bytes(&self) -> usize {
+            self.0.len()
+        }
+
+        /// `MADV_DONTNEED`: frees the pages at once and makes them read as zero (on Linux;
+        /// elsewhere it is a hint, so nothing is promised).
+        ///
+        /// # Safety
+        /// The range lies in the map and consists of whole pages whose contents nobody needs.
+        pub(crate) unsafe fn purge(&self, offset: usize, bytes: usize) -> bool {
+            let advice = UncheckedAdvice::DontNeed;
+            // SAFETY: the caller's promise.
+            let done = unsafe { self.0.unchecked_advise_range(advice, offset, bytes) };
+            done.is_ok() && cfg!(any(target_os = "linux", target_os = "android"))
+        }
+
+        /// Asks for transparent huge pages; whether the system knows them.
+        pub(crate) fn advise_huge(&self, offset: usize, bytes: usize) -> bool {
+            advise_huge(&self.0, offset, bytes)
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn advise_huge(map: &MmapRaw, offset: usize, bytes: usize) -> bool {
+        map.advise_range(memmap2::Advice::HugePage, offset, bytes)
+            .is_ok()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn advise_huge(_map: &MmapRaw, _offset: usize, _bytes: usize) -> bool {
+        false
+    }
+}
+
+#[cfg(not(all(unix, feature = "std", not(miri))))]
+mod none {
+    use core::ptr::NonNull;
+
+    /// A mapping that cannot exist.
+    #[derive(Debug)]
+    pub(crate) enum Map {}
+
+    impl Map {
+        pub(crate) fn is_available() -> bool {
+            false
+        }
+
+        pub(crate) fn reserve(_bytes: usize) -> Option<Map> {
+            None
+        }
+
+        pub(crate) fn base(&self) -> NonNull<u8> {
+            match *self {}
+        }
+
+        pub(crate) fn bytes(&self) -> usize {
+            match *self {}
+        }
+
+        /// # Safety
+        /// None: it cannot be called.
+        pub(crate) unsafe fn purge(&self, _offset: usize, _bytes: usize) -> bool {
+            match *self {}
+        }
+
+        pub(crate) fn advise_huge(&self, _offset: usize, _bytes: usize) -> bool {
+            match *self {}
+        }
+    }
+}
