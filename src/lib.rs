@@ -50,3 +50,8 @@ pub use pool::{
 pub use pool::{StaticPool, StaticPooled};
 #[cfg(feature = "alloc")]
 pub use slab::{Iter as SlabIter, Key, OwnedSlot, Refused, Slab, Slot};
+
+/// The README's examples, compiled and run with the documentation's.
+#[cfg(all(doctest, feature = "allocator-api2-02"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

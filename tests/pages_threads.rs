@@ -2,13 +2,13 @@
 //! intact, no page is handed out twice, and the figures come back to nothing.
 
 use std::alloc::Layout;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use flagstone::pages::{MmapSource, Pages};
-use flagstone::{AllocError, Heap};
+use flagstone::{AllocError, FreeError, Heap};
 
 const THREADS: usize = 8;
 /// Fewer rounds where a tool makes each step a hundred times slower.
@@ -249,4 +249,53 @@ fn many_grow_a_fresh_pages_at_once() {
         pages.trim();
         assert_eq!(pages.stats().charged, 0);
     }
+}
+
+/// `try_free` accepts any pointer: also one into another heap's memory that comes and goes at the
+/// same time, on another thread. Nothing but the registry and the owner's word may be read of it.
+#[test]
+fn pointers_of_a_busy_heap_are_foreign() {
+    let pages = leaked();
+    let sizes = [48, 3000, 100 << 10, 2 << 20];
+    let addresses = [const { AtomicUsize::new(0) }; 4];
+    let (done, barrier) = (AtomicBool::new(false), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let heap = Heap::builder().pages(pages).build().unwrap();
+            let own: Vec<_> = sizes
+                .iter()
+                .map(|size| heap.allocate(layout(*size)).unwrap())
+                .collect();
+            // From now on this heap takes nothing, so no address that the other publishes is its.
+            barrier.wait();
+            while !done.load(Ordering::Relaxed) {
+                for (address, size) in addresses.iter().zip(sizes) {
+                    let address = address.load(Ordering::Relaxed);
+                    let Some(ptr) = NonNull::new(ptr::with_exposed_provenance_mut(address)) else {
+                        continue;
+                    };
+                    // SAFETY: `try_free` accepts any pointer that is not a live block of its heap.
+                    let result = unsafe { heap.try_free(ptr, layout(size)) };
+                    assert_eq!(result, Err(FreeError::Foreign));
+                }
+            }
+            for (block, size) in own.into_iter().zip(sizes) {
+                // SAFETY: live, of this layout.
+                unsafe { heap.try_free(block.cast(), layout(size)).unwrap() };
+            }
+        });
+        let _stop = SetOnDrop(&done);
+        barrier.wait();
+        for _ in 0..ROUNDS * 100 {
+            // Slabs come and go with their heap.
+            let heap = Heap::builder().pages(pages).build().unwrap();
+            for (address, size) in addresses.iter().zip(sizes) {
+                let block = heap.allocate(layout(size)).unwrap().cast::<u8>();
+                address.store(block.as_ptr().expose_provenance(), Ordering::Relaxed);
+                // SAFETY: live, of this layout.
+                unsafe { heap.deallocate(block, layout(size)) };
+            }
+        }
+    });
+    assert_eq!(pages.stats().active, 0);
 }

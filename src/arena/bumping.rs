@@ -138,6 +138,8 @@ pub(crate) const fn buffer_capacity(capacity: usize, needed: usize, element_byte
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     /// A linear congruential generator (Knuth's MMIX constants); the high bits are the good ones.

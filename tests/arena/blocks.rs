@@ -1,0 +1,135 @@
+//! Blocks by layout, collections of this and other crates.
+
+use super::*;
+
+#[test]
+fn blocks_grow_shrink_and_end_in_place_at_the_low_end() {
+    let arena = arena();
+    let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+    // SAFETY: blocks of this arena with their layouts.
+    unsafe {
+        let a = arena.allocate(layout(3, 1)).unwrap().cast::<u8>();
+        a.write_bytes(1, 3);
+        arena.alloc(9u64);
+        let b = arena
+            .grow_zeroed(a, layout(3, 1), layout(33, 1))
+            .unwrap()
+            .cast::<u8>();
+        assert_eq!(a, b, "odd sizes are packed, so the last is recognised");
+        let bytes = core::slice::from_raw_parts(b.as_ptr(), 33);
+        assert!(bytes[..3].iter().all(|b| *b == 1) && bytes[3..].iter().all(|b| *b == 0));
+        let c = arena
+            .shrink(b, layout(33, 1), layout(5, 1))
+            .unwrap()
+            .cast::<u8>();
+        assert_eq!((b, arena.used_bytes()), (c, 13));
+        let d = arena.allocate(layout(8, 8)).unwrap().cast::<u8>();
+        let e = arena
+            .grow(c, layout(5, 1), layout(7, 1))
+            .unwrap()
+            .cast::<u8>();
+        assert_ne!(c, e, "not the last: copied");
+        assert_eq!(e.read(), 1);
+        arena.deallocate(e, layout(7, 1));
+        arena.deallocate(d, layout(8, 8));
+        // A larger alignment than the block has: moved, also when shrinking.
+        let f = arena.allocate(layout(100, 1)).unwrap().cast::<u8>();
+        f.write_bytes(3, 100);
+        let g = arena
+            .shrink(f, layout(100, 1), layout(50, 4096))
+            .unwrap()
+            .cast::<u8>();
+        assert_eq!((g.addr().get() % 4096, g.byte_add(49).read()), (0, 3));
+        let z = arena
+            .allocate_zeroed(layout(1000, 16))
+            .unwrap()
+            .cast::<u8>();
+        assert!(
+            core::slice::from_raw_parts(z.as_ptr(), 1000)
+                .iter()
+                .all(|b| *b == 0)
+        );
+    }
+}
+
+#[test]
+fn collections_of_other_crates() {
+    let arena = arena();
+    let mut v = allocator_api2::vec::Vec::new_in(&arena);
+    let mut map = hashbrown::HashMap::new_in(&arena);
+    for i in 0..2000u64 {
+        v.push(i);
+        map.insert(i, allocator_api2::boxed::Box::new_in(i * 2, &arena));
+    }
+    v.shrink_to_fit();
+    v.retain(|i| i % 3 == 0);
+    assert!(v.iter().all(|i| *map[i] == i * 2));
+    map.clear();
+    map.shrink_to_fit();
+    let boxed: allocator_api2::boxed::Box<[u64], &Arena> = v.into_boxed_slice();
+    assert_eq!(boxed.len(), 667);
+}
+
+#[test]
+fn vec_behaves_like_std() {
+    let arena = arena();
+    let mut ours = ArenaVec::new_in(&arena);
+    let mut theirs = Vec::new();
+    let mut random = 1u64;
+    for _ in 0..5000 {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let (op, value) = (random >> 60, (random >> 30) as u32);
+        let at = value as usize % (theirs.len() + 1);
+        match op {
+            0..=4 => (ours.push(value), theirs.push(value)),
+            5 => (ours.insert(at, value), theirs.insert(at, value)),
+            6 => (
+                ours.extend_from_slice(&[value; 5]),
+                theirs.extend_from_slice(&[value; 5]),
+            ),
+            7 => (ours.extend([value, 1]), theirs.extend([value, 1])),
+            8 if at < theirs.len() => {
+                assert_eq!(ours.remove(at), theirs.remove(at));
+                ((), ())
+            }
+            9 if at < theirs.len() => {
+                assert_eq!(ours.swap_remove(at), theirs.swap_remove(at));
+                ((), ())
+            }
+            10 => {
+                assert_eq!(ours.pop(), theirs.pop());
+                ((), ())
+            }
+            11 => (ours.retain(|n| n % 5 != 0), theirs.retain(|n| n % 5 != 0)),
+            12 if value % 8 == 0 => (ours.truncate(at), theirs.truncate(at)),
+            13 => (ours.reserve(value as usize % 50), ()),
+            _ => ((), ()),
+        };
+        assert_eq!(ours, theirs[..]);
+    }
+    assert!(ours.into_iter().eq(theirs));
+}
+
+#[test]
+fn a_retain_that_panics_leaves_an_empty_vector() {
+    let arena = arena();
+    let mut v = ArenaVec::new_in(&arena);
+    v.extend(0..9);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        v.retain(|n| *n < 4 || panic!("expected"))
+    }));
+    assert!(panicked.is_err() && v.is_empty());
+    v.push(3);
+    assert_eq!(v, [3]);
+}
+
+#[test]
+fn a_vector_may_be_alive_across_a_reset() {
+    let mut arena = arena();
+    let mut v = ArenaVec::new_in(&arena);
+    v.push(1);
+    assert_eq!(v[0], 1);
+    arena.reset();
+}
