@@ -57,6 +57,7 @@ impl Pages {
     }
 
     /// In a forked child: the ticket's holder may be gone.
+    #[cfg(all(unix, feature = "std"))]
     pub(crate) fn after_fork(&self) {
         self.table.growing.store(0, Ordering::Release);
     }

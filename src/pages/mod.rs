@@ -9,6 +9,10 @@
 
 mod grow;
 pub(crate) mod huge;
+#[cfg_attr(
+    not(feature = "std"),
+    allow(dead_code, reason = "nothing maps without std")
+)]
 mod map;
 pub(crate) mod registry;
 pub(crate) mod segment;

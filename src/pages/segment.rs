@@ -172,6 +172,7 @@ impl SegmentHead {
     }
 
     /// The remote bitmap words of a slab of the pages from `page` on.
+    #[cfg(all(unix, feature = "std"))]
     pub(crate) fn remote_words(&self, page: usize, count: usize) -> &'static [AtomicU64] {
         self.words(REMOTE_OFFSET, page, count)
     }

@@ -60,8 +60,15 @@ pub struct Reservation {
 
 #[derive(Debug)]
 enum Backing {
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "nothing maps without std")
+    )]
     Mapped(Map),
-    Block { base: NonNull<u8>, layout: Layout },
+    Block {
+        base: NonNull<u8>,
+        layout: Layout,
+    },
 }
 
 // SAFETY: a reservation owns its memory and hands out only a pointer; whoever dereferences it

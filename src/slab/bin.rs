@@ -166,6 +166,7 @@ impl Bin {
     }
 
     /// Takes in a slab of this size that other threads gave slots back to (or will, any moment).
+    #[cfg(all(unix, feature = "std"))]
     pub(crate) fn take_in(&self, owner: &impl SlabOwner, slab: &'static SlabHead) {
         owner.collect(slab);
         if !slab.is_partial() {

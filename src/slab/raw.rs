@@ -302,21 +302,6 @@ impl SlabHead {
             .then(|| unsafe { record.cast::<SlabHead>().as_ref() })
     }
 
-    /// The slab or large block that `address` lies in, whoever it belongs to.
-    ///
-    /// # Safety
-    /// `address` lies in a live block of the caller's, which pins its record, or in no segment.
-    pub(crate) unsafe fn of(address: usize) -> Option<&'static SlabHead> {
-        if !registry::is_segment(address) {
-            return None;
-        }
-        // SAFETY: registered, just asked.
-        let head = unsafe { SegmentHead::of(address) };
-        let record = head.record_of_page(page_index(address))?;
-        // SAFETY: a page that names a record belongs to a live slab (I3).
-        Some(unsafe { record.cast::<SlabHead>().as_ref() })
-    }
-
     /// The slab of a slot that is known to be one.
     ///
     /// # Safety
@@ -349,27 +334,6 @@ impl SlabHead {
     pub(crate) fn owner(&self) -> usize {
         // Relaxed: who asks holds a slot, and got it after the slab was created.
         self.owner.load(Ordering::Relaxed)
-    }
-
-    /// Whether it belongs to the process's thread heaps.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.is_shared
-    }
-
-    /// The owner as the word that `heap/remote.rs` changes.
-    pub(crate) fn owner_word(&self) -> &AtomicUsize {
-        &self.owner
-    }
-
-    /// Slots freed by threads that do not own the slab, one bit each.
-    pub(crate) fn remote_words(&self) -> &'static [AtomicU64] {
-        let count = bitmap::words_for(self.slot_count as usize);
-        self.segment().remote_words(self.page as usize, count)
-    }
-
-    /// The link of an owner's inbox: that of the list of all, which shared slabs are not in.
-    pub(crate) fn inbox_link(&self) -> &Cell<*const SlabHead> {
-        &self.next_all
     }
 
     pub(crate) fn is_large(&self) -> bool {
@@ -537,6 +501,46 @@ impl SlabHead {
     /// The slab after this one in the list of all.
     pub(crate) fn next(&self, list: List) -> *const SlabHead {
         self.links(list).0.get()
+    }
+}
+
+#[cfg(all(unix, feature = "std"))]
+/// What the process's heap needs beyond that.
+impl SlabHead {
+    /// The slab or large block that `address` lies in, whoever it belongs to.
+    ///
+    /// # Safety
+    /// `address` lies in a live block of the caller's, which pins its record, or in no segment.
+    pub(crate) unsafe fn of(address: usize) -> Option<&'static SlabHead> {
+        if !registry::is_segment(address) {
+            return None;
+        }
+        // SAFETY: registered, just asked.
+        let head = unsafe { SegmentHead::of(address) };
+        let record = head.record_of_page(page_index(address))?;
+        // SAFETY: a page that names a record belongs to a live slab (I3).
+        Some(unsafe { record.cast::<SlabHead>().as_ref() })
+    }
+
+    /// Whether it belongs to the process's thread heaps.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// The owner as the word that `heap/remote.rs` changes.
+    pub(crate) fn owner_word(&self) -> &AtomicUsize {
+        &self.owner
+    }
+
+    /// Slots freed by threads that do not own the slab, one bit each.
+    pub(crate) fn remote_words(&self) -> &'static [AtomicU64] {
+        let count = bitmap::words_for(self.slot_count as usize);
+        self.segment().remote_words(self.page as usize, count)
+    }
+
+    /// The link of an owner's inbox: that of the list of all, which shared slabs are not in.
+    pub(crate) fn inbox_link(&self) -> &Cell<*const SlabHead> {
+        &self.next_all
     }
 }
 
