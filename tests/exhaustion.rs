@@ -2,7 +2,7 @@
 //! address space that ends. Every refusal is an error that names the limit, nothing leaks, nothing
 //! aborts, and the same object works again afterwards.
 
-#![cfg(all(unix, feature = "std", not(miri)))]
+#![cfg(all(target_os = "linux", feature = "std", not(miri)))]
 
 mod child;
 #[path = "exhaustion/scripts.rs"]
