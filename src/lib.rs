@@ -1,6 +1,7 @@
 //! Slab, arena and pool over one page source.
 //!
 //! * [`Heap`]: fixed size classes tracked by bitmaps, for hot loops: replaces `Box` and `Vec`.
+//! * [`Flagstone`]: the same for a whole process, as its `#[global_allocator]`.
 //! * [`Arena`]: a two-ended bump arena, for everything that dies together.
 //! * [`Slab`]: many values of one type, with one-pointer handles and generation-checked keys.
 //! * [`Pool`]: recycles live values that are costly to build. [`ArenaPool`]: one arena per request.
@@ -35,7 +36,6 @@ pub use arena::{
 pub use base::bitmap::Bitmap;
 pub use base::config::Check;
 pub use base::error::{AllocError, FreeError};
-#[cfg(feature = "alloc")]
 #[cfg(all(unix, feature = "std"))]
 pub use heap::{Flagstone, Stats, last_error, set_limit, stats, trim};
 #[cfg(feature = "alloc")]

@@ -22,13 +22,18 @@ use flagstone::{Check, Heap};
 const SIGABRT: i32 = 6;
 /// Longer than every magazine of 64 B slots, so that this many frees flush.
 const MANY: usize = 1000;
+/// A span of its own, and a mapping of its own.
+const LARGE: usize = 100 << 10;
+const HUGE: usize = 3 << 20;
 
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).unwrap()
 }
 
-fn heap(check: Check) -> Heap {
-    Heap::builder().check(check).build().unwrap()
+/// 16 bytes into a block of at least 64.
+fn inside(block: NonNull<u8>) -> NonNull<u8> {
+    // SAFETY: inside the block.
+    unsafe { block.add(16) }
 }
 
 fn take(heap: &Heap, size: usize) -> NonNull<u8> {
@@ -77,100 +82,110 @@ fn criminal() {
         Some((name, _)) => (name, Check::Fast),
         None => panic!("no such crime: {crime}"),
     };
-    let heap = heap(check);
-    let other = Heap::new();
-    let many: Vec<NonNull<u8>> = (0..MANY).map(|_| take(&heap, 64)).collect();
-    let ptr = take(&heap, 64);
-    // SAFETY: offsets inside blocks of at least 64 bytes.
-    let inside = |block: NonNull<u8>| unsafe { block.add(16) };
-    match name {
-        "double free" => {
-            guilty(ptr);
-            free(&heap, ptr, 64);
-            free(&heap, ptr, 64);
-        }
-        "late double free" => {
-            guilty(ptr);
-            free(&heap, ptr, 64);
-            flush(&heap, &many[..MANY / 2]);
-            free(&heap, ptr, 64);
-        }
-        "foreign free" => {
-            let foreign = take(&other, 64);
-            guilty(foreign);
-            free(&heap, foreign, 64);
-        }
-        "free of a static" => {
-            static WORD: u64 = 7;
-            guilty(NonNull::from(&WORD).cast());
-            free(&heap, NonNull::from(&WORD).cast(), 64);
-        }
-        "interior free" => {
-            guilty(inside(ptr));
-            free(&heap, inside(ptr), 64);
-        }
-        "wrong class" => {
-            let wrong = take(&heap, 100);
-            guilty(wrong);
-            free(&heap, wrong, 64);
-        }
-        "huge freed as small" => {
-            let huge = take(&heap, 3 << 20);
-            guilty(huge);
-            free(&heap, huge, 64);
-        }
-        "write after free" => {
-            free(&heap, ptr, 64);
-            guilty(inside(ptr));
-            // SAFETY: none: this is the crime. The memory is still mapped.
-            unsafe { inside(ptr).write(1) };
-        }
-        "large double free" => {
-            let large = take(&heap, 100 << 10);
-            guilty(large);
-            free(&heap, large, 100 << 10);
-            free(&heap, large, 100 << 10);
-        }
-        "large wrong size" => {
-            let large = take(&heap, 100 << 10);
-            guilty(large);
-            free(&heap, large, 200 << 10);
-        }
-        "large interior free" => {
-            let large = take(&heap, 100 << 10);
-            guilty(inside(large));
-            free(&heap, inside(large), 100 << 10);
-        }
-        "large foreign free" => {
-            let large = take(&other, 100 << 10);
-            guilty(large);
-            free(&heap, large, 100 << 10);
-        }
-        "small freed as large" => {
-            guilty(ptr);
-            free(&heap, ptr, 100 << 10);
-        }
-        "huge double free" => {
-            let huge = take(&heap, 3 << 20);
-            guilty(huge);
-            free(&heap, huge, 3 << 20);
-            free(&heap, huge, 3 << 20);
-        }
-        "huge wrong size" => {
-            let huge = take(&heap, 3 << 20);
-            guilty(huge);
-            free(&heap, huge, 4 << 20);
-        }
-        "huge foreign free" => {
-            let huge = take(&other, 3 << 20);
-            guilty(huge);
-            free(&heap, huge, 3 << 20);
-        }
-        _ => panic!("no such crime: {crime}"),
+    let scene = Scene::new(check);
+    if !scene.small_crime(name) && !scene.large_crime(name) {
+        panic!("no such crime: {crime}");
     }
     // What `Fast` sees it sees when the magazine is flushed.
-    flush(&heap, &many[MANY / 2..]);
+    flush(&scene.heap, &scene.many[MANY / 2..]);
     println!("unpunished");
+}
+
+/// What a crime is done with.
+struct Scene {
+    heap: Heap,
+    other: Heap,
+    /// Live blocks of 64 bytes.
+    many: Vec<NonNull<u8>>,
+    /// One more.
+    ptr: NonNull<u8>,
+}
+
+impl Scene {
+    fn new(check: Check) -> Scene {
+        let heap = Heap::builder().check(check).build().unwrap();
+        let many = (0..MANY).map(|_| take(&heap, 64)).collect();
+        let ptr = take(&heap, 64);
+        Scene {
+            heap,
+            other: Heap::new(),
+            many,
+            ptr,
+        }
+    }
+
+    /// Crimes with slots; `false` if this is none.
+    fn small_crime(&self, name: &str) -> bool {
+        let (heap, ptr) = (&self.heap, self.ptr);
+        match name {
+            "double free" => {
+                guilty(ptr);
+                free(heap, ptr, 64);
+                free(heap, ptr, 64);
+            }
+            "late double free" => {
+                guilty(ptr);
+                free(heap, ptr, 64);
+                flush(heap, &self.many[..MANY / 2]);
+                free(heap, ptr, 64);
+            }
+            "foreign free" => {
+                let foreign = take(&self.other, 64);
+                guilty(foreign);
+                free(heap, foreign, 64);
+            }
+            "free of a static" => {
+                static WORD: u64 = 7;
+                guilty(NonNull::from(&WORD).cast());
+                free(heap, NonNull::from(&WORD).cast(), 64);
+            }
+            "interior free" => {
+                guilty(inside(ptr));
+                free(heap, inside(ptr), 64);
+            }
+            "wrong class" => {
+                let wrong = take(heap, 100);
+                guilty(wrong);
+                free(heap, wrong, 64);
+            }
+            "write after free" => {
+                free(heap, ptr, 64);
+                guilty(inside(ptr));
+                // SAFETY: none: this is the crime. The memory is still mapped.
+                unsafe { inside(ptr).write(1) };
+            }
+            "small freed as large" => {
+                guilty(ptr);
+                free(heap, ptr, LARGE);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Crimes with a large or a huge block, named so; `false` if this is none.
+    fn large_crime(&self, name: &str) -> bool {
+        let (size, deed) = match name.split_once(' ') {
+            Some(("large", deed)) => (LARGE, deed),
+            Some(("huge", deed)) => (HUGE, deed),
+            _ => return false,
+        };
+        let (block, foreign) = (take(&self.heap, size), take(&self.other, size));
+        let (guilty_of, freed_as) = match deed {
+            "double free" => (block, size),
+            "freed as small" => (block, 64),
+            "wrong size" => (block, 2 * size),
+            "interior free" => (inside(block), size),
+            "foreign free" => (foreign, size),
+            _ => return false,
+        };
+        guilty(guilty_of);
+        free(&self.heap, guilty_of, freed_as);
+        if deed == "double free" {
+            free(&self.heap, guilty_of, freed_as);
+        }
+        true
+    }
 }
 
 const DOUBLE: &str = "double free";
@@ -228,6 +243,12 @@ fn huge_freed_as_small() {
 }
 
 #[test]
+fn large_freed_as_small() {
+    dies("large freed as small in Full", CLASS);
+    dies("large freed as small in Fast", CLASS);
+}
+
+#[test]
 fn write_after_free_in_full() {
     dies("write after free in Full", "write after free");
 }
@@ -247,6 +268,8 @@ fn large_freed_with_wrong_size() {
 #[test]
 fn large_interior_free() {
     dies("large interior free in Fast", INSIDE);
+    // No mapping of the heap starts there, and that is all the registry knows.
+    dies("huge interior free in Fast", FOREIGN);
 }
 
 #[test]

@@ -227,9 +227,10 @@ fn trims_at_once_discharge_once() {
 fn many_grow_a_fresh_pages_at_once() {
     /// Blocks of 1 MiB per thread: a segment holds three, so a segment for each thread holds all.
     const BLOCKS: u64 = 2;
-    /// The large reservation (16 segments and one to align), a small one (1 and 1) for each
-    /// thread that came while it was being made, and the table's block.
-    const MAPPED_MAX: usize = (17 + 2 * THREADS) * (4 << 20) + (64 << 10);
+    /// The large reservation (16 segments and one to align), a small one (1 and 1) for each thread
+    /// that came while it was being made, half as many again that lost theirs to others, and the
+    /// table's blocks. A second large one has 33 segments.
+    const MAPPED_MAX: usize = (17 + 3 * THREADS) * (4 << 20) + (1 << 20);
     for _ in 0..ROUNDS * 4 {
         let pages = leaked();
         let barrier = Barrier::new(THREADS);

@@ -46,9 +46,14 @@ impl<T> SyncPool<T> {
     /// A pool with one local per processor of this machine.
     pub(crate) fn new(create: fn() -> T) -> SyncPool<T> {
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+        SyncPool::with_locals(create, processors)
+    }
+
+    /// A pool with `count` locals, for as many threads at a time.
+    pub(crate) fn with_locals(create: fn() -> T, count: usize) -> SyncPool<T> {
         SyncPool {
             create,
-            locals: locals(processors),
+            locals: locals(count),
             victims: Vec::new(),
             victim_count: AtomicUsize::new(0),
             creates: AtomicU64::new(0),

@@ -65,6 +65,10 @@ fn panic_in_recycle_drops_the_object() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "hundreds of drops and a purge: minutes under the interpreter"
+)]
 fn panic_in_a_drop_loses_no_other_object() {
     thread_local!(static DROPS: Cell<usize> = const { Cell::new(0) });
     struct Loud(bool);
