@@ -35,6 +35,25 @@ pub(crate) const CLASS_BYTES: [u32; CLASS_COUNT] = {
     table
 };
 
+/// Sizes whose class is looked up: a table of four cache lines, where the arithmetic takes a dozen
+/// instructions.
+const TABLE_BYTES_MAX: usize = 4096;
+
+/// The class of each multiple of 16 up to `TABLE_BYTES_MAX`.
+const TABLE: [u8; TABLE_BYTES_MAX / SLOT_BYTES_MIN + 1] = {
+    let mut table = [0; TABLE_BYTES_MAX / SLOT_BYTES_MIN + 1];
+    let mut class = 0;
+    let mut step = 1;
+    while step < table.len() {
+        if step * SLOT_BYTES_MIN > CLASS_BYTES[class] as usize {
+            class += 1;
+        }
+        table[step] = class as u8;
+        step += 1;
+    }
+    table
+};
+
 /// The class that serves `size` bytes at `align`, or `None` when a span must.
 ///
 /// Over-aligned requests are rounded up to a multiple of their alignment first; every class that a
@@ -48,9 +67,8 @@ pub(crate) const fn class_of(size: usize, align: usize) -> Option<usize> {
     } else {
         return None;
     };
-    if size <= LINEAR_BYTES_MAX {
-        // A size of 0 never comes here on its own account; it would share the smallest class.
-        Some(size.saturating_sub(1) / SLOT_BYTES_MIN)
+    if size <= TABLE_BYTES_MAX {
+        Some(TABLE[size.div_ceil(SLOT_BYTES_MIN)] as usize)
     } else if size <= CLASS_BYTES_MAX {
         let last = size - 1;
         // The two bits below the leading one say which quarter of the doubling.
