@@ -1,12 +1,12 @@
-//! Anonymous mappings of the operating system, through memmap2; nothing at all where there are none
-//! (other systems, Miri, no `std`), so that the code above needs no conditions.
+//! Anonymous mappings of the operating system, through memmap2, and its clock; nothing at all where
+//! there are none (other systems, Miri, no `std`), so that the code above needs no conditions.
 //!
 //! Ranges are passed on as they come: `source.rs` checks them first.
 
 #[cfg(not(all(unix, feature = "std", not(miri))))]
-pub(crate) use none::Map;
+pub(crate) use none::{Map, clock_ms};
 #[cfg(all(unix, feature = "std", not(miri)))]
-pub(crate) use os::Map;
+pub(crate) use os::{Map, clock_ms};
 
 #[cfg(all(unix, feature = "std", not(miri)))]
 mod os {
@@ -65,6 +65,20 @@ mod os {
         }
     }
 
+    /// Milliseconds of a clock that only goes forward. Read directly, since `Instant` has no
+    /// constant origin.
+    pub(crate) fn clock_ms() -> Option<usize> {
+        let mut now = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: an out pointer to a local.
+        let done = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+        let seconds = usize::try_from(now.tv_sec).ok().filter(|_| done == 0)?;
+        let rest = usize::try_from(now.tv_nsec).ok()? / 1_000_000;
+        seconds.checked_mul(1000)?.checked_add(rest)
+    }
+
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn advise_huge(map: &MmapRaw, offset: usize, bytes: usize) -> bool {
         map.advise_range(memmap2::Advice::HugePage, offset, bytes)
@@ -80,6 +94,11 @@ mod os {
 #[cfg(not(all(unix, feature = "std", not(miri))))]
 mod none {
     use core::ptr::NonNull;
+
+    /// No clock: nothing is purged by and by.
+    pub(crate) fn clock_ms() -> Option<usize> {
+        None
+    }
 
     /// A mapping that cannot exist.
     #[derive(Debug)]

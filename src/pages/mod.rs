@@ -14,6 +14,7 @@ pub(crate) mod huge;
     allow(dead_code, reason = "nothing maps without std")
 )]
 mod map;
+mod purge;
 pub(crate) mod registry;
 pub(crate) mod segment;
 mod source;
@@ -27,12 +28,14 @@ pub use source::{PageSource, Reservation};
 
 use core::fmt;
 use core::ptr::NonNull;
+use core::time::Duration;
 
 use crate::base::error::AllocError;
 use crate::base::geometry::{
     PAGE_BYTES, PIECE_BYTES_MAX, SEGMENT_BYTES, SPAN_BYTES_MAX, UNIT_BYTES, align_up,
 };
 use crate::base::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::pages::purge::Aging;
 use crate::pages::table::Table;
 
 /// One page source with its segments and its byte budget.
@@ -61,6 +64,7 @@ pub struct Pages {
     active: AtomicUsize,
     /// Advise fresh segments towards huge pages.
     huge_pages: AtomicBool,
+    aging: Aging,
 }
 
 #[cfg(feature = "std")]
@@ -125,6 +129,7 @@ impl Pages {
             mapped: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
             huge_pages: AtomicBool::new(false),
+            aging: Aging::new(),
         }
     }
 
@@ -147,6 +152,16 @@ impl Pages {
     /// holds 2 MiB where it would hold a few pages.
     pub fn set_huge_pages(&self, wanted: bool) {
         self.huge_pages.store(wanted, Ordering::Relaxed);
+    }
+
+    /// How long released pages stay for reuse before they are returned to the source, in whole
+    /// milliseconds; `None` for ever. One second unless set. Whoever releases a span after that
+    /// returns them, so a process that does nothing keeps what it has: see [`Pages::trim`].
+    pub fn set_purge_delay(&self, delay: Option<Duration>) {
+        let ms = delay.map(|delay| usize::try_from(delay.as_millis()).unwrap_or(usize::MAX));
+        self.aging
+            .delay_ms
+            .store(ms.unwrap_or(usize::MAX), Ordering::Relaxed);
     }
 
     /// Returns every unused page to the source now. Returns the bytes given back.
@@ -188,8 +203,8 @@ impl Pages {
         Ok(span)
     }
 
-    /// Takes a span back. Its pages stay resident until [`Pages::trim`] or until the budget needs
-    /// them; huge blocks are unmapped at once.
+    /// Takes a span back. Its pages stay resident until the purge delay is over, until
+    /// [`Pages::trim`], or until the budget needs them; huge blocks are unmapped at once.
     ///
     /// # Safety
     /// `ptr` and `bytes` are those of a span claimed here, or of what `grow_units` and
@@ -202,6 +217,7 @@ impl Pages {
                 self.release_piece(ptr, bytes);
             } else if bytes <= SPAN_BYTES_MAX {
                 self.release_units(ptr, bytes);
+                self.purge_by_and_by();
             } else {
                 self.release_huge(ptr);
             }

@@ -50,6 +50,8 @@ pub(crate) struct SegmentEntry {
     pub(crate) free: AtomicU64,
     /// Units whose pages may hold memory or old contents; they count against the budget.
     pub(crate) dirty: AtomicU64,
+    /// Units that were free and dirty when they were last aged, and not claimed since.
+    pub(crate) idle: AtomicU64,
     /// Units split into pieces that may have a free piece.
     pub(crate) split: AtomicU64,
     /// The segment; null until it is published.

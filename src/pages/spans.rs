@@ -104,6 +104,9 @@ impl Pages {
         count: u32,
     ) -> Result<Span, AllocError> {
         let mask = run_mask(start, count);
+        if entry.idle.load(Ordering::Relaxed) & mask != 0 {
+            entry.idle.fetch_and(!mask, Ordering::Relaxed);
+        }
         let before = entry.dirty.fetch_or(mask, Ordering::Relaxed) & mask;
         let fresh = mask & !before;
         if let Err(error) = self.charge(fresh.count_ones() as usize * UNIT_BYTES) {
@@ -119,13 +122,13 @@ impl Pages {
         })
     }
 
-    fn head(&self, entry: &SegmentEntry) -> &'static SegmentHead {
+    pub(crate) fn head(&self, entry: &SegmentEntry) -> &'static SegmentHead {
         let head = entry.head.load(Ordering::Acquire);
         // SAFETY: a line whose `free` word had bits was published after its head, which stays.
         unsafe { &*head }
     }
 
-    fn release_mask(&self, entry: &SegmentEntry, index: usize, mask: u64) {
+    pub(crate) fn release_mask(&self, entry: &SegmentEntry, index: usize, mask: u64) {
         // SeqCst rather than Release alone: ordered with `unmark`'s clear-and-look-again, so that a
         // segment with free units cannot stay unmarked.
         entry.free.fetch_or(mask, Ordering::SeqCst);
@@ -270,7 +273,13 @@ impl Pages {
     }
 
     /// Makes pieces free that the caller owned, and their unit where they were the last ones.
-    fn give_pieces(&self, head: &SegmentHead, entry: &SegmentEntry, unit: usize, mask: u16) {
+    pub(crate) fn give_pieces(
+        &self,
+        head: &SegmentHead,
+        entry: &SegmentEntry,
+        unit: usize,
+        mask: u16,
+    ) {
         // Release for the next owner of the pieces, Acquire for releasing the whole unit, SeqCst
         // for `note_split_use`.
         let before = head.pieces_free[unit].fetch_or(mask, Ordering::SeqCst);
@@ -293,84 +302,6 @@ impl Pages {
             // The unit keeps its `dirty` bit and its charge until it is purged.
             self.release_mask(entry, head.entry_index, 1 << unit);
         }
-    }
-
-    /// Returns every free dirty unit and piece to the source. Returns the bytes given back.
-    pub(crate) fn purge_all(&self) -> usize {
-        let mut bytes = 0;
-        for (entry, index) in self.table.lines() {
-            if entry.head.load(Ordering::Acquire).is_null() {
-                continue;
-            }
-            bytes += self.purge_pieces(entry);
-            let candidates = entry.dirty.load(Ordering::Relaxed);
-            // Claims them: whoever allocates meanwhile looks elsewhere.
-            let taken = entry.free.fetch_and(!candidates, Ordering::Acquire) & candidates;
-            // Another purge may have cleaned some before they were claimed here. As their owner we
-            // now see their bits as they are (I1); purging twice would discharge twice.
-            let dirty = taken & entry.dirty.load(Ordering::Relaxed);
-            if taken != dirty {
-                self.release_mask(entry, index, taken & !dirty);
-            }
-            bytes += self.purge_runs(entry, index, dirty);
-        }
-        bytes
-    }
-
-    /// Purges claimed units run by run, and releases each run at once: others may be waiting for
-    /// nothing else.
-    fn purge_runs(&self, entry: &SegmentEntry, index: usize, units: u64) -> usize {
-        let mut left = units;
-        let mut bytes = 0;
-        while left != 0 {
-            let start = left.trailing_zeros();
-            let count = (left >> start).trailing_ones();
-            let run = run_mask(start, count);
-            left &= !run;
-            let run_bytes = count as usize * UNIT_BYTES;
-            if self.purge_range(self.head(entry), start as usize * UNIT_BYTES, run_bytes) {
-                entry.dirty.fetch_and(!run, Ordering::Relaxed);
-                self.discharge(run_bytes);
-                bytes += run_bytes;
-            }
-            self.release_mask(entry, index, run);
-        }
-        bytes
-    }
-
-    /// Purges the free dirty pieces of split units. They stay charged: a split unit is charged as a
-    /// whole.
-    fn purge_pieces(&self, entry: &SegmentEntry) -> usize {
-        let mut bytes = 0;
-        let mut split = entry.split.load(Ordering::Relaxed);
-        while split != 0 {
-            let unit = split.trailing_zeros() as usize;
-            split &= split - 1;
-            let head = self.head(entry);
-            let candidates = head.pieces_dirty[unit].load(Ordering::Relaxed);
-            let taken =
-                head.pieces_free[unit].fetch_and(!candidates, Ordering::SeqCst) & candidates;
-            for page in (0..PAGES_PER_UNIT).filter(|page| taken >> page & 1 == 1) {
-                let offset = unit * UNIT_BYTES + page * PAGE_BYTES;
-                if self.purge_range(head, offset, PAGE_BYTES) {
-                    head.pieces_dirty[unit].fetch_and(!(1 << page), Ordering::Relaxed);
-                    bytes += PAGE_BYTES;
-                }
-            }
-            if taken != 0 {
-                self.give_pieces(head, entry, unit, taken);
-            }
-        }
-        bytes
-    }
-
-    fn purge_range(&self, head: &SegmentHead, offset: usize, bytes: usize) -> bool {
-        // SAFETY: set when the segment was published; the reservation lives in the head of the
-        // mapping's first segment, which stays.
-        let reservation = unsafe { &*head.reservation };
-        let from_base = head.address() + offset - reservation.base().addr().get();
-        // SAFETY: the range was claimed, so nobody uses it, and it lies in the mapping.
-        unsafe { self.source.purge(reservation, from_base, bytes) }
     }
 }
 
