@@ -102,6 +102,8 @@ pub struct Heap {
     /// First of the huge blocks' list, as an address; 0 for none.
     huge: Cell<usize>,
     check: Check,
+    /// The pages' pressure when the heap last looked.
+    pressure: Cell<usize>,
 }
 
 // SAFETY: a heap's memory is reached through the heap alone, by one thread at a time (I2); slabs
@@ -129,6 +131,7 @@ impl Heap {
             magazines: Cell::new(null_mut()),
             huge: Cell::new(0),
             check,
+            pressure: Cell::new(0),
         }
     }
 
@@ -274,10 +277,14 @@ impl Heap {
     /// operating system. Returns the bytes that the system got back.
     pub fn trim(&self) -> usize {
         self.drain_quarantine();
+        self.trim_bins();
+        self.set.pages().trim()
+    }
+
+    fn trim_bins(&self) {
         for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
             bin.trim(&self.set, shape);
         }
-        self.set.pages().trim()
     }
 
     #[inline(always)]
@@ -292,6 +299,10 @@ impl Heap {
     #[inline(never)]
     fn refill(&self, class: usize) -> Result<usize, AllocError> {
         self.ensure_owner();
+        let pressure = self.set.pages().pressure();
+        if self.pressure.replace(pressure) != pressure {
+            self.trim_bins();
+        }
         match self.check {
             Check::Fast => self.bins[class].refill(&self.set, &SHAPE_TABLE[class]),
             Check::Full => self.refill_checked(class),

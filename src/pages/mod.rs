@@ -65,6 +65,7 @@ pub struct Pages {
     /// Advise fresh segments towards huge pages.
     huge_pages: AtomicBool,
     aging: Aging,
+    pressure: AtomicUsize,
 }
 
 #[cfg(feature = "std")]
@@ -130,6 +131,7 @@ impl Pages {
             active: AtomicUsize::new(0),
             huge_pages: AtomicBool::new(false),
             aging: Aging::new(),
+            pressure: AtomicUsize::new(0),
         }
     }
 
@@ -242,9 +244,21 @@ impl Pages {
     fn try_charge(&self, bytes: usize) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         let add = |charged: usize| charged.checked_add(bytes).filter(|sum| *sum <= limit);
-        self.charged
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
-            .is_ok()
+        let order = (Ordering::Relaxed, Ordering::Relaxed);
+        let Ok(before) = self.charged.fetch_update(order.0, order.1, add) else {
+            return false;
+        };
+        let mark = limit / 10 * 9;
+        if before <= mark && before + bytes > mark {
+            self.pressure.fetch_add(1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Counts how often 90 % of the limit was passed. Owners look at it on their own slow paths and
+    /// give back what they cache when it changed; nobody is called.
+    pub(crate) fn pressure(&self) -> usize {
+        self.pressure.load(Ordering::Relaxed)
     }
 
     fn discharge(&self, bytes: usize) {
