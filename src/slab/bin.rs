@@ -217,13 +217,24 @@ impl Bin {
             self.base.set(storage);
             self.top.set(storage);
             self.set_capacity(MAGAZINE_FIRST.min(max));
-        } else if self.capacity() < max {
-            self.set_capacity((self.capacity() * 2).min(max));
-        } else {
-            self.flush(owner, shape, max - max / 2);
+        } else if !self.lengthen(owner, shape) {
+            let capacity = self.capacity();
+            self.flush(owner, shape, capacity - capacity / 2);
         }
         let pushed = self.push(slot);
         debug_assert!(pushed, "room was just made");
+    }
+
+    /// Doubles the magazine, within its own bound and its owner's.
+    fn lengthen(&self, owner: &impl SlabOwner, shape: &SlotShape) -> bool {
+        let capacity = self.capacity();
+        let wanted = (capacity * 2).min(shape.magazine_max as usize);
+        let bytes = (wanted - capacity) * shape.slot_bytes as usize;
+        let may = wanted > capacity && owner.may_cache(bytes);
+        if may {
+            self.set_capacity(wanted);
+        }
+        may
     }
 
     fn capacity(&self) -> usize {

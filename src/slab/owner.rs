@@ -15,6 +15,11 @@ pub(crate) trait SlabOwner {
     /// It is this owner's, in no partial list, and nobody uses its slots.
     unsafe fn remove(&self, slab: &SlabHead);
 
+    /// Whether magazines may get longer by so many bytes of slots.
+    fn may_cache(&self, _bytes: usize) -> bool {
+        true
+    }
+
     /// Whether a slab whose slots are all back may be removed now.
     fn may_remove(&self, _slab: &SlabHead) -> bool {
         true

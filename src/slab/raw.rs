@@ -46,11 +46,15 @@ pub(crate) struct SlotShape {
 /// A magazine of small slots holds at most this many bytes: twice as much would double what idle
 /// owners strand, half as much would halve the distance between flushes.
 const MAGAZINE_BYTES: u32 = 8 << 10;
-/// Slots above 512 B get magazines of this many entries all the same: with three entries almost
-/// every operation of a random mix went the slow way (churn of 10k mixed sizes: 39 ns, now 11).
-const MAGAZINE_LEAST: u32 = 16;
-/// But not beyond this many bytes, which bounds what all magazines of a heap can strand to 1.3 MiB.
-const MAGAZINE_BYTES_MAX: u32 = 64 << 10;
+/// But at most this many slots: their addresses take 2 KiB then.
+const MAGAZINE_MOST: u32 = 256;
+/// Slots above 256 B get magazines of this many entries all the same: with three entries almost
+/// every operation of a random mix went the slow way (churn of 10k mixed sizes: 39 ns; with 16
+/// entries 12, with 32 a tenth less).
+const MAGAZINE_LEAST: u32 = 32;
+/// But not beyond this many bytes. What all magazines of an owner may hold together is bounded
+/// again, by `MAGAZINES_BYTES_MAX` in `set.rs`.
+const MAGAZINE_BYTES_MAX: u32 = 128 << 10;
 
 impl SlotShape {
     /// The shape for slots of at least `size` bytes at `align`. The size is rounded up to a
@@ -91,6 +95,11 @@ impl SlotShape {
             MAGAZINE_LEAST
         };
         let entries = MAGAZINE_BYTES / slot as u32;
+        let entries = if entries > MAGAZINE_MOST {
+            MAGAZINE_MOST
+        } else {
+            entries
+        };
         let entries = if entries < least { least } else { entries };
         SlotShape {
             slot_bytes: slot as u32,

@@ -12,6 +12,20 @@ use crate::pages::{Pages, Span};
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{List, SlabHead, SlotShape};
 
+/// What the magazines of one owner may hold together beyond their first entries: it is what five
+/// hundred idle threads can strand, half a gigabyte; a single busy class fills an eighth of it.
+const MAGAZINES_BYTES_MAX: usize = 1 << 20;
+
+/// Counts `bytes` of magazine room against the bound of an owner.
+pub(crate) fn may_cache(count: &Cell<usize>, bytes: usize) -> bool {
+    let sum = count.get() + bytes;
+    let may = sum <= MAGAZINES_BYTES_MAX;
+    if may {
+        count.set(sum);
+    }
+    may
+}
+
 /// See the module's header.
 #[derive(Debug)]
 pub(crate) struct SlabSet {
@@ -20,6 +34,8 @@ pub(crate) struct SlabSet {
     owner: Cell<usize>,
     all: Cell<*const SlabHead>,
     active: Cell<usize>,
+    /// Bytes of slots that magazines were lengthened by.
+    cached_max: Cell<usize>,
     limit: usize,
 }
 
@@ -30,6 +46,7 @@ impl SlabSet {
             owner: Cell::new(0),
             all: Cell::new(null()),
             active: Cell::new(0),
+            cached_max: Cell::new(0),
             limit,
         }
     }
@@ -124,6 +141,10 @@ impl SlabOwner for SlabSet {
         let slab = unsafe { SlabHead::create(&span, shape, self.owner.get(), false) };
         slab.link(List::All, &self.all);
         Ok(slab)
+    }
+
+    fn may_cache(&self, bytes: usize) -> bool {
+        may_cache(&self.cached_max, bytes)
     }
 
     unsafe fn remove(&self, slab: &SlabHead) {
