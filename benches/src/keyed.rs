@@ -5,6 +5,7 @@
 //! they replace.
 
 use std::hint::black_box;
+use std::mem::replace;
 
 use flagstone::{Slab, Slot};
 
@@ -85,32 +86,29 @@ fn use_it(value: &Value) -> u64 {
     black_box(value)[4]
 }
 
-/// Many live values, of which a random one is replaced each time.
+/// Many live values, of which a random one is replaced each time: the new one is made first.
 pub fn churn_row<'a>(live: usize) -> Row<'a> {
     let mut random = Random::new(5);
     let order: Vec<usize> = (0..live).map(|_| random.below(live)).collect();
     let orders = std::iter::repeat_n(order, 4).collect::<Vec<_>>();
     let [a, b, c, d]: [Vec<usize>; 4] = orders.try_into().expect("four");
-    let mut row = Row::new(format!("slot: drop and alloc, {live} live"), live);
+    let mut row = Row::new(format!("slot: alloc and drop, {live} live"), live);
     let numbers = move || (0..live as u64).map(|index| [index; 5]);
     // Handles borrow their slab, and the row owns both.
     let slab: &Slab<Value> = Box::leak(Box::new(Slab::new()));
-    let mut held: Vec<Option<Slot<'_, Value>>> =
-        numbers().map(|value| Some(slab.alloc(value))).collect();
+    let mut held: Vec<Slot<'_, Value>> = numbers().map(|value| slab.alloc(value)).collect();
     row.ours("flagstone Slab", move || {
         let one = |(&at, value): (&usize, Value)| {
-            let word = held[at].take().expect("live")[4];
-            held[at] = Some(slab.alloc(value));
-            word
+            let old = replace(&mut held[at], slab.alloc(value));
+            old[4]
         };
         a.iter().zip(numbers()).map(one).fold(0, mix)
     });
-    let mut boxes: Vec<_> = numbers().map(|value| Some(Box::new(value))).collect();
+    let mut boxes: Vec<_> = numbers().map(Box::new).collect();
     row.peer("Box, system malloc", move || {
         let one = |(&at, value): (&usize, Value)| {
-            let word = boxes[at].take().expect("live")[4];
-            boxes[at] = Some(Box::new(value));
-            word
+            let old = replace(&mut boxes[at], Box::new(value));
+            old[4]
         };
         b.iter().zip(numbers()).map(one).fold(0, mix)
     });
@@ -118,9 +116,8 @@ pub fn churn_row<'a>(live: usize) -> Row<'a> {
     let mut keys: Vec<_> = numbers().map(|value| peer.insert(value)).collect();
     row.peer("slab", move || {
         let one = |(&at, value): (&usize, Value)| {
-            let word = peer.remove(keys[at])[4];
-            keys[at] = peer.insert(value);
-            word
+            let old = replace(&mut keys[at], peer.insert(value));
+            peer.remove(old)[4]
         };
         c.iter().zip(numbers()).map(one).fold(0, mix)
     });
@@ -128,9 +125,8 @@ pub fn churn_row<'a>(live: usize) -> Row<'a> {
     let mut names: Vec<_> = numbers().map(|value| map.insert(value)).collect();
     row.peer("slotmap", move || {
         let one = |(&at, value): (&usize, Value)| {
-            let word = map.remove(names[at]).expect("live")[4];
-            names[at] = map.insert(value);
-            word
+            let old = replace(&mut names[at], map.insert(value));
+            map.remove(old).expect("live")[4]
         };
         d.iter().zip(numbers()).map(one).fold(0, mix)
     });
