@@ -224,6 +224,31 @@ fn owned_handles_outlive_the_slab_and_drop_on_any_thread() {
     assert_eq!(DROPS.load(Ordering::Relaxed), 4001);
 }
 
+/// Freed slots wait for reuse, whoever had them, and `trim` gives their spans back.
+#[test]
+fn slots_of_dropped_and_removed_values_are_used_again_and_trimmed() {
+    let mut slab = Slab::new();
+    assert_eq!(slab.trim(), 0);
+    let keys: Vec<Key> = (0..3000u64).map(|number| slab.insert(number)).collect();
+    let handles: Vec<_> = (0..3000).map(|number| slab.alloc_owned(number)).collect();
+    let full = slab.active_bytes();
+    for key in &keys[1..] {
+        slab.remove(*key);
+    }
+    drop(handles);
+    let again: Vec<_> = (0..5999).map(|number| slab.alloc(number)).collect();
+    assert_eq!(slab.active_bytes(), full, "no new span while slots wait");
+    assert!(again.iter().zip(0..).all(|(slot, number)| **slot == number));
+    drop(again);
+    assert!(slab.trim() > 0 && slab.active_bytes() <= 64 << 10);
+    assert_eq!(slab.get(keys[0]), Some(&0));
+    slab.remove(keys[0]);
+    slab.trim();
+    assert_eq!(slab.active_bytes(), 0);
+    let key = slab.insert(7);
+    assert_eq!(slab.get(key), Some(&7));
+}
+
 #[test]
 fn drops_may_use_the_slab_again() {
     struct Nested<'a>(&'a Slab<u64>, RefCell<Option<Slot<'a, u64>>>);

@@ -9,10 +9,8 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use crate::base::sync::Ordering;
-use crate::slab::raw::owner_of;
-use crate::slab::raw::slot_at;
-use crate::slab::shared::{Core, give_slow, release_core};
+use crate::slab::raw::{owner_of, slot_at};
+use crate::slab::shared::{Core, give_remote};
 use crate::slab::typed::Slab;
 
 /// A value in a [`Slab`]: one pointer, dropped with the handle.
@@ -44,19 +42,17 @@ impl<T> Slot<'_, T> {
 unsafe fn give_local<T>(slot: NonNull<T>) {
     // SAFETY: the slot lies in a slab of the core, which lives while its `Slab` is borrowed.
     let core = unsafe { &*owner_of(slot.cast()).cast::<Core>() };
-    let address = slot.addr().get();
-    if !core.bin.push(address) {
-        give_slow(core, &Slab::<T>::SHAPE, address);
-    }
+    // SAFETY: the caller's promise.
+    unsafe { core.push(slot.addr().get()) };
 }
 
 impl<T> Drop for Slot<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         /// Gives the slot back also when the value's drop panics.
         struct Give<T>(NonNull<T>);
         impl<T> Drop for Give<T> {
-            #[inline]
+            #[inline(always)]
             fn drop(&mut self) {
                 // SAFETY: made below for a slot whose value is dropped by then.
                 unsafe { give_local(self.0) };
@@ -88,49 +84,36 @@ impl<T> OwnedSlot<T> {
         // SAFETY: the handle owns the value and is not dropped any more.
         unsafe {
             let value = slot.value.read();
-            give_remote(slot.value.cast());
+            give_owned(slot.value);
             value
         }
     }
 }
 
-/// Gives a slot back from any thread and gives up the handle's reference.
+/// Gives a slot back from any thread.
 ///
 /// # Safety
 /// The slot is the caller's, was placed by an owned handle, and holds no value any more.
-unsafe fn give_remote(slot: NonNull<u8>) {
-    // SAFETY: the handle's reference keeps the core alive until `release_core`.
-    let core = unsafe { owner_of(slot) }.cast::<Core>().cast_mut();
-    // SAFETY: as above.
-    let remote = unsafe { &(*core).remote };
-    // SAFETY: a slot's address, re-issued with the segment's provenance.
-    let slot = unsafe { slot_at(slot.addr().get()) };
-    let mut first = remote.load(Ordering::Relaxed);
-    loop {
-        // SAFETY: a slot is at least 16 bytes, aligned to 16, and dead: room for the link (I4).
-        unsafe { slot.cast::<*mut u8>().write(first) };
-        // Release: the owner sees the link, and that the value is gone.
-        let order = (Ordering::Release, Ordering::Relaxed);
-        match remote.compare_exchange_weak(first, slot.as_ptr(), order.0, order.1) {
-            Ok(_) => break,
-            Err(now) => first = now,
-        }
-    }
-    // SAFETY: the handle's reference, given up once; the slot is not touched any more.
-    unsafe { release_core(core) };
+#[inline(always)]
+unsafe fn give_owned<T>(slot: NonNull<T>) {
+    // SAFETY: the slot lies in a slab of the core, which lives at least until it comes back (I3 of
+    // `shared.rs`). Its address gets the segment's provenance.
+    unsafe { give_remote(owner_of(slot.cast()).cast(), slot_at(slot.addr().get())) };
 }
 
 impl<T> Drop for OwnedSlot<T> {
+    #[inline]
     fn drop(&mut self) {
         /// Gives the slot back also when the value's drop panics.
-        struct Give(NonNull<u8>);
-        impl Drop for Give {
+        struct Give<T>(NonNull<T>);
+        impl<T> Drop for Give<T> {
+            #[inline(always)]
             fn drop(&mut self) {
                 // SAFETY: made below for a slot whose value is dropped by then.
-                unsafe { give_remote(self.0) };
+                unsafe { give_owned(self.0) };
             }
         }
-        let _give = Give(self.value.cast());
+        let _give = Give(self.value);
         // SAFETY: the handle owns the value.
         unsafe { self.value.drop_in_place() };
     }
@@ -155,6 +138,7 @@ impl<T> DerefMut for Slot<'_, T> {
 
 impl<T> Deref for OwnedSlot<T> {
     type Target = T;
+    #[inline(always)]
     fn deref(&self) -> &T {
         // SAFETY: the handle owns the value.
         unsafe { self.value.as_ref() }
@@ -162,6 +146,7 @@ impl<T> Deref for OwnedSlot<T> {
 }
 
 impl<T> DerefMut for OwnedSlot<T> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the handle owns the value, and is borrowed exclusively.
         unsafe { self.value.as_mut() }

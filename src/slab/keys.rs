@@ -1,12 +1,14 @@
-//! The table behind a slab's keys: an entry per key with a generation, and an exact bitmap of the
-//! entries in use.
+//! The table behind a slab's keys: an entry per key with its slot and a generation.
 //!
 //! The bits of a raw slab say what the slab has given out, not what holds a value, so they never
-//! drive iteration; this bitmap does. The table holds addresses; it never touches the values.
+//! drive iteration; the generations do. The table holds addresses; it never touches the values. An
+//! entry keeps its slot when its value is removed, so that the next insert asks nobody for one.
 //!
-//! * I1: bit i of `used` is set exactly while entry i has a value; its generation is odd then.
+//! * I1: an entry's generation is odd exactly while its slot holds a value.
 //! * I2: a generation grows by one at each insert and remove and never comes back: an entry whose
-//!   generation would wrap is retired.
+//!   generation would wrap is retired, and its slot with it, once in 2^31 uses of one entry.
+//! * I3: entries without a value that are not retired are in one of two lists linked through
+//!   `next`: those in `parked` have a slot, those in `bare` have none.
 #![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
@@ -24,19 +26,27 @@ pub struct Key {
     generation: core::num::NonZeroU32,
 }
 
+/// No entry: an index that no table reaches, as it is not below any number of entries.
+const NONE: u32 = u32::MAX;
+
+/// 16 bytes, so that a look-up touches one line.
 #[derive(Debug)]
 struct Entry {
-    /// The slot's address while used.
+    /// The slot's address, 0 for none.
     slot: usize,
     generation: u32,
+    /// The next entry of the list that this one is in.
+    next: u32,
 }
 
+const _: () = assert!(usize::BITS != 64 || size_of::<Entry>() == 16);
+
 /// See the module's header.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct KeyTable {
     entries: Vec<Entry>,
-    used: Vec<u64>,
-    free: Vec<u32>,
+    parked: u32,
+    bare: u32,
     len: usize,
 }
 
@@ -44,8 +54,8 @@ impl KeyTable {
     pub(crate) const fn new() -> KeyTable {
         KeyTable {
             entries: Vec::new(),
-            used: Vec::new(),
-            free: Vec::new(),
+            parked: NONE,
+            bare: NONE,
             len: 0,
         }
     }
@@ -56,92 +66,110 @@ impl KeyTable {
 
     /// Makes room for one more entry.
     pub(crate) fn reserve(&mut self) -> Result<(), AllocError> {
-        if !self.free.is_empty() {
+        let full = self.entries.len() == NONE as usize;
+        if self.bare != NONE || (!full && self.entries.try_reserve(1).is_ok()) {
             return Ok(());
         }
-        let full = self.entries.len() == u32::MAX as usize;
-        // `free` must have room for every entry, so that removing never allocates.
-        let wanted = self.entries.len() + 1 - self.free.len();
-        let reserved = !full
-            && self.entries.try_reserve(1).is_ok()
-            && self.used.try_reserve(1).is_ok()
-            && self.free.try_reserve(wanted).is_ok();
-        let bytes = size_of::<Entry>() * wanted;
-        if reserved {
-            Ok(())
-        } else {
-            Err(AllocError::SourceExhausted { bytes })
-        }
+        let bytes = size_of::<Entry>() * (self.entries.len() + 1);
+        Err(AllocError::SourceExhausted { bytes })
+    }
+
+    /// Enters the value that the caller puts in the slot returned, if an entry has one parked.
+    #[inline(always)]
+    pub(crate) fn insert_parked(&mut self) -> Option<(Key, usize)> {
+        let index = self.parked;
+        let entry = self.entries.get_mut(index as usize)?;
+        self.parked = entry.next;
+        self.len += 1;
+        Some((entry.occupy(index), entry.slot))
     }
 
     /// Enters a slot. Room was reserved.
     pub(crate) fn insert(&mut self, slot: usize) -> Key {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry {
-                slot: 0,
-                generation: 0,
-            });
-            if self.used.len() * 64 < self.entries.len() {
-                self.used.push(0);
+        let index = match self.entries.get(self.bare as usize) {
+            Some(entry) => core::mem::replace(&mut self.bare, entry.next),
+            None => {
+                self.entries.push(Entry {
+                    slot: 0,
+                    generation: 0,
+                    next: NONE,
+                });
+                self.entries.len() as u32 - 1
             }
-            self.entries.len() as u32 - 1
-        });
+        };
+        self.len += 1;
         let entry = &mut self.entries[index as usize];
         entry.slot = slot;
-        entry.generation += 1;
-        self.used[index as usize / 64] |= 1 << (index % 64);
-        self.len += 1;
-        // An even generation became odd, so it is not zero.
-        let generation = core::num::NonZeroU32::MIN.saturating_add(entry.generation - 1);
-        Key { index, generation }
+        entry.occupy(index)
     }
 
     /// The slot of a key whose value is still there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, key: Key) -> Option<usize> {
         let entry = self.entries.get(key.index as usize)?;
         // A used entry's generation is odd and a key's too, so equality says used.
         (entry.generation == key.generation.get()).then_some(entry.slot)
     }
 
-    /// Takes a key out; its slot is the caller's.
+    /// Takes a key out. The value in its slot is the caller's, to be moved out before the table is
+    /// used again; the slot stays with the entry.
+    #[inline(always)]
     pub(crate) fn remove(&mut self, key: Key) -> Option<usize> {
-        let slot = self.get(key)?;
-        self.clear(key.index as usize);
-        Some(slot)
+        let entry = self.entries.get_mut(key.index as usize)?;
+        if entry.generation != key.generation.get() {
+            return None;
+        }
+        self.len -= 1;
+        entry.generation = entry.generation.wrapping_add(1);
+        // Otherwise retired (I2): 0 is even, so no key matches, and it is in no list.
+        if entry.generation != 0 {
+            entry.next = self.parked;
+            self.parked = key.index;
+        }
+        Some(entry.slot)
     }
 
-    fn clear(&mut self, index: usize) {
-        let entry = &mut self.entries[index];
-        self.used[index / 64] &= !(1 << (index % 64));
-        self.len -= 1;
-        match entry.generation.checked_add(1) {
-            Some(next) => {
-                entry.generation = next;
-                self.free.push(index as u32);
-            }
-            // Retired (I2): 0 is even, so no key matches, and it is not put on the free list.
-            None => entry.generation = 0,
-        }
+    /// Takes a slot without a value from an entry; it is the caller's.
+    pub(crate) fn unpark(&mut self) -> Option<usize> {
+        let entry = self.entries.get_mut(self.parked as usize)?;
+        let index = core::mem::replace(&mut self.parked, entry.next);
+        entry.next = core::mem::replace(&mut self.bare, index);
+        Some(core::mem::take(&mut entry.slot))
     }
 
     /// The first used entry at or after `from`: its number and slot.
     pub(crate) fn next(&self, from: usize) -> Option<(usize, usize)> {
-        let mut word_index = from / 64;
-        let mut bits = self.used.get(word_index)? & (u64::MAX << (from % 64));
-        while bits == 0 {
-            word_index += 1;
-            bits = *self.used.get(word_index)?;
-        }
-        let index = word_index * 64 + bits.trailing_zeros() as usize;
-        Some((index, self.entries[index].slot))
+        let rest = self.entries.get(from..)?;
+        let step = rest.iter().position(Entry::is_used)?;
+        Some((from + step, rest[step].slot))
     }
 
-    /// Takes any used entry out; its slot is the caller's.
+    /// Takes a used entry out, with all that lie behind it: the way a table ends. Its slot is the
+    /// caller's.
     pub(crate) fn pop(&mut self) -> Option<usize> {
-        let (index, slot) = self.next(0)?;
-        self.clear(index);
-        Some(slot)
+        (self.parked, self.bare) = (NONE, NONE);
+        loop {
+            let entry = self.entries.pop()?;
+            if entry.is_used() {
+                self.len -= 1;
+                return Some(entry.slot);
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn is_used(&self) -> bool {
+        self.generation % 2 == 1
+    }
+
+    /// The key of the value that comes into the entry, whose number is `index`.
+    #[inline(always)]
+    fn occupy(&mut self, index: u32) -> Key {
+        // Even, so this adds one.
+        let generation = core::num::NonZeroU32::MIN | self.generation;
+        self.generation = generation.get();
+        Key { index, generation }
     }
 }
 
@@ -161,7 +189,32 @@ mod tests {
         };
         assert_eq!(table.remove(last), Some(16));
         assert_eq!(table.get(first), None);
+        assert!(table.insert_parked().is_none() && table.unpark().is_none());
         table.reserve().unwrap();
         assert_eq!(table.insert(32).index, 1);
+    }
+
+    #[test]
+    fn a_removed_entry_keeps_its_slot_until_it_is_unparked() {
+        let mut table = KeyTable::new();
+        let keys = [16, 32, 48].map(|slot| {
+            table.reserve().unwrap();
+            table.insert(slot)
+        });
+        assert_eq!(table.remove(keys[1]), Some(32));
+        assert_eq!(table.remove(keys[1]), None);
+        let (again, slot) = table.insert_parked().unwrap();
+        assert_eq!((again.index, slot, table.len()), (1, 32, 3));
+        assert_ne!(again, keys[1]);
+        assert_eq!(table.remove(again), Some(32));
+        assert_eq!(table.unpark(), Some(32));
+        assert!(table.unpark().is_none() && table.insert_parked().is_none());
+        assert_eq!(table.insert(64).index, 1, "the bare entry is used again");
+        assert_eq!(table.next(1), Some((1, 64)));
+        assert_eq!(
+            [table.pop(), table.pop(), table.pop()],
+            [Some(48), Some(64), Some(16)]
+        );
+        assert_eq!((table.pop(), table.len()), (None, 0));
     }
 }

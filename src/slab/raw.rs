@@ -122,14 +122,6 @@ impl SlotShape {
         };
         bytes.min(self.span_bytes as usize)
     }
-
-    /// The same slots with a magazine of at most `entries`.
-    pub(crate) const fn with_magazine(mut self, entries: u32) -> SlotShape {
-        if self.magazine_max > entries {
-            self.magazine_max = entries;
-        }
-        self
-    }
 }
 
 /// The record of a slab, or of a large block (one slot that fills its span).

@@ -1,20 +1,19 @@
 //! [`Slab<T>`]: many values of one type, in slots of a raw slab.
 //!
-//! The values' memory and the rules of sharing it are the core's (`shared.rs`, I1 to I4).
+//! The values' memory and the rules of sharing it are the core's (`shared.rs`, I1 to I5).
 
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::marker::PhantomData;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
-use crate::base::sync::Ordering;
 use crate::base::trap::refused;
 use crate::pages::Pages;
 use crate::slab::handles::{OwnedSlot, Slot};
 use crate::slab::keys::{Key, KeyTable};
-use crate::slab::raw::{SLOT_ALIGN_MAX, SLOT_BYTES_MAX, SlotShape, slot_at};
-use crate::slab::shared::{Core, MAGAZINE, give_slow, new_core, release_core, value_at};
+use crate::slab::raw::{SLOT_ALIGN_MAX, SLOT_BYTES_MAX, SlotShape};
+use crate::slab::shared::{Core, close_core, new_core, value_at};
 
 /// Many values of one type: a fast place to put them, with one-pointer handles and
 /// generation-checked keys.
@@ -61,8 +60,10 @@ use crate::slab::shared::{Core, MAGAZINE, give_slow, new_core, release_core, val
 /// std::thread::scope(|scope| { scope.spawn(|| drop(slot)); });
 /// ```
 pub struct Slab<T> {
-    /// Null until first used.
-    core: Cell<*mut Core>,
+    /// [`Core::none`] until first used.
+    core: Cell<*const Core>,
+    /// Used by the slab's thread alone, like the core's parts (I1).
+    keys: UnsafeCell<KeyTable>,
     pages: Option<&'static Pages>,
     values: PhantomData<T>,
 }
@@ -98,13 +99,14 @@ impl<T> Slab<T> {
             align_of::<T>() <= SLOT_ALIGN_MAX,
             "Slab<T>: T is aligned beyond 64 KiB"
         );
-        SlotShape::new(size_of::<T>(), align_of::<T>()).with_magazine(MAGAZINE as u32)
+        SlotShape::new(size_of::<T>(), align_of::<T>())
     };
 
     /// A slab over the process's pages. Nothing is mapped yet.
     pub const fn new() -> Slab<T> {
         Slab {
-            core: Cell::new(null_mut()),
+            core: Cell::new(Core::none()),
+            keys: UnsafeCell::new(KeyTable::new()),
             pages: None,
             values: PhantomData,
         }
@@ -113,7 +115,8 @@ impl<T> Slab<T> {
     /// A slab over pages of your own.
     pub const fn with_pages(pages: &'static Pages) -> Slab<T> {
         Slab {
-            core: Cell::new(null_mut()),
+            core: Cell::new(Core::none()),
+            keys: UnsafeCell::new(KeyTable::new()),
             pages: Some(pages),
             values: PhantomData,
         }
@@ -126,8 +129,11 @@ impl<T> Slab<T> {
     #[inline]
     #[track_caller]
     pub fn alloc(&self, value: T) -> Slot<'_, T> {
-        self.try_alloc(value)
-            .unwrap_or_else(|refusal| refused(refusal.error))
+        match self.take() {
+            // SAFETY: just taken.
+            Ok(slot) => unsafe { self.fill(slot, value) },
+            Err(error) => refused(error),
+        }
     }
 
     /// As [`Slab::alloc`].
@@ -136,12 +142,10 @@ impl<T> Slab<T> {
     /// The limit that was hit, with the value.
     #[inline]
     pub fn try_alloc(&self, value: T) -> Result<Slot<'_, T>, Refused<T>> {
-        match self.place(value) {
-            Ok(value) => Ok(Slot {
-                value,
-                slab: PhantomData,
-            }),
-            Err(refusal) => Err(refusal),
+        match self.take() {
+            // SAFETY: just taken.
+            Ok(slot) => Ok(unsafe { self.fill(slot, value) }),
+            Err(error) => Err(Refused { error, value }),
         }
     }
 
@@ -158,62 +162,66 @@ impl<T> Slab<T> {
     ///
     /// # Panics
     /// Where [`Slab::try_alloc_owned`] fails.
+    #[inline]
     #[track_caller]
     pub fn alloc_owned(&self, value: T) -> OwnedSlot<T> {
-        self.try_alloc_owned(value)
-            .unwrap_or_else(|refusal| refused(refusal.error))
+        match self.take() {
+            // SAFETY: just taken.
+            Ok(slot) => unsafe { self.fill_owned(slot, value) },
+            Err(error) => refused(error),
+        }
     }
 
     /// As [`Slab::alloc_owned`].
     ///
     /// # Errors
     /// The limit that was hit, with the value.
+    #[inline]
     pub fn try_alloc_owned(&self, value: T) -> Result<OwnedSlot<T>, Refused<T>> {
-        let value = self.place(value)?;
-        if let Some(core) = self.core() {
-            // Relaxed: the slab's own reference keeps the core alive meanwhile (I3).
-            core.refs.fetch_add(1, Ordering::Relaxed);
+        match self.take() {
+            // SAFETY: just taken.
+            Ok(slot) => Ok(unsafe { self.fill_owned(slot, value) }),
+            Err(error) => Err(Refused { error, value }),
         }
-        Ok(OwnedSlot {
-            value,
-            owns: PhantomData,
-        })
     }
 
     /// Puts a value in the slab until it is removed by its key.
     ///
     /// # Panics
     /// Where [`Slab::try_insert`] fails.
+    #[inline]
     #[track_caller]
     pub fn insert(&self, value: T) -> Key {
-        self.try_insert(value)
-            .unwrap_or_else(|refusal| refused(refusal.error))
+        match self.enter() {
+            Ok((key, slot)) => {
+                // SAFETY: just entered.
+                unsafe { Self::write(slot, value) };
+                key
+            }
+            Err(error) => refused(error),
+        }
     }
 
     /// As [`Slab::insert`].
     ///
     /// # Errors
     /// The limit that was hit, with the value.
+    #[inline]
     pub fn try_insert(&self, value: T) -> Result<Key, Refused<T>> {
-        let reserved = self.ensure_core().and_then(|core| {
-            // SAFETY: no other reference to the table is alive (I1): none of its methods runs user
-            // code, and none is held across one.
-            unsafe { (*core.keys.get()).reserve() }?;
-            Ok(core)
-        });
-        let core = match reserved {
-            Ok(core) => core,
-            Err(error) => return Err(Refused { error, value }),
-        };
-        let slot = self.place(value)?.as_ptr().expose_provenance();
-        // SAFETY: as above.
-        Ok(unsafe { (*core.keys.get()).insert(slot) })
+        match self.enter() {
+            Ok((key, slot)) => {
+                // SAFETY: just entered.
+                unsafe { Self::write(slot, value) };
+                Ok(key)
+            }
+            Err(error) => Err(Refused { error, value }),
+        }
     }
 
     /// The value of a key, unless it was removed.
     #[inline]
     pub fn get(&self, key: Key) -> Option<&T> {
-        let slot = self.keys()?.get(key)?;
+        let slot = self.keys().get(key)?;
         // SAFETY: the table's slots hold values (I2), which stay while `self` is borrowed.
         Some(unsafe { value_at(slot).as_ref() })
     }
@@ -221,7 +229,7 @@ impl<T> Slab<T> {
     /// The value of a key, unless it was removed.
     #[inline]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let slot = self.keys()?.get(key)?;
+        let slot = self.keys().get(key)?;
         // SAFETY: as in `get`; `&mut self` excludes every other reference.
         Some(unsafe { value_at(slot).as_mut() })
     }
@@ -232,14 +240,11 @@ impl<T> Slab<T> {
     }
 
     /// Takes the value of a key out.
+    #[inline]
     pub fn remove(&mut self, key: Key) -> Option<T> {
-        let core = self.core()?;
-        // SAFETY: no other reference to the table is alive (I1).
-        let slot = unsafe { (*core.keys.get()).remove(key) }?;
-        // SAFETY: the table gave the slot up, so its value is ours to move out.
-        let value = unsafe { value_at::<T>(slot).read() };
-        self.give(core, slot);
-        Some(value)
+        let slot = self.keys.get_mut().remove(key)?;
+        // SAFETY: the table gave the value up; nobody uses the slot before it is moved out.
+        Some(unsafe { value_at::<T>(slot).read() })
     }
 
     /// The keyed values, in no particular order. Values inserted meanwhile may or may not appear.
@@ -252,7 +257,7 @@ impl<T> Slab<T> {
 
     /// Number of keyed values.
     pub fn len(&self) -> usize {
-        self.keys().map_or(0, KeyTable::len)
+        self.keys().len()
     }
 
     /// Whether there is no keyed value.
@@ -262,58 +267,107 @@ impl<T> Slab<T> {
 
     /// Bytes of the spans that the slab holds.
     pub fn active_bytes(&self) -> usize {
-        self.core().map_or(0, |core| core.set.active())
+        self.core().set.active()
     }
 
-    /// Gives empty spans back to the pages; returns their bytes. [`Pages::trim`] returns them to
-    /// the operating system.
+    /// Gives empty spans back to the pages; returns their bytes. Until then the slots of dropped
+    /// and removed values stay with the slab, for the next ones. [`Pages::trim`] returns the spans
+    /// to the operating system.
     pub fn trim(&self) -> usize {
-        let Some(core) = self.core() else { return 0 };
+        let core = self.core();
+        if !core.is_real() {
+            return 0;
+        }
         let before = core.set.active();
-        self.collect_remote(core);
-        core.bin.trim(&core.set, &Self::SHAPE);
+        self.collect(core);
+        core.trim(&Self::SHAPE);
         before - core.set.active()
     }
 
     #[inline(always)]
-    fn core(&self) -> Option<&Core> {
-        // SAFETY: a core that is not null lives as long as the slab (I3).
-        unsafe { self.core.get().as_ref() }
-    }
-
-    fn keys(&self) -> Option<&KeyTable> {
-        // SAFETY: shared use; whoever changes the table holds no reference across user code, and
-        // the callers drop this one before they call anything that changes it (I1).
-        self.core().map(|core| unsafe { &*core.keys.get() })
-    }
-
-    fn ensure_core(&self) -> Result<&Core, AllocError> {
-        if self.core.get().is_null() {
-            self.core.set(new_core(self.pages)?);
-        }
-        // SAFETY: set above at the latest, and alive as long as the slab (I3).
-        Ok(unsafe { &*self.core.get() })
+    fn core(&self) -> &Core {
+        // SAFETY: the slab's core lives as long as the slab (I3); `Core::none` is a static.
+        unsafe { &*self.core.get() }
     }
 
     #[inline(always)]
-    fn place(&self, value: T) -> Result<NonNull<T>, Refused<T>> {
-        let cached = self.core().and_then(|core| {
-            core.bin
-                .pop()
-                .or_else(|| core.bin.pop_word(Self::SHAPE.slot_bytes as usize))
-        });
-        let slot = match cached {
-            Some(slot) => slot,
-            None => match self.refill() {
-                Ok(slot) => slot,
-                Err(error) => return Err(Refused { error, value }),
-            },
-        };
-        // SAFETY: a slot of our shape, which is large enough and aligned for `T`, and ours alone.
+    fn keys(&self) -> &KeyTable {
+        // SAFETY: shared use; whoever changes the table holds no reference across user code, and
+        // the callers drop this one before they call anything that changes it (I1).
+        unsafe { &*self.keys.get() }
+    }
+
+    fn ensure_core(&self) -> Result<&Core, AllocError> {
+        if !self.core().is_real() {
+            self.core.set(new_core(self.pages)?);
+        }
+        Ok(self.core())
+    }
+
+    /// A slot of our shape, the caller's alone.
+    #[inline(always)]
+    fn take(&self) -> Result<usize, AllocError> {
+        match self.core().pop(Self::SHAPE.slot_bytes as usize) {
+            Some(slot) => Ok(slot),
+            None => self.refill(),
+        }
+    }
+
+    /// A new key and its slot, which the caller fills before anything else happens.
+    #[inline(always)]
+    fn enter(&self) -> Result<(Key, usize), AllocError> {
+        // SAFETY: no other reference to the table is alive (I1): none of its methods runs user
+        // code, and none is held across one.
+        match unsafe { (*self.keys.get()).insert_parked() } {
+            Some(entered) => Ok(entered),
+            None => self.enter_slot(),
+        }
+    }
+
+    /// Enters another slot, where no entry has one waiting.
+    #[inline(never)]
+    fn enter_slot(&self) -> Result<(Key, usize), AllocError> {
+        // SAFETY: as in `enter`.
+        unsafe { (*self.keys.get()).reserve() }?;
+        let slot = self.take()?;
+        // SAFETY: as in `enter`.
+        Ok((unsafe { (*self.keys.get()).insert(slot) }, slot))
+    }
+
+    /// Fills a slot.
+    ///
+    /// # Safety
+    /// The slot is from `take` or `enter`, and holds no value yet.
+    #[inline(always)]
+    unsafe fn write(slot: usize, value: T) -> NonNull<T> {
+        // SAFETY: a slot of our shape, which is large enough and aligned for `T`, without a value.
         unsafe {
-            let place = slot_at(slot).cast::<T>();
+            let place = value_at::<T>(slot);
             place.write(value);
-            Ok(place)
+            place
+        }
+    }
+
+    /// # Safety
+    /// The slot is from `take`.
+    #[inline(always)]
+    unsafe fn fill(&self, slot: usize, value: T) -> Slot<'_, T> {
+        Slot {
+            // SAFETY: the caller's promise.
+            value: unsafe { Self::write(slot, value) },
+            slab: PhantomData,
+        }
+    }
+
+    /// # Safety
+    /// The slot is from `take`, hence the core a real one.
+    #[inline(always)]
+    unsafe fn fill_owned(&self, slot: usize, value: T) -> OwnedSlot<T> {
+        self.core().count_owned();
+        OwnedSlot {
+            // SAFETY: the caller's promise.
+            value: unsafe { Self::write(slot, value) },
+            owns: PhantomData,
         }
     }
 
@@ -321,28 +375,29 @@ impl<T> Slab<T> {
     #[inline(never)]
     fn refill(&self) -> Result<usize, AllocError> {
         let core = self.ensure_core()?;
-        self.collect_remote(core);
-        match core.bin.pop() {
+        self.collect(core);
+        match core.pop(Self::SHAPE.slot_bytes as usize) {
             Some(slot) => Ok(slot),
             None => core.bin.refill(&core.set, &Self::SHAPE),
         }
     }
 
-    #[inline(always)]
-    fn give(&self, core: &Core, slot: usize) {
-        if !core.bin.push(slot) {
-            give_slow(core, &Self::SHAPE, slot);
+    /// Moves what owned handles freed, and what waits in the key table, to the free list.
+    fn collect(&self, core: &Core) {
+        core.collect_remote();
+        // SAFETY: no other reference to the table is alive (I1).
+        while let Some(slot) = unsafe { (*self.keys.get()).unpark() } {
+            // SAFETY: the entry gave the slot up, and it holds no value.
+            unsafe { core.push(slot) };
         }
     }
 
-    /// Takes back what owned handles freed.
-    fn collect_remote(&self, core: &Core) {
-        // Acquire: pairs with the Release of each push; what the handles did is over.
-        let mut at = core.remote.swap(null_mut(), Ordering::Acquire);
-        while let Some(slot) = NonNull::new(at) {
-            // SAFETY: a dead slot on the list starts with the link to the next.
-            at = unsafe { slot.cast::<*mut u8>().read() };
-            self.give(core, slot.addr().get());
+    /// Drops every keyed value; each leaves the table before it is dropped.
+    fn drop_keyed(&mut self) {
+        // No reference to the table is held while a value is dropped.
+        while let Some(slot) = self.keys.get_mut().pop() {
+            // SAFETY: the table gave it up; its memory goes with the core.
+            unsafe { value_at::<T>(slot).drop_in_place() };
         }
     }
 }
@@ -350,35 +405,19 @@ impl<T> Slab<T> {
 impl<T> Drop for Slab<T> {
     fn drop(&mut self) {
         /// Ends the slab even if a value's drop panics: drops the other values (a second panic
-        /// aborts), then gives up the core.
-        struct End<T>(*mut Core, PhantomData<T>);
-        impl<T> Drop for End<T> {
+        /// aborts), then ends the core.
+        struct End<'slab, T>(&'slab mut Slab<T>);
+        impl<T> Drop for End<'_, T> {
             fn drop(&mut self) {
-                // SAFETY: the slab's reference, given up once, here; keyed values are dropped by
-                // then, slots are gone with the borrow of the slab.
-                unsafe {
-                    drop_keyed::<T>(self.0);
-                    release_core(self.0);
+                self.0.drop_keyed();
+                if self.0.core().is_real() {
+                    // SAFETY: the slab ends here; keyed values are dropped by now, slots are gone
+                    // with the borrow of the slab.
+                    unsafe { close_core(self.0.core.get()) };
                 }
             }
         }
-        if !self.core.get().is_null() {
-            let end = End::<T>(self.core.get(), PhantomData);
-            // SAFETY: `&mut self`: nobody else uses the table or its values.
-            unsafe { drop_keyed::<T>(end.0) };
-        }
-    }
-}
-
-/// Drops every keyed value; each leaves the table before it is dropped.
-///
-/// # Safety
-/// `core` is alive, its keyed values are `T`s, and nobody else uses them or the table.
-unsafe fn drop_keyed<T>(core: *mut Core) {
-    // SAFETY: the caller's promise; no reference to the table is held while a value is dropped.
-    while let Some(slot) = unsafe { (*(*core).keys.get()).pop() } {
-        // SAFETY: the table gave it up; its memory goes with the core.
-        unsafe { value_at::<T>(slot).drop_in_place() };
+        End(self).0.drop_keyed();
     }
 }
 
@@ -409,7 +448,7 @@ impl<'slab, T> Iterator for Iter<'slab, T> {
     type Item = &'slab T;
 
     fn next(&mut self) -> Option<&'slab T> {
-        let (index, slot) = self.slab.keys()?.next(self.from)?;
+        let (index, slot) = self.slab.keys().next(self.from)?;
         self.from = index + 1;
         // SAFETY: the table's slots hold values (I2), which stay while the slab is borrowed.
         Some(unsafe { value_at::<T>(slot).as_ref() })
