@@ -10,6 +10,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::arena::chunk::{End, Window, carve_down, carve_up, carve_value};
+use crate::arena::copying;
 use crate::arena::handle::raised;
 use crate::arena::state::State;
 use crate::arena::typed::assert_no_drop;
@@ -115,9 +116,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         };
         // SAFETY: an exclusive block for as many values, alive as long as the arena is borrowed.
         unsafe {
-            block
-                .as_ptr()
-                .copy_from_nonoverlapping(values.as_ptr(), values.len());
+            copying::copy(values.as_ptr(), block.as_ptr(), values.len());
             core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
         }
     }

@@ -9,6 +9,7 @@ use core::fmt;
 use core::fmt::Write;
 use core::ptr::NonNull;
 
+use crate::arena::copying;
 use crate::arena::handle::Arena;
 use crate::arena::string::ArenaString;
 use crate::arena::typed::assert_no_drop;
@@ -323,9 +324,7 @@ fn or_refuse<T>(result: Result<T, AllocError>) -> T {
 unsafe fn copy<'a, T: Copy>(block: NonNull<T>, values: &[T]) -> &'a mut [T] {
     // SAFETY: the caller's promise; a fresh block overlaps nothing that is borrowed.
     unsafe {
-        block
-            .as_ptr()
-            .copy_from_nonoverlapping(values.as_ptr(), values.len());
+        copying::copy(values.as_ptr(), block.as_ptr(), values.len());
         core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
     }
 }
