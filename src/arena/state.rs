@@ -195,6 +195,7 @@ impl State {
         }
         let chunk = best?;
         self.spare.remove(chunk);
+        chunk.set_used();
         Some(chunk)
     }
 
@@ -257,6 +258,7 @@ impl State {
     /// Takes back a block of the high end that was reserved last, if nothing came after it.
     pub(crate) fn undo_down(&self, block: NonNull<u8>, size: usize, align: usize) {
         if self.hi.get() == block {
+            self.set_used();
             // The padding stays; it is at most `align - 1` bytes.
             // SAFETY: the end of the block, rounded up to at most where `hi` was (chunk.rs, I2).
             self.hi
@@ -316,6 +318,22 @@ impl State {
             .set(self.abandoned_bytes.get() + window.room());
     }
 
+    /// The window is about to become wider (chunk.rs, I4).
+    pub(crate) fn set_used(&self) {
+        if let Some(chunk) = self.chunk.get() {
+            chunk.set_used();
+        }
+    }
+
+    /// Whether the part of the low end's last block that was never part of a block before reads
+    /// zero. Such a block lies in the window's chunk, or in one that was claimed for it just now.
+    pub(crate) fn is_zeroed(&self, block: NonNull<u8>) -> bool {
+        let chunks = [self.chunk.get(), self.in_use.head()];
+        let holds = |chunk: &Chunk| chunk.contains(block.addr().get());
+        let chunk = chunks.into_iter().flatten().find(holds);
+        chunk.is_some_and(Chunk::is_pristine)
+    }
+
     /// Whether the block may be resized in place: the last one of the low end, and not one of an
     /// outer scope.
     #[inline]
@@ -367,6 +385,7 @@ impl State {
         }
         if let Some(chunk) = mark.window.chunk {
             chunk.set_floor(mark.floor);
+            chunk.set_used();
         }
         self.open_scopes.set(self.open_scopes.get() - 1);
         self.set_window(mark.window);
@@ -430,6 +449,7 @@ impl State {
         });
         if let Some(chunk) = largest {
             self.spare.remove(chunk);
+            chunk.set_used();
             self.use_chunk(chunk);
             self.set_window(chunk.open());
             self.settled.set(Some(chunk));
