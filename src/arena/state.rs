@@ -9,10 +9,10 @@
 //!     headers; `abandoned_bytes` the rooms of windows that were given up.
 //! I4: `hi` is a multiple of the arena's minimum alignment: slow requests come with theirs raised
 //!     to it, and payloads end at multiples of the largest.
-//! I6: `settled` is the chunk that the last reset opened, as long as it is the only one in
-//!     `in_use` and the next reset would open it again.
 //! I5: a block is committed before its address leaves this file, so user code that comes back here
 //!     finds a state as good as any other.
+//! I6: `settled` is the chunk that the last reset opened, as long as it is the only one in
+//!     `in_use` and the next reset would open it again.
 //!
 //! It never calls user code, except the drops of owned values, which it unlinks first.
 
