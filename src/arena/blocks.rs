@@ -16,6 +16,9 @@ use crate::arena::handle::Arena;
 use crate::arena::state::State;
 use crate::base::error::AllocError;
 
+/// Fewer bytes are cleared sooner than it is known whether they are zero: four cache lines.
+const ASK_BYTES_MIN: usize = 256;
+
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// A block of `layout`, uninitialised. The slice is exactly `layout.size()` long.
     ///
@@ -35,7 +38,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         Ok(NonNull::slice_from_raw_parts(block, layout.size()))
     }
 
-    /// A block of `layout`, all zero.
+    /// A block of `layout`, all zero. Memory fresh from the operating system is not cleared again.
     ///
     /// # Errors
     /// The limit that was hit, or that the layout is too large for any.
@@ -43,7 +46,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         let block = self.allocate(layout)?;
         // SAFETY: a fresh block of so many bytes.
-        unsafe { block.cast::<u8>().write_bytes(0, layout.size()) };
+        unsafe { self.state.zero(block.cast(), 0, layout.size()) };
         Ok(block)
     }
 
@@ -96,9 +99,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         // SAFETY: the caller's promise; the tail lies within the new block.
         unsafe {
             let block = self.state.grow(ptr, old, new)?;
-            block
-                .byte_add(old.size())
-                .write_bytes(0, new.size() - old.size());
+            self.state.zero(block, old.size(), new.size());
             Ok(NonNull::slice_from_raw_parts(block, new.size()))
         }
     }
@@ -126,6 +127,25 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
 }
 
 impl State {
+    /// Makes the bytes `from..to` of a block read zero, unless they do because nobody had them
+    /// since their span was claimed.
+    ///
+    /// # Safety
+    /// The block came last from the low end and has `to` bytes, those from `from` on fresh.
+    #[inline]
+    unsafe fn zero(&self, block: NonNull<u8>, from: usize, to: usize) {
+        let bytes = to - from;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let fresh = block.byte_add(from);
+            if bytes >= ASK_BYTES_MIN && self.is_zeroed(block) {
+                debug_assert!((0..bytes).all(|index| fresh.byte_add(index).read() == 0));
+            } else {
+                fresh.write_bytes(0, bytes);
+            }
+        }
+    }
+
     /// Sets the size of a block in place, if it is the last of the low end and `size` fits.
     /// Returns the block with the window's provenance.
     ///
@@ -145,6 +165,9 @@ impl State {
         let block = unsafe { self.lo.get().byte_sub(old.size()) };
         let (start, hi) = (block.addr().get(), self.hi.get().addr().get());
         bumping::up(start, hi, size, 1)?;
+        if size < old.size() {
+            self.set_used();
+        }
         // SAFETY: `size` bytes fit between the start of the block and the high end.
         self.lo.set(unsafe { block.byte_add(size) });
         Some(block)

@@ -8,6 +8,9 @@
 //!     carry the provenance of the whole span, and no byte between them belongs to anybody.
 //! I3: `floor` is the lowest address whose block may be resized in place: blocks below it belong to
 //!     an outer scope. `OWN` marks a chunk that holds one request and never became a window.
+//! I4: a chunk is pristine while its span was claimed zeroed and its window has only ever become
+//!     smaller: so every byte of that window reads zero. Whoever widens a window, or makes one of
+//!     a chunk that had one before, calls `set_used`.
 //!
 //! Knows nothing of lists of chunks, limits or values.
 
@@ -23,6 +26,8 @@ use crate::pages::Pages;
 
 /// The value of `floor` in a chunk of one request (I3): above every address.
 const OWN: usize = usize::MAX;
+/// Set in `Header::bytes`, which is a multiple of 4 KiB, while the chunk is pristine (I4).
+const PRISTINE: usize = 1;
 /// What the end of every payload is aligned to: the largest minimum alignment an arena can have.
 pub(crate) const CHUNK_END_ALIGN: usize = 16;
 /// Bytes of a span that its header takes: one half of a cache line.
@@ -35,7 +40,8 @@ const _: () = assert!(HEADER_BYTES <= 32);
 struct Header {
     older: Cell<Option<Chunk>>,
     start: NonNull<u8>,
-    bytes: usize,
+    /// Bytes of the span, and [`PRISTINE`].
+    bytes: Cell<usize>,
     floor: Cell<usize>,
 }
 
@@ -56,7 +62,7 @@ impl Chunk {
         let header = Header {
             older: Cell::new(None),
             start,
-            bytes,
+            bytes: Cell::new(bytes | if span.zeroed { PRISTINE } else { 0 }),
             floor,
         };
         // SAFETY: spans are multiples of 4 KiB at multiples of 4 KiB, so the header fits, is
@@ -74,7 +80,7 @@ impl Chunk {
     /// `pages` is where it was claimed, nobody keeps a copy of this `Chunk` or a window of it, and
     /// every block in it is dead.
     pub(crate) unsafe fn release(self, pages: &'static Pages) {
-        let (start, bytes) = (self.header().start, self.header().bytes);
+        let (start, bytes) = (self.header().start, self.bytes());
         // SAFETY: the very span that was claimed; the caller promises that its use is over.
         unsafe { pages.release_span(start, bytes) };
     }
@@ -92,12 +98,22 @@ impl Chunk {
 
     /// The bytes of the span, header included.
     pub(crate) fn bytes(self) -> usize {
-        self.header().bytes
+        self.header().bytes.get() & !PRISTINE
+    }
+
+    /// Whether every byte of the chunk's window reads zero (I4).
+    pub(crate) fn is_pristine(self) -> bool {
+        self.header().bytes.get() & PRISTINE != 0
+    }
+
+    /// Its window is about to take in bytes that were handed out before (I4).
+    pub(crate) fn set_used(self) {
+        self.header().bytes.set(self.bytes());
     }
 
     /// The bytes between the start of the span and the header.
     pub(crate) fn payload_bytes(self) -> usize {
-        self.header().bytes - HEADER_BYTES
+        self.bytes() - HEADER_BYTES
     }
 
     /// Whether `address` lies in the payload.

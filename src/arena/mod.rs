@@ -14,6 +14,7 @@ mod blocks;
 mod builder;
 mod bumping;
 mod chunk;
+mod copying;
 mod handle;
 mod owned;
 #[cfg(doctest)]

@@ -54,6 +54,10 @@ impl OwnedList {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.get().is_none()
+    }
+
     /// The same list, to come back to with [`OwnedList::drop_until`].
     pub(crate) fn copy(&self) -> OwnedList {
         OwnedList(Cell::new(self.0.get()))

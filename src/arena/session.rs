@@ -10,7 +10,9 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::arena::chunk::{End, Window, carve_down, carve_up, carve_value};
+use crate::arena::copying;
 use crate::arena::handle::raised;
+use crate::arena::slices::end_of;
 use crate::arena::state::State;
 use crate::arena::typed::assert_no_drop;
 use crate::base::error::AllocError;
@@ -103,11 +105,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     /// [`Arena::try_alloc_slice_copy`](crate::Arena::try_alloc_slice_copy).
     #[inline(always)]
     pub fn alloc_slice_copy<T: Copy>(&mut self, values: &[T]) -> &'a mut [T] {
-        let end = if align_of::<T>() == 1 {
-            End::Up
-        } else {
-            End::Down
-        };
+        let end = end_of::<T>();
         let layout = Layout::for_value(values);
         let block = match self.fast(layout, end) {
             Some(block) => block.cast::<T>(),
@@ -115,9 +113,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         };
         // SAFETY: an exclusive block for as many values, alive as long as the arena is borrowed.
         unsafe {
-            block
-                .as_ptr()
-                .copy_from_nonoverlapping(values.as_ptr(), values.len());
+            copying::copy(values.as_ptr(), block.as_ptr(), values.len(), end);
             core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
         }
     }

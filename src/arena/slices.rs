@@ -9,6 +9,8 @@ use core::fmt;
 use core::fmt::Write;
 use core::ptr::NonNull;
 
+use crate::arena::chunk::End;
+use crate::arena::copying;
 use crate::arena::handle::Arena;
 use crate::arena::string::ArenaString;
 use crate::arena::typed::assert_no_drop;
@@ -54,10 +56,9 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     pub fn alloc_slice_copy<T: Copy>(&self, values: &[T]) -> &mut [T] {
         let layout = Layout::for_value(values);
-        let block = if is_packed::<T>() {
-            self.state.reserve_up(layout)
-        } else {
-            self.reserve_down(layout)
+        let block = match end_of::<T>() {
+            End::Up => self.state.reserve_up(layout),
+            End::Down => self.reserve_down(layout),
         };
         // SAFETY: an exclusive block of the slice's layout.
         unsafe { copy(block.cast(), values) }
@@ -280,10 +281,9 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     fn try_place_slice<T>(&self, len: usize) -> Result<NonNull<T>, AllocError> {
         let layout = Layout::array::<T>(len).map_err(|_| AllocError::LayoutTooLarge)?;
-        let block = if is_packed::<T>() {
-            self.state.try_reserve_up(layout)
-        } else {
-            self.try_reserve_down(layout)
+        let block = match end_of::<T>() {
+            End::Up => self.state.try_reserve_up(layout),
+            End::Down => self.try_reserve_down(layout),
         };
         block.map(NonNull::cast)
     }
@@ -304,9 +304,13 @@ impl<const MIN_ALIGN: usize> Write for Sink<'_, MIN_ALIGN> {
     }
 }
 
-/// Whether slices of `T` go to the low end: bytes need no alignment, so they are packed there.
-const fn is_packed<T>() -> bool {
-    align_of::<T>() == 1
+/// The end for slices of `T`: bytes need no alignment, so they are packed at the low one.
+pub(crate) const fn end_of<T>() -> End {
+    if align_of::<T>() == 1 {
+        End::Up
+    } else {
+        End::Down
+    }
 }
 
 #[inline(always)]
@@ -323,9 +327,7 @@ fn or_refuse<T>(result: Result<T, AllocError>) -> T {
 unsafe fn copy<'a, T: Copy>(block: NonNull<T>, values: &[T]) -> &'a mut [T] {
     // SAFETY: the caller's promise; a fresh block overlaps nothing that is borrowed.
     unsafe {
-        block
-            .as_ptr()
-            .copy_from_nonoverlapping(values.as_ptr(), values.len());
+        copying::copy(values.as_ptr(), block.as_ptr(), values.len(), end_of::<T>());
         core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
     }
 }

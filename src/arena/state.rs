@@ -11,6 +11,8 @@
 //!     to it, and payloads end at multiples of the largest.
 //! I5: a block is committed before its address leaves this file, so user code that comes back here
 //!     finds a state as good as any other.
+//! I6: `settled` is the chunk that the last reset opened, as long as it is the only one in
+//!     `in_use` and the next reset would open it again.
 //!
 //! It never calls user code, except the drops of owned values, which it unlinks first.
 
@@ -36,6 +38,7 @@ pub(crate) struct State {
     pub(crate) hi: Cell<NonNull<u8>>,
     in_use: ChunkList,
     spare: ChunkList,
+    settled: Cell<Option<Chunk>>,
     pub(crate) owned: OwnedList,
     capacity_bytes: Cell<usize>,
     payload_bytes: Cell<usize>,
@@ -68,6 +71,7 @@ impl State {
             hi: Cell::new(Window::EMPTY.hi),
             in_use: ChunkList::new(),
             spare: ChunkList::new(),
+            settled: Cell::new(None),
             owned: OwnedList::new(),
             capacity_bytes: Cell::new(0),
             payload_bytes: Cell::new(0),
@@ -108,6 +112,7 @@ impl State {
             return false;
         }
         self.in_use.remove(chunk);
+        self.settled.set(None);
         self.spare.push(chunk);
         self.payload_bytes
             .set(self.payload_bytes.get() - chunk.payload_bytes());
@@ -151,9 +156,7 @@ impl State {
             self.spare.push(chunk);
             return Err(AllocError::LayoutTooLarge);
         };
-        self.in_use.push(chunk);
-        self.payload_bytes
-            .set(self.payload_bytes.get() + chunk.payload_bytes());
+        self.use_chunk(chunk);
         if fresh.room() > current.room() {
             self.abandon(current);
             Ok((block, fresh))
@@ -162,6 +165,13 @@ impl State {
             chunk.set_own();
             Ok((block, current))
         }
+    }
+
+    fn use_chunk(&self, chunk: Chunk) {
+        self.in_use.push(chunk);
+        self.settled.set(None);
+        self.payload_bytes
+            .set(self.payload_bytes.get() + chunk.payload_bytes());
     }
 
     /// Unlinks the spare chunk that suits the request best.
@@ -185,6 +195,7 @@ impl State {
         }
         let chunk = best?;
         self.spare.remove(chunk);
+        chunk.set_used();
         Some(chunk)
     }
 
@@ -238,9 +249,7 @@ impl State {
             .checked_add(HEADER_BYTES)
             .ok_or(AllocError::LayoutTooLarge)?;
         let chunk = self.claim(bytes, CHUNK_END_ALIGN)?;
-        self.in_use.push(chunk);
-        self.payload_bytes
-            .set(self.payload_bytes.get() + chunk.payload_bytes());
+        self.use_chunk(chunk);
         self.abandon(self.window());
         self.set_window(chunk.open());
         Ok(())
@@ -249,6 +258,7 @@ impl State {
     /// Takes back a block of the high end that was reserved last, if nothing came after it.
     pub(crate) fn undo_down(&self, block: NonNull<u8>, size: usize, align: usize) {
         if self.hi.get() == block {
+            self.set_used();
             // The padding stays; it is at most `align - 1` bytes.
             // SAFETY: the end of the block, rounded up to at most where `hi` was (chunk.rs, I2).
             self.hi
@@ -308,6 +318,22 @@ impl State {
             .set(self.abandoned_bytes.get() + window.room());
     }
 
+    /// The window is about to become wider (chunk.rs, I4).
+    pub(crate) fn set_used(&self) {
+        if let Some(chunk) = self.chunk.get() {
+            chunk.set_used();
+        }
+    }
+
+    /// Whether the part of the low end's last block that was never part of a block before reads
+    /// zero. Such a block lies in the window's chunk, or in one that was claimed for it just now.
+    pub(crate) fn is_zeroed(&self, block: NonNull<u8>) -> bool {
+        let chunks = [self.chunk.get(), self.in_use.head()];
+        let holds = |chunk: &Chunk| chunk.contains(block.addr().get());
+        let chunk = chunks.into_iter().flatten().find(holds);
+        chunk.is_some_and(Chunk::is_pristine)
+    }
+
     /// Whether the block may be resized in place: the last one of the low end, and not one of an
     /// outer scope.
     #[inline]
@@ -359,6 +385,7 @@ impl State {
         }
         if let Some(chunk) = mark.window.chunk {
             chunk.set_floor(mark.floor);
+            chunk.set_used();
         }
         self.open_scopes.set(self.open_scopes.get() - 1);
         self.set_window(mark.window);
@@ -369,7 +396,21 @@ impl State {
     /// Drops the owned values, newest first, and frees everything else; keeps chunks by policy.
     /// When a drop panics, the other values are dropped all the same, then the panic goes on and
     /// the memory stays in use until the next reset.
+    #[inline]
     pub(crate) fn reset(&mut self) {
+        match self.settled.get() {
+            // The round needed nothing but what the last reset left (I6): the same again.
+            Some(chunk) if self.owned.is_empty() => {
+                self.set_window(chunk.open());
+                self.abandoned_bytes.set(0);
+            }
+            _ => self.reset_slow(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reset_slow(&mut self) {
         self.owned.drop_until(&OwnedList::new());
         self.clear();
         self.release_spare(self.keep_bytes);
@@ -387,6 +428,7 @@ impl State {
     /// Every chunk becomes spare; the newest, which are the largest, come first.
     fn clear(&self) {
         self.set_window(Window::EMPTY);
+        self.settled.set(None);
         self.in_use.append(&self.spare);
         self.spare.append(&self.in_use);
         self.payload_bytes.set(0);
@@ -407,9 +449,10 @@ impl State {
         });
         if let Some(chunk) = largest {
             self.spare.remove(chunk);
-            self.in_use.push(chunk);
-            self.payload_bytes.set(chunk.payload_bytes());
+            chunk.set_used();
+            self.use_chunk(chunk);
             self.set_window(chunk.open());
+            self.settled.set(Some(chunk));
         }
     }
 

@@ -2,10 +2,13 @@
 
 use super::*;
 
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
 #[test]
 fn blocks_grow_shrink_and_end_in_place_at_the_low_end() {
     let arena = arena();
-    let layout = |size, align| Layout::from_size_align(size, align).unwrap();
     // SAFETY: blocks of this arena with their layouts.
     unsafe {
         let a = arena.allocate(layout(3, 1)).unwrap().cast::<u8>();
@@ -132,4 +135,72 @@ fn a_vector_may_be_alive_across_a_reset() {
     v.push(1);
     assert_eq!(v[0], 1);
     arena.reset();
+}
+
+/// Dirties everything it gets, so that whatever is handed out a second time is not zero.
+#[test]
+fn zeroed_blocks_are_zero_whatever_happened_before() {
+    fn zeroed(arena: &Arena, size: usize) -> NonNull<u8> {
+        let block = arena.allocate_zeroed(layout(size, 8)).unwrap();
+        // SAFETY: a block of so many bytes.
+        unsafe {
+            assert!((*block.as_ptr()).iter().all(|byte| *byte == 0));
+            block.cast::<u8>().write_bytes(0xab, size);
+        }
+        block.cast()
+    }
+    fn step(arena: &mut Arena, random: usize, narrowing: bool) {
+        let size = 200 + random / 64 % 3000;
+        // Nothing but a reset makes room again in half of the rounds.
+        let kind = match random % 10 {
+            2 | 4 | 5 if narrowing => 9,
+            kind => kind,
+        };
+        match kind {
+            0 => drop(arena.alloc([0xcd_u8; 700])),
+            1 => drop(arena.alloc_str(&"x".repeat(size))),
+            2 => {
+                let failed = arena.alloc_try_with(|| Err::<[u64; 90], ()>(()));
+                assert!(failed.is_err());
+            }
+            3 => {
+                let mut session = arena.session();
+                session.alloc([0xef_u8; 500]);
+                session.alloc_str(&"y".repeat(size));
+            }
+            4 => arena.scope(|mut inner| {
+                zeroed(&inner, size);
+                inner.scope(|inner| inner.contains(zeroed(&inner, size / 2).as_ptr()));
+                zeroed(&inner, size);
+            }),
+            5 => {
+                let block = zeroed(arena, size);
+                // SAFETY: a live block of this layout, not used any more.
+                unsafe { arena.deallocate(block, layout(size, 8)) };
+            }
+            6 => {
+                let block = zeroed(arena, size);
+                let (old, new) = (layout(size, 8), layout(size + 2000, 8));
+                // SAFETY: a live block of `old`, not used any more under its old address.
+                let grown = unsafe { arena.grow_zeroed(block, old, new).unwrap() };
+                // SAFETY: a block of so many bytes.
+                unsafe {
+                    assert!((&(*grown.as_ptr()))[size..].iter().all(|byte| *byte == 0));
+                    grown.cast::<u8>().write_bytes(0xba, size + 2000);
+                }
+            }
+            7 if random / 64 % 4 == 0 => arena.reset(),
+            8 if random / 64 % 8 == 0 => assert!(arena.contains(zeroed(arena, 40 * size).as_ptr())),
+            _ => assert!(arena.contains(zeroed(arena, size).as_ptr())),
+        }
+    }
+    for seed in 0..if cfg!(miri) { 2 } else { 60 } {
+        let (mut arena, mut state) = (Arena::new(), seed as u64);
+        for _ in 0..if cfg!(miri) { 60 } else { 400 } {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            step(&mut arena, (state >> 33) as usize, seed % 2 == 0);
+        }
+    }
 }
