@@ -2,8 +2,8 @@
 //!
 //! Messages are constant text with numbers behind it, written without allocating, so that they can
 //! be printed from inside an allocator. Tests match them. On Unix they go straight to the file: the
-//! stream's lock may be held by a thread that waits, or that is gone in a forked child, and an abort
-//! must not hang.
+//! stream's lock may be held by a thread that waits, or that is gone in a forked child, and an
+//! abort must not hang.
 
 use crate::base::error::AllocError;
 

@@ -24,13 +24,10 @@ use crate::slab::raw::{List, SlabHead, SlotShape};
 const MAGAZINE_FIRST: usize = 8;
 
 /// Slow frees between two looks at a partial list, at least: a free-only owner's list is short.
-#[cfg_attr(
-    not(all(unix, feature = "std")),
-    allow(dead_code, reason = "for shared slabs")
-)]
+#[cfg(all(unix, feature = "std"))]
 const LOOK_LEAST: u32 = 64;
 
-/// See the module's header. Holds nothing when nothing was allocated.
+/// See the module's header. All zero when nothing was allocated: then it holds nothing.
 #[derive(Debug)]
 pub(crate) struct Bin {
     top: Cell<*mut usize>,
@@ -49,6 +46,13 @@ pub(crate) struct Bin {
     /// How often the slabs' length doubled so far.
     doublings: Cell<u8>,
     /// Frees on the slow path until the whole partial list is looked at.
+    #[cfg_attr(
+        not(all(unix, feature = "std")),
+        expect(
+            dead_code,
+            reason = "nobody else frees into slabs without thread heaps"
+        )
+    )]
     frees_to_look: Cell<u32>,
 }
 
@@ -67,7 +71,7 @@ impl Bin {
             word_untouched: Cell::new(false),
             kept_count: Cell::new(0),
             doublings: Cell::new(0),
-            frees_to_look: Cell::new(LOOK_LEAST),
+            frees_to_look: Cell::new(0),
         }
     }
 
