@@ -1,5 +1,11 @@
 //! `Flagstone` as the allocator of this very test program: threads, frees from elsewhere, endings.
 
+mod child;
+#[path = "global/ending.rs"]
+mod ending;
+#[path = "global/storm.rs"]
+mod storm;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};

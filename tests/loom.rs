@@ -10,8 +10,9 @@
 //!
 //! The orderings are those of the code, named, so that each can be weakened here to see a test turn
 //! red: `WEAKEN=release`, `WEAKEN=acquire`, `WEAKEN=disown`, `WEAKEN=claim`, `WEAKEN=early` (bits
-//! before the notice), `WEAKEN=silent` (no notice) and `WEAKEN=quiet` (recycled while noticed) each
-//! fail.
+//! before the notice), `WEAKEN=silent` (no notice), `WEAKEN=quiet` (recycled while noticed),
+//! `WEAKEN=leave` (a heap changes hands), `WEAKEN=push` and `WEAKEN=count` (the orphan stack, and
+//! its defence against ABA) each fail.
 #![cfg(loom)]
 
 use loom::cell::UnsafeCell;
@@ -255,5 +256,155 @@ fn two_frees_into_a_disowned_slab() {
         assert_ne!(holder, 0);
         world.slow_path(holder);
         assert!(world.recycle(holder), "a slot was lost");
+    });
+}
+
+/// The freer's bit may come after its notice was dealt with, and even after the slab was disowned:
+/// who claims the slab later finds it.
+#[test]
+fn a_late_bit_in_a_slab_that_was_disowned() {
+    loom::model(|| {
+        let world = World::new(0b10);
+        let freer = {
+            let world = world.clone();
+            thread::spawn(move || world.free(OTHER, 0))
+        };
+        world.slow_path(OWNER);
+        // `refill`: the whole word is taken, then `used_up`.
+        // SAFETY: the owner's; loom reports a second one.
+        let taken = world
+            .slab
+            .local
+            .with_mut(|local| unsafe { std::mem::take(&mut *local) });
+        let collected = world.slab.remote.swap(0, Ordering::Acquire);
+        world.give_local(collected);
+        let order = (Ordering::Release, Ordering::Relaxed);
+        let owner = &world.slab.owner;
+        if collected == 0 {
+            let _ = owner.compare_exchange(OWNER, 0, order.0, order.1);
+        }
+        (0..2)
+            .filter(|slot| taken >> slot & 1 == 1)
+            .for_each(|slot| world.free(OWNER, slot));
+        freer.join().unwrap();
+        let holder = owner.load(Ordering::Acquire) & !NOTICED;
+        assert_ne!(holder, 0, "slots came back, and nobody has the slab");
+        world.slow_path(holder);
+        assert!(world.recycle(holder), "a slot was lost");
+    });
+}
+
+/// The owner's thread ends and leaves its heap, which another thread adopts, while a third frees.
+#[test]
+fn a_heap_that_changes_hands_during_a_remote_free() {
+    loom::model(|| {
+        let world = World::new(0b10);
+        let orphan = Arc::new(AtomicUsize::new(0));
+        let adopt = |world: &World, orphan: &AtomicUsize| {
+            let order = ordering("leave", Ordering::Acquire);
+            let adopted = orphan.compare_exchange(1, 0, order, Ordering::Relaxed);
+            adopted.is_ok() && {
+                world.slow_path(OWNER);
+                let recycled = world.recycle(OWNER);
+                if !recycled {
+                    orphan.store(1, ordering("leave", Ordering::Release));
+                }
+                recycled
+            }
+        };
+        let freer = {
+            let world = world.clone();
+            thread::spawn(move || world.free(OTHER, 0))
+        };
+        let adopter = {
+            let (world, orphan) = (world.clone(), orphan.clone());
+            thread::spawn(move || adopt(&world, &orphan))
+        };
+        // `leave`: trim, then the heap is anybody's.
+        world.slow_path(OWNER);
+        let mut recycled = world.recycle(OWNER);
+        if !recycled {
+            orphan.store(1, ordering("leave", Ordering::Release));
+        }
+        freer.join().unwrap();
+        recycled |= adopter.join().unwrap();
+        assert!(recycled || adopt(&world, &orphan), "a slot was lost");
+    });
+}
+
+/// The orphan stack of `process.rs`: heaps 1 and 2, and a word with a count above the top.
+struct Orphans {
+    top: AtomicUsize,
+    below: [AtomicUsize; 2],
+    held: [UnsafeCell<bool>; 2],
+}
+
+impl Orphans {
+    fn push(&self, heap: usize) {
+        // SAFETY: the holder's; loom reports a second one.
+        self.held[heap - 1].with_mut(|held| unsafe { *held = false });
+        let mut top = self.top.load(Ordering::Relaxed);
+        loop {
+            self.below[heap - 1].store(top & 3, Ordering::Relaxed);
+            let count = if weakened("count") { 0 } else { (top >> 2) + 1 };
+            let order = (ordering("push", Ordering::Release), Ordering::Relaxed);
+            let word = heap | count << 2;
+            match self.top.compare_exchange(top, word, order.0, order.1) {
+                Ok(_) => return,
+                Err(now) => top = now,
+            }
+        }
+    }
+
+    fn pop(&self) -> usize {
+        let order = ordering("push", Ordering::Acquire);
+        let mut top = self.top.load(order);
+        while top & 3 != 0 {
+            let heap = top & 3;
+            let below = self.below[heap - 1].load(Ordering::Relaxed);
+            match self
+                .top
+                .compare_exchange(top, below | (top & !3), order, order)
+            {
+                Ok(_) => {
+                    // SAFETY: the holder's; loom reports a second one.
+                    let twice = self.held[heap - 1]
+                        .with_mut(|held| unsafe { std::mem::replace(&mut *held, true) });
+                    assert!(!twice, "two threads hold one heap");
+                    return heap;
+                }
+                Err(now) => top = now,
+            }
+        }
+        0
+    }
+}
+
+/// A slow pop while the stack changes and its top comes back.
+#[test]
+fn orphans_are_held_by_one_thread_at_a_time() {
+    loom::model(|| {
+        let orphans = Arc::new(Orphans {
+            top: AtomicUsize::new(0),
+            below: [AtomicUsize::new(0), AtomicUsize::new(0)],
+            held: [UnsafeCell::new(true), UnsafeCell::new(true)],
+        });
+        orphans.push(2);
+        orphans.push(1);
+        let slow = {
+            let orphans = orphans.clone();
+            thread::spawn(move || (orphans.pop(), orphans.pop()))
+        };
+        let (first, second) = (orphans.pop(), orphans.pop());
+        if first != 0 {
+            orphans.push(first);
+        }
+        let (third, fourth) = slow.join().unwrap();
+        let rest = [orphans.pop(), orphans.pop()];
+        let held: Vec<_> = [second, third, fourth, rest[0], rest[1]]
+            .into_iter()
+            .filter(|heap| *heap != 0)
+            .collect();
+        assert!(held.len() == 2 && held[0] != held[1], "{held:?}");
     });
 }

@@ -1,8 +1,9 @@
 //! Where the crate gives up: one line, then an abort, or a panic where unwinding is allowed.
 //!
 //! Messages are constant text with numbers behind it, written without allocating, so that they can
-//! be printed from inside an allocator. Tests match them.
-#![forbid(unsafe_code)]
+//! be printed from inside an allocator. Tests match them. On Unix they go straight to the file: the
+//! stream's lock may be held by a thread that waits, or that is gone in a forked child, and an
+//! abort must not hang.
 
 use crate::base::error::AllocError;
 
@@ -27,7 +28,7 @@ pub(crate) fn refused(error: AllocError) -> ! {
 
 #[cfg(feature = "std")]
 fn abort(message: &'static str, address: usize) -> ! {
-    use std::io::Write;
+    use std::io::Write as _;
     // A fixed buffer: one write, one line, no allocation. 200 bytes hold the longest message.
     let mut line = [0u8; 200];
     let mut rest = &mut line[..];
@@ -35,8 +36,20 @@ fn abort(message: &'static str, address: usize) -> ! {
     let _ = writeln!(rest, "flagstone: {message}: {address:#x}");
     let unused = rest.len();
     let written = line.len() - unused;
-    let _ = std::io::stderr().write_all(&line[..written]);
+    print(&line[..written]);
     std::process::abort()
+}
+
+#[cfg(all(unix, feature = "std"))]
+fn print(line: &[u8]) {
+    // SAFETY: the buffer is as long as it says. What cannot be written is lost: an abort follows.
+    let _ = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+}
+
+#[cfg(all(not(unix), feature = "std"))]
+fn print(line: &[u8]) {
+    use std::io::Write as _;
+    let _ = std::io::stderr().write_all(line);
 }
 
 #[cfg(not(feature = "std"))]

@@ -8,7 +8,7 @@
 //! always was.
 //!
 //! * I1: a heap is held by one thread, or on the orphan stack, or borrowed by one operation.
-//! * I2: the orphan stack's word is an address (a multiple of 4096) plus a count in the low 12 bits
+//! * I2: an orphan stack's word is an address (a multiple of 4096) plus a count in the low 12 bits
 //!   and above bit 47, which changes at every push, so that a pop cannot mistake a stack that
 //!   changed and changed back (ABA). Heaps are never freed, so reading a stale one's link is sound.
 //! * I3: no step waits for another thread.
@@ -32,8 +32,12 @@ std::thread_local! {
 
 /// Every thread heap ever made.
 static ALL: AtomicPtr<ThreadHeap> = AtomicPtr::new(core::ptr::null_mut());
-/// The top of the orphan stack (I2).
+/// The top of the stack of orphans (I2).
 static ORPHANS: AtomicU64 = AtomicU64::new(0);
+/// Orphans that were visited since the other stack was last empty. Two stacks, so that a visitor
+/// gets round to all of them with one in hand at a time: had it taken them all, threads that start
+/// meanwhile would each make a new heap, and a fork would lose them.
+static VISITED: AtomicU64 = AtomicU64::new(0);
 /// The exit hook's key plus one; 0 before it is made.
 static KEY: AtomicUsize = AtomicUsize::new(0);
 
@@ -66,7 +70,7 @@ pub(crate) fn with_heap<R>(
     if !core::ptr::eq(heap, &FRESH) && !core::ptr::eq(heap, &GONE) {
         return Ok(operation(heap));
     }
-    let heap = match pop_orphan() {
+    let heap = match pop(&ORPHANS).or_else(|| pop(&VISITED)) {
         Some(heap) => heap,
         None => create()?,
     };
@@ -78,7 +82,7 @@ pub(crate) fn with_heap<R>(
         return Ok(operation(heap));
     }
     let result = operation(heap);
-    push_orphan(heap);
+    push(&ORPHANS, heap);
     Ok(result)
 }
 
@@ -140,29 +144,30 @@ extern "C" fn leave(heap: *mut libc::c_void) {
     if let Some(cell) = unsafe { heap.current.get().as_ref() } {
         cell.set(&GONE);
     }
-    heap.current.set(null());
     heap.trim();
-    push_orphan(heap);
+    // Not before: a forked child gives every heap with a holder to others.
+    heap.current.set(null());
+    push(&ORPHANS, heap);
 }
 
-fn push_orphan(heap: &'static ThreadHeap) {
+fn push(stack: &AtomicU64, heap: &'static ThreadHeap) {
     let address = core::ptr::from_ref(heap).expose_provenance() as u64;
-    let mut top = ORPHANS.load(Ordering::Relaxed);
+    let mut top = stack.load(Ordering::Relaxed);
     loop {
         heap.next_orphan()
             .store((top & ADDRESS) as usize, Ordering::Relaxed);
         let word = address | next_count(top);
         // Release: the next holder sees the heap as we leave it.
-        match ORPHANS.compare_exchange_weak(top, word, Ordering::Release, Ordering::Relaxed) {
+        match stack.compare_exchange_weak(top, word, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => return,
             Err(now) => top = now,
         }
     }
 }
 
-fn pop_orphan() -> Option<&'static ThreadHeap> {
-    // Acquire: pairs with the Release in `push_orphan`.
-    let mut top = ORPHANS.load(Ordering::Acquire);
+fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
+    // Acquire: pairs with the Release in `push`.
+    let mut top = stack.load(Ordering::Acquire);
     loop {
         if top & ADDRESS == 0 {
             return None;
@@ -172,43 +177,47 @@ fn pop_orphan() -> Option<&'static ThreadHeap> {
         let below = heap.next_orphan().load(Ordering::Relaxed) as u64;
         let word = below | (top & !ADDRESS);
         // Acquire on both: as above.
-        match ORPHANS.compare_exchange_weak(top, word, Ordering::Acquire, Ordering::Acquire) {
+        match stack.compare_exchange_weak(top, word, Ordering::Acquire, Ordering::Acquire) {
             Ok(_) => return Some(heap),
             Err(now) => top = now,
         }
     }
 }
 
-/// Lets every orphan give up what it holds: each is taken, trimmed and put back.
+/// Lets every orphan give up what it holds.
 pub(crate) fn trim_orphans() {
-    let mut taken = Taken::new();
-    while let Some(heap) = pop_orphan() {
-        heap.trim();
-        taken.push(heap);
+    start_visits();
+    // As many as there can be: others may be trimming too.
+    for _ in 0..heap_count() {
+        if !visit(ThreadHeap::trim) {
+            return;
+        }
     }
-    taken.finish();
 }
 
-/// Orphans taken off the stack, linked through themselves, so that nothing is allocated.
-struct Taken(Option<&'static ThreadHeap>);
-
-impl Taken {
-    fn new() -> Taken {
-        Taken(None)
+/// Lets the next orphan take in what other threads gave back to it. Without this, the memory that
+/// ended threads left in use would stay with their heaps after the last of it was freed.
+pub(crate) fn visit_orphan() {
+    if !visit(ThreadHeap::take_in) {
+        start_visits();
     }
+}
 
-    fn push(&mut self, heap: &'static ThreadHeap) {
-        let below = self.0.map_or(0, ThreadHeap::address);
-        heap.next_orphan().store(below, Ordering::Relaxed);
-        self.0 = Some(heap);
-    }
+/// Runs `operation` with an orphan that was not visited yet. `false` if there is none.
+fn visit(operation: impl FnOnce(&ThreadHeap)) -> bool {
+    let Some(heap) = pop(&ORPHANS) else {
+        return false;
+    };
+    operation(heap);
+    push(&VISITED, heap);
+    true
+}
 
-    fn finish(mut self) {
-        while let Some(heap) = self.0 {
-            let below = heap.next_orphan().load(Ordering::Relaxed);
-            // SAFETY: addresses in this chain are thread heaps.
-            self.0 = (below != 0).then(|| unsafe { ThreadHeap::at(below) });
-            push_orphan(heap);
+fn start_visits() {
+    for _ in 0..heap_count() {
+        match pop(&VISITED) {
+            Some(heap) => push(&ORPHANS, heap),
+            None => return,
         }
     }
 }
@@ -226,7 +235,7 @@ extern "C" fn after_fork_in_child() {
         if held && !core::ptr::eq(heap, mine) {
             heap.current.set(null());
             if !heap.is_in_slow() {
-                push_orphan(heap);
+                push(&ORPHANS, heap);
             }
         }
     }

@@ -13,12 +13,14 @@
 
 use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
+use core::sync::atomic::compiler_fence;
 
 use crate::base::error::AllocError;
 use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, CLASS_COUNT, class_of};
 use crate::base::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap::misuse;
+use crate::heap::process::visit_orphan;
 use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, remote};
 use crate::pages::{Pages, registry};
 use crate::slab::bin::Bin;
@@ -117,6 +119,8 @@ impl ThreadHeap {
     /// Runs `step` where bins and lists may be inconsistent for a while (I3).
     fn slow<R>(&self, step: impl FnOnce() -> R) -> R {
         self.in_slow.store(true, Ordering::SeqCst);
+        // The step's plain writes must not come before the flag.
+        compiler_fence(Ordering::SeqCst);
         let result = step();
         self.in_slow.store(false, Ordering::Release);
         result
@@ -137,6 +141,7 @@ impl ThreadHeap {
             let storage = self.magazine_storage(class);
             self.bins[class].push_slow(self, &SHAPE_TABLE[class], storage, address);
             self.empty_inbox();
+            self.bins[class].look_now_and_then(self);
         });
     }
 
@@ -192,6 +197,11 @@ impl ThreadHeap {
         }
     }
 
+    /// Takes in what other threads gave back.
+    pub(crate) fn take_in(&self) {
+        self.slow(|| self.empty_inbox());
+    }
+
     /// Gives everything cached back, also what belongs to other threads.
     pub(crate) fn trim(&self) {
         self.slow(|| {
@@ -212,6 +222,8 @@ impl ThreadHeap {
 
 impl SlabOwner for ThreadHeap {
     fn add_slab(&self, shape: &SlotShape, bytes: usize) -> Result<&'static SlabHead, AllocError> {
+        // Before memory is taken anew: an orphan may have some to give back.
+        visit_orphan();
         let span = Pages::global().claim_span(bytes, 1)?;
         let owner = core::ptr::from_ref(self).expose_provenance();
         // SAFETY: just claimed.

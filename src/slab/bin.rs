@@ -23,6 +23,10 @@ use crate::slab::raw::{List, SlabHead, SlotShape};
 /// Slots a magazine starts with. It doubles each time it fills, so short-lived owners stay small.
 const MAGAZINE_FIRST: usize = 8;
 
+/// Slow frees between two looks at a partial list, at least: a free-only owner's list is short.
+#[cfg(all(unix, feature = "std"))]
+const LOOK_LEAST: u32 = 64;
+
 /// See the module's header. All zero when nothing was allocated: then it holds nothing.
 #[derive(Debug)]
 pub(crate) struct Bin {
@@ -41,6 +45,15 @@ pub(crate) struct Bin {
     kept_count: Cell<u8>,
     /// How often the slabs' length doubled so far.
     doublings: Cell<u8>,
+    /// Frees on the slow path until the whole partial list is looked at.
+    #[cfg_attr(
+        not(all(unix, feature = "std")),
+        expect(
+            dead_code,
+            reason = "nobody else frees into slabs without thread heaps"
+        )
+    )]
+    frees_to_look: Cell<u32>,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<Bin>() == 56);
@@ -58,6 +71,7 @@ impl Bin {
             word_untouched: Cell::new(false),
             kept_count: Cell::new(0),
             doublings: Cell::new(0),
+            frees_to_look: Cell::new(0),
         }
     }
 
@@ -175,6 +189,30 @@ impl Bin {
         if slab.is_empty() {
             self.keep_or_release(owner, slab);
         }
+    }
+
+    /// After a free on the slow path. Slots that come back after their slab's notice was dealt with
+    /// are announced by nobody and found at the next look for slots, which an owner that only frees
+    /// never takes. So it looks now and then, as often as the list's length allows: on the average
+    /// at one slab per call.
+    #[cfg(all(unix, feature = "std"))]
+    pub(crate) fn look_now_and_then(&self, owner: &impl SlabOwner) {
+        let left = self.frees_to_look.get();
+        if left > 0 {
+            self.frees_to_look.set(left - 1);
+            return;
+        }
+        let mut count = 0;
+        let mut at = self.partial.get();
+        // SAFETY: the list holds live slabs (I4); the next one is read before one is removed.
+        while let Some(slab) = unsafe { at.as_ref() } {
+            at = slab.next(List::Partial);
+            count += 1;
+            if owner.collect(slab) > 0 && slab.is_empty() {
+                self.keep_or_release(owner, slab);
+            }
+        }
+        self.frees_to_look.set(LOOK_LEAST.max(count));
     }
 
     /// A new slab in the partial list: a small one first, then twice as large each time up to the

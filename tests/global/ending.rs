@@ -1,0 +1,257 @@
+//! Endings: fork, exit while threads work, no exit hook to be had, and crimes, each in a process of
+//! its own.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use crate::child;
+use crate::storm::{Block, Cells};
+use crate::{GLOBAL, Random, turn};
+
+const SIGABRT: i32 = 6;
+
+unsafe extern "C" {
+    safe fn fork() -> i32;
+    safe fn _exit(status: i32) -> !;
+    safe fn alarm(seconds: u32) -> u32;
+    fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
+}
+
+/// Runs in the children only.
+#[test]
+fn part_of_a_child() {
+    let Some(part) = child::part() else { return };
+    // Whoever hangs dies.
+    alarm(60);
+    match part.as_str() {
+        "forks" => forks(),
+        "leaves" => {
+            let churn = Churn::start(8);
+            churn.wait();
+            std::process::exit(0);
+        }
+        "double free" | "double free from two threads" | "held stderr" => double_free(&part),
+        "foreign" => foreign(),
+        "large twice" => large_twice(),
+        _ => panic!("no such part: {part}"),
+    }
+}
+
+/// Threads that allocate, free each other's blocks, and start threads.
+struct Churn {
+    cells: Arc<Cells>,
+    end: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+    steps: mpsc::Receiver<()>,
+}
+
+impl Churn {
+    fn start(count: u64) -> Churn {
+        let (cells, end) = (Arc::new(Cells::new(2000)), Arc::new(AtomicBool::new(false)));
+        let (sender, steps) = mpsc::sync_channel(0);
+        let threads = (0..count).map(|number| {
+            let (cells, end, sender) = (cells.clone(), end.clone(), sender.clone());
+            thread::spawn(move || {
+                let mut random = Random(number * 31 + 5);
+                while !end.load(Ordering::Relaxed) {
+                    (0..200).for_each(|_| cells.step(&mut random));
+                    let (cells, seed) = (cells.clone(), random.next());
+                    let short = thread::spawn(move || {
+                        let mut random = Random(seed);
+                        (0..50).for_each(|_| cells.step(&mut random));
+                    });
+                    short.join().unwrap();
+                    let _ = sender.try_send(());
+                }
+            })
+        });
+        let threads = threads.collect();
+        Churn {
+            cells,
+            end,
+            threads,
+            steps,
+        }
+    }
+
+    /// Until everything is in full swing.
+    fn wait(&self) {
+        for _ in 0..20 {
+            self.steps.recv().unwrap();
+        }
+    }
+
+    fn stop(self) {
+        self.end.store(true, Ordering::Relaxed);
+        self.threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        self.cells.clear();
+    }
+}
+
+/// Forks again and again while other threads churn; each child goes on with what it inherited.
+fn forks() {
+    let churn = Churn::start(4);
+    churn.wait();
+    for round in 0..60 {
+        let pid = fork();
+        if pid == 0 {
+            alarm(20);
+            // What others held is freed and taken anew, here and on a fresh thread.
+            let cells = churn.cells.clone();
+            let work = move || {
+                let mut random = Random(round + 1);
+                (0..3000).for_each(|_| cells.step(&mut random));
+                Block::new(5 << 20).into_iter().for_each(Block::free);
+            };
+            work.clone()();
+            let ended = thread::spawn(work).join().is_ok();
+            churn.cells.clear();
+            flagstone::trim();
+            _exit(if ended { 0 } else { 3 });
+        }
+        assert!(pid > 0);
+        let mut status = 0;
+        // SAFETY: an out pointer.
+        let waited = unsafe { waitpid(pid, &raw mut status, 0) };
+        assert_eq!((waited, status), (pid, 0), "round {round}");
+    }
+    churn.stop();
+}
+
+#[track_caller]
+fn succeeds(part: &str, shell: &str) {
+    let output = child::run("ending::part_of_a_child", part, shell);
+    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{part}: {}\n{out}\n{err}",
+        output.status
+    );
+}
+
+#[test]
+fn forked_children_go_on() {
+    let _turn = turn();
+    succeeds("forks", "ulimit -c 0;");
+}
+
+#[test]
+fn exit_while_threads_work() {
+    let _turn = turn();
+    for _ in 0..10 {
+        succeeds("leaves", "ulimit -c 0;");
+    }
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+/// Frees enough to make the magazine give up its older half, twice over.
+fn flush() {
+    // SAFETY: the size is not zero; each block is freed once.
+    unsafe {
+        let blocks: Vec<_> = (0..1000).map(|_| GLOBAL.alloc(layout(64))).collect();
+        for block in blocks {
+            GLOBAL.dealloc(block, layout(64));
+        }
+    }
+}
+
+fn guilty(ptr: *mut u8) {
+    println!("guilty {ptr:p}");
+}
+
+fn double_free(part: &str) {
+    // SAFETY: the second free is the crime, and must be found before it does harm.
+    let ptr = unsafe { GLOBAL.alloc(layout(64)) };
+    guilty(ptr);
+    let address = ptr.expose_provenance();
+    let free = move || {
+        // SAFETY: as above.
+        unsafe { GLOBAL.dealloc(std::ptr::with_exposed_provenance_mut(address), layout(64)) };
+        flush();
+    };
+    match part {
+        "double free" => {
+            // SAFETY: as above.
+            unsafe { GLOBAL.dealloc(ptr, layout(64)) };
+            free();
+        }
+        "held stderr" => {
+            // Somebody who holds the stream for ever must not keep others from aborting.
+            let (sender, held) = mpsc::channel::<()>();
+            thread::spawn(move || {
+                let _lock = std::io::stderr().lock();
+                drop(sender);
+                thread::sleep(Duration::from_secs(1000));
+            });
+            assert!(held.recv().is_err());
+            // SAFETY: as above.
+            unsafe { GLOBAL.dealloc(ptr, layout(64)) };
+            free();
+        }
+        _ => {
+            thread::spawn(free).join().unwrap();
+            free();
+            flagstone::trim();
+        }
+    }
+    println!("unpunished");
+}
+
+fn foreign() {
+    let mut own = [0u64; 8];
+    let ptr = own.as_mut_ptr().cast();
+    guilty(ptr);
+    // SAFETY: none: the crime.
+    unsafe { GLOBAL.dealloc(ptr, layout(64)) };
+    flush();
+    println!("unpunished");
+}
+
+fn large_twice() {
+    // SAFETY: the second free is the crime.
+    unsafe {
+        let ptr = GLOBAL.alloc(layout(100 << 10));
+        guilty(ptr);
+        let _ = std::io::stdout().flush();
+        GLOBAL.dealloc(ptr, layout(100 << 10));
+        GLOBAL.dealloc(ptr, layout(100 << 10));
+    }
+}
+
+#[track_caller]
+fn dies(crime: &str, message: &str) {
+    let output = child::run("ending::part_of_a_child", crime, "ulimit -c 0;");
+    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+    let all = format!("{crime}: {}\n{out}\n{err}", output.status);
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{all}");
+    let address = out
+        .split_once("guilty ")
+        .and_then(|(_, rest)| rest.lines().next())
+        .unwrap_or_else(|| panic!("{all}"));
+    assert_eq!(err, format!("flagstone: {message}: {address}\n"), "{all}");
+}
+
+#[test]
+fn crimes_abort_with_one_line() {
+    let _turn = turn();
+    dies("double free", "double free");
+    dies("double free from two threads", "double free");
+    dies("foreign", "free of a pointer that is not this owner's");
+    dies("large twice", "free of a pointer that is not this owner's");
+}
+
+#[test]
+fn a_held_stderr_does_not_keep_a_crime_from_aborting() {
+    let _turn = turn();
+    dies("held stderr", "double free");
+}
