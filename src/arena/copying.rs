@@ -46,14 +46,12 @@ pub(crate) unsafe fn copy<T: Copy>(from: *const T, to: *mut T, len: usize, end: 
 unsafe fn short<T>(from: *const u8, to: *mut u8, bytes: usize) {
     // SAFETY: the caller's promise; every move lies within the first `bytes` bytes (I1).
     unsafe {
-        if bytes >= 16 {
-            if bytes <= 32 {
-                both_ends::<16>(from, to, bytes);
-            } else if bytes <= 64 {
-                both_ends::<32>(from, to, bytes);
-            } else {
-                both_ends::<64>(from, to, bytes);
-            }
+        if bytes > 64 {
+            both_ends::<64>(from, to, bytes);
+        } else if bytes > 32 {
+            both_ends::<32>(from, to, bytes);
+        } else if bytes > 16 {
+            both_ends::<16>(from, to, bytes);
         } else if bytes >= 8 {
             both_ends::<8>(from, to, bytes);
         } else if size_of::<T>() % 8 == 0 {

@@ -196,7 +196,7 @@ fn zeroed_blocks_are_zero_whatever_happened_before() {
     }
     for seed in 0..if cfg!(miri) { 2 } else { 60 } {
         let (mut arena, mut state) = (Arena::new(), seed as u64);
-        for _ in 0..if cfg!(miri) { 60 } else { 400 } {
+        for _ in 0..if cfg!(miri) { 12 } else { 400 } {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
