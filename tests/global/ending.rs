@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::child;
-use crate::storm::{Block, Cells};
+use crate::storm::{Block, Cells, storm};
 use crate::{GLOBAL, Random, turn};
 
 const SIGABRT: i32 = 6;
@@ -29,6 +29,7 @@ fn part_of_a_child() {
     // Whoever hangs dies.
     alarm(60);
     match part.as_str() {
+        "storm" => storm(),
         "forks" => forks(),
         "leaves" => {
             let churn = Churn::start(8);
@@ -107,11 +108,13 @@ fn forks() {
             let cells = churn.cells.clone();
             let work = move || {
                 let mut random = Random(round + 1);
-                (0..3000).for_each(|_| cells.step(&mut random));
+                (0..1000).for_each(|_| cells.step(&mut random));
                 Block::new(5 << 20).into_iter().for_each(Block::free);
             };
             work.clone()();
-            let ended = thread::spawn(work).join().is_ok();
+            // Enough threads to take over every heap that was left.
+            let threads: Vec<_> = (0..8).map(|_| thread::spawn(work.clone())).collect();
+            let ended = threads.into_iter().all(|thread| thread.join().is_ok());
             churn.cells.clear();
             flagstone::trim();
             _exit(if ended { 0 } else { 3 });
@@ -134,6 +137,12 @@ fn succeeds(part: &str, shell: &str) {
         "{part}: {}\n{out}\n{err}",
         output.status
     );
+}
+
+#[test]
+fn a_storm_of_128_threads_that_free_each_others_blocks() {
+    let _turn = turn();
+    succeeds("storm", "ulimit -c 0;");
 }
 
 #[test]
