@@ -26,6 +26,7 @@ use crate::pages::{Pages, registry};
 use crate::slab::bin::Bin;
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{SlabHead, SlotShape};
+use crate::slab::set::may_cache;
 
 /// A thread's cell that says which heap it uses.
 pub(crate) type CurrentCell = Cell<&'static ThreadHeap>;
@@ -41,6 +42,10 @@ pub(crate) struct ThreadHeap {
     /// Next in the list of all thread heaps, which only grows.
     pub(crate) next_all: Cell<*const ThreadHeap>,
     in_slow: AtomicBool,
+    /// Bytes of slots that magazines were lengthened by.
+    cached_max: Cell<usize>,
+    /// The pages' pressure when the heap last looked.
+    pressure: Cell<usize>,
     shared: Shared,
 }
 
@@ -68,6 +73,8 @@ impl ThreadHeap {
             current: Cell::new(null()),
             next_all: Cell::new(null()),
             in_slow: AtomicBool::new(false),
+            cached_max: Cell::new(0),
+            pressure: Cell::new(0),
             shared: Shared {
                 inbox: AtomicPtr::new(null_mut()),
                 next_orphan: AtomicUsize::new(0),
@@ -130,6 +137,10 @@ impl ThreadHeap {
     pub(crate) fn refill(&self, class: usize) -> Result<usize, AllocError> {
         self.slow(|| {
             self.empty_inbox();
+            let pressure = Pages::global().pressure();
+            if self.pressure.replace(pressure) != pressure {
+                self.trim_bins();
+            }
             // What came back may be for this class, but in its slabs: a refill finds it there.
             self.bins[class].refill(self, &SHAPE_TABLE[class])
         })
@@ -206,10 +217,14 @@ impl ThreadHeap {
     pub(crate) fn trim(&self) {
         self.slow(|| {
             self.empty_inbox();
-            for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
-                bin.trim(self, shape);
-            }
+            self.trim_bins();
         });
+    }
+
+    fn trim_bins(&self) {
+        for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
+            bin.trim(self, shape);
+        }
     }
 
     /// Bytes in magazines and claimed words. By the holder.
@@ -234,6 +249,10 @@ impl SlabOwner for ThreadHeap {
         let (ptr, bytes) = slab.retire();
         // SAFETY: the slab's span, which nobody uses any more.
         unsafe { Pages::global().release_span(ptr, bytes) };
+    }
+
+    fn may_cache(&self, bytes: usize) -> bool {
+        may_cache(&self.cached_max, bytes)
     }
 
     fn may_remove(&self, slab: &SlabHead) -> bool {
