@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::child;
-use crate::storm::{Block, Cells, storm};
+use crate::storm::{Block, Cells, exhaustion, storm};
 use crate::{GLOBAL, Random, turn};
 
 const SIGABRT: i32 = 6;
@@ -30,6 +30,7 @@ fn part_of_a_child() {
     alarm(60);
     match part.as_str() {
         "storm" => storm(),
+        "exhaustion" => exhaustion(),
         "forks" => forks(),
         "leaves" => {
             let churn = Churn::start(8);
@@ -143,6 +144,12 @@ fn succeeds(part: &str, shell: &str) {
 fn a_storm_of_128_threads_that_free_each_others_blocks() {
     let _turn = turn();
     succeeds("storm", "ulimit -c 0;");
+}
+
+#[test]
+fn exhaustion_with_many_threads() {
+    let _turn = turn();
+    succeeds("exhaustion", "ulimit -c 0;");
 }
 
 #[test]

@@ -159,10 +159,9 @@ fn short_threads_that_adopt_each_others_heaps() {
     cells.clear();
 }
 
-/// Refused means null: nobody aborts, nothing in use is damaged, and all goes on afterwards.
-#[test]
-fn exhaustion_with_many_threads() {
-    let _turn = turn();
+/// Refused means null: nobody aborts, nothing in use is damaged, and all goes on afterwards. In a
+/// process of its own: the harness may start another test's thread, which takes refusal for fatal.
+pub(crate) fn exhaustion() {
     let (cells, refused) = (Cells::new(20_000), AtomicUsize::new(0));
     let (limited, end) = (Barrier::new(9), AtomicBool::new(false));
     thread::scope(|scope| {
