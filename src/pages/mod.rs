@@ -94,7 +94,9 @@ enum Kind {
 }
 
 fn kind_of(bytes: usize, align: usize) -> Result<Kind, AllocError> {
-    if bytes > isize::MAX as usize - SEGMENT_BYTES || align > SEGMENT_BYTES {
+    // Room for the alignment and the record of a huge block: no mapping is asked for that the
+    // system could not describe.
+    if bytes > isize::MAX as usize - 2 * SEGMENT_BYTES || align > SEGMENT_BYTES {
         return Err(AllocError::LayoutTooLarge);
     }
     Ok(if bytes <= PIECE_BYTES_MAX && align <= PIECE_BYTES_MAX {
