@@ -14,6 +14,8 @@ pub struct Sample {
     pub peak: f64,
     /// Resident memory at the end less that before the work, in KiB; not below zero.
     pub settled: f64,
+    /// Resident memory at the end, in KiB: what an allocator holds from its start counts too.
+    pub resident: f64,
 }
 
 /// One workload with one number of threads.
@@ -138,6 +140,7 @@ mod tests {
             time,
             peak: 1.0,
             settled: 0.0,
+            resident: 0.0,
         }
     }
 

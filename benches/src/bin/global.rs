@@ -126,7 +126,10 @@ fn main() -> Result<()> {
     print_ratios("peak memory", ("MiB", 1024.0), arms, &rows, |sample| {
         sample.peak
     });
-    print_figures("settled, KiB above", arms, &rows, |sample| sample.settled);
+    print_ratios("settled memory", ("MiB", 1024.0), arms, &rows, |sample| {
+        sample.resident
+    });
+    print_figures("settled above start", arms, &rows, |sample| sample.settled);
     if let Some(path) = &options.json {
         fs::write(path, as_json(arms, &rows))?;
     }
@@ -210,6 +213,7 @@ fn run(command: &mut Command, limit: Duration) -> Result<Sample> {
             time: time as f64,
             peak: peak as f64,
             settled: settled.saturating_sub(start) as f64,
+            resident: settled as f64,
         }),
         _ => Err(format!("no figures: {line:?}").into()),
     }
@@ -224,6 +228,7 @@ fn as_json(arms: &[&str], rows: &[ArmsRow]) -> String {
                 "nanoseconds": list(|sample| sample.time),
                 "peak_kib": list(|sample| sample.peak),
                 "settled_kib": list(|sample| sample.settled),
+                "resident_kib": list(|sample| sample.resident),
             })
         });
         json!({ "row": row.name, "contenders": contenders.collect::<Vec<_>>() })

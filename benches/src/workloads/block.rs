@@ -30,7 +30,9 @@ impl Block {
                 start.write_bytes(tag as u8, size);
             } else {
                 start.cast::<u64>().write_unaligned(tag);
-                start.add(size - 8).cast::<u64>().write_unaligned(tag);
+                // Big-endian, so that the last byte is the tag's lowest everywhere.
+                let last = start.add(size - 8).cast::<[u8; 8]>();
+                last.write_unaligned(tag.to_be_bytes());
             }
         }
         block

@@ -7,7 +7,7 @@ use super::block::Block;
 use super::in_threads;
 
 /// Blocks per number and size, so that all of them weigh the same.
-const BLOCKS: usize = 1_200_000;
+const BLOCKS: usize = 4_800_000;
 
 fn pass(held: &mut Vec<Block>, count: usize, size: usize) -> u64 {
     let mut sum = 0_u64;

@@ -12,8 +12,8 @@ use crate::Random;
 
 const SLOTS: usize = 5000;
 const ROUNDS: usize = 100;
-/// Threads that inherit from one another; eight are a third of a second.
-const GENERATIONS: usize = 8;
+/// Threads that inherit from one another: half a second under a slow allocator.
+const GENERATIONS: usize = 50;
 
 struct Estate {
     slots: Vec<Option<Block>>,

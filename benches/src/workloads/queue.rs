@@ -17,7 +17,7 @@ impl<T> Queue<T> {
     /// [`Queue::end`].
     pub fn new(limit: usize, senders: usize) -> Queue<T> {
         Queue {
-            values: Mutex::new((VecDeque::with_capacity(limit), senders)),
+            values: Mutex::new((VecDeque::new(), senders)),
             limit,
             filled: Condvar::new(),
             emptied: Condvar::new(),

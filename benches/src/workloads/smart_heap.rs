@@ -11,7 +11,8 @@ use super::block::Block;
 use super::in_threads;
 use super::queue::Queue;
 
-const CALLS: usize = 10_000;
+/// Ten times the published calls.
+const CALLS: usize = 100_000;
 const STEPS: usize = 60;
 const SIZE_MAX: usize = 1000;
 /// Blocks in the ring: more than any allocator's thread cache of one size, less than a megabyte.

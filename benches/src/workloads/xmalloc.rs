@@ -12,8 +12,8 @@ use super::queue::Queue;
 
 const BATCH: usize = 4096;
 const QUEUE: usize = 100;
-/// Of every producer: ten times what the queue holds, so that full and empty queues both happen.
-const BATCHES: usize = 1000;
+/// Of every producer: sixty times what the queue holds, so that it is full and empty many times.
+const BATCHES: usize = 6000;
 
 /// `input.threads` producers and as many consumers.
 pub fn run(input: &Input) -> u64 {
