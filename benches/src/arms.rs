@@ -30,10 +30,18 @@ pub struct ArmsRow {
 /// Which figure of a sample a table shows.
 pub type Pick = fn(&Sample) -> f64;
 
+/// What stands for all samples of a contender: [`ArmsRow::median`] or [`ArmsRow::lowest`].
+pub type Summary = fn(&ArmsRow, usize, Pick) -> f64;
+
 impl ArmsRow {
     /// The median of a contender's figure; NaN where there is none.
     pub fn median(&self, arm: usize, pick: Pick) -> f64 {
         quantile(&self.samples[arm], pick, 0.5)
+    }
+
+    /// The lowest of a contender's figure: on a busy machine, the round that was disturbed least.
+    pub fn lowest(&self, arm: usize, pick: Pick) -> f64 {
+        quantile(&self.samples[arm], pick, 0.0)
     }
 
     /// The distance between the quartiles as a share of the median.
@@ -43,11 +51,11 @@ impl ArmsRow {
         quartiles / self.median(arm, pick)
     }
 
-    /// The peer with the lowest median.
-    pub fn best_peer(&self, pick: Pick) -> usize {
+    /// The peer with the lowest figure of a kind.
+    pub fn best_peer(&self, of: Summary, pick: Pick) -> usize {
         let peers = (1..self.samples.len()).filter(|&arm| !self.samples[arm].is_empty());
         peers
-            .min_by(|&a, &b| self.median(a, pick).total_cmp(&self.median(b, pick)))
+            .min_by(|&a, &b| of(self, a, pick).total_cmp(&of(self, b, pick)))
             .unwrap_or(0)
     }
 }
@@ -70,12 +78,13 @@ pub fn geometric_mean(figures: impl Iterator<Item = f64>) -> f64 {
     (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp()
 }
 
-/// Prints our median in `unit`s of `scale`, and its ratio to every peer and to the row's best.
+/// Prints our figure in `unit`s of `scale`, and its ratio to every peer and to the row's best.
 pub fn print_ratios(
     title: &str,
     (unit, scale): (&str, f64),
     arms: &[&str],
     rows: &[ArmsRow],
+    of: Summary,
     pick: Pick,
 ) {
     print!("\n{title:<20} {unit:>8} {:>7}", "spread");
@@ -85,16 +94,16 @@ pub fn print_ratios(
     println!(" {:>7}  best peer", "best");
     let mut ratios: Vec<Vec<f64>> = vec![Vec::new(); arms.len()];
     for row in rows {
-        let ours = row.median(0, pick);
+        let ours = of(row, 0, pick);
         let spread = 100.0 * row.spread(0, pick);
         print!("{:<20} {:>8.1} {spread:>5.0} %", row.name, ours / scale);
         for (arm, ratios) in ratios.iter_mut().enumerate().skip(1) {
-            let ratio = ours / row.median(arm, pick);
+            let ratio = ours / of(row, arm, pick);
             print!(" {ratio:>9.2}");
             ratios.push(ratio);
         }
-        let best = row.best_peer(pick);
-        let ratio = ours / row.median(best, pick);
+        let best = row.best_peer(of, pick);
+        let ratio = ours / of(row, best, pick);
         let mark = if ratio > 1.25 { " (above 1.25)" } else { "" };
         println!(" {ratio:>7.2}  {}{mark}", arms[best]);
         ratios[0].push(ratio);
@@ -155,7 +164,8 @@ mod tests {
         let name = "row".to_owned();
         let row = ArmsRow { name, samples };
         assert_eq!(row.median(0, |sample| sample.time), 2.0);
-        assert_eq!(row.best_peer(|sample| sample.time), 2);
+        assert_eq!(row.lowest(0, |sample| sample.time), 1.0);
+        assert_eq!(row.best_peer(ArmsRow::median, |sample| sample.time), 2);
         assert!(row.median(3, |sample| sample.time).is_nan());
         let mean = geometric_mean([2.0, 8.0, f64::NAN].into_iter());
         assert!((mean - 4.0).abs() < 1e-9);

@@ -1,9 +1,9 @@
 //! cache-scratch and cache-thrash: do two threads get bytes of one cache line?
 //!
 //! A one-byte object is written many times, then freed and allocated anew. In cache-scratch the
-//! first object of each thread was allocated by the main thread, side by side, and a thread's
-//! free must not make the line its own (passive sharing); in cache-thrash each allocates for
-//! itself (active sharing). Published parameters `T 1000 1 2000000`, a fifth of the writes.
+//! first object of each thread was allocated by the main thread, side by side, and a thread's free
+//! must not make the line its own (passive sharing); in cache-thrash each allocates for itself
+//! (active sharing). Published parameters `T 1000 1 2000000`, a fifth of the writes.
 
 use super::Input;
 use super::block::Block;

@@ -1,10 +1,10 @@
 //! Whole workloads for the allocator of a process: the well-known ones and real programs.
 //!
 //! Each is written from its description with its published parameters, in Rust, and shortened or
-//! lengthened to less than a second. They allocate through `std::alloc`, boxes and collections, so that whoever
-//! is the `#[global_allocator]` of the program serves them. The same sequence of requests is made
-//! in every run, and the checksum of what was read from the blocks does not depend on which thread
-//! was faster. Peak memory does where threads wait for each other.
+//! lengthened to less than a second. They allocate through `std::alloc`, boxes and collections, so
+//! that whoever is the `#[global_allocator]` of the program serves them. The same sequence of
+//! requests is made in every run, and the checksum of what was read from the blocks does not depend
+//! on which thread was faster. Peak memory does where threads wait for each other.
 
 pub mod alloc_test;
 pub mod block;

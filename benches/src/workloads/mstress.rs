@@ -1,10 +1,11 @@
 //! mstress: threads with lives of their own that exchange objects.
 //!
 //! Sizes are powers of two words, one in a hundred of them 100 times as large, one in a thousand
-//! 1000 times, one in ten thousand 10000 times. Half as many objects are retained to the end of
-//! the thread as are allocated in passing; after two thirds of the steps an object is freed, after
-//! a quarter one is swapped with a table that all threads share. All threads end in every round. Every
-//! word holds a cookie that is checked when the object is freed. Published parameters `T 50 25`, eight times as many rounds.
+//! 1000 times, one in ten thousand 10000 times. Half as many objects are retained to the end of the
+//! thread as are allocated in passing; after two thirds of the steps an object is freed, after a
+//! quarter one is swapped with a table that all threads share. All threads end in every round.
+//! Every word holds a cookie that is checked when the object is freed. Published parameters `T 50
+//! 25`, eight times as many rounds.
 
 use std::sync::Mutex;
 use std::thread;
