@@ -35,6 +35,16 @@ impl<T> Queue<T> {
         self.filled.notify_one();
     }
 
+    /// Appends a value if there is room, or returns it.
+    pub fn try_send(&self, value: T) -> Option<T> {
+        let mut values = self.values.lock().expect("no thread panicked");
+        if values.0.len() == self.limit {
+            return Some(value);
+        }
+        values.0.push_back(value);
+        None
+    }
+
     /// One sender has sent its last value.
     pub fn end(&self) {
         self.values.lock().expect("no thread panicked").1 -= 1;

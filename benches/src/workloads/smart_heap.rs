@@ -18,6 +18,10 @@ const SIZE_MAX: usize = 1000;
 /// Blocks in the ring: more than any allocator's thread cache of one size, less than a megabyte.
 const RING: usize = 4000;
 
+/// Halves under way to a thread. Whoever finds no room frees its half itself: else a thread that
+/// the system holds up would make the other's peak.
+const MAIL: usize = 8;
+
 struct Ring<'a> {
     live: VecDeque<Block>,
     halves: usize,
@@ -38,7 +42,9 @@ impl Ring<'_> {
         let half = RING / 2;
         match self.away {
             Some(queue) if self.halves.is_multiple_of(4) => {
-                queue.send(self.live.drain(..half).collect())
+                let refused = queue.try_send(self.live.drain(..half).collect());
+                let tags = refused.into_iter().flatten().map(Block::free);
+                self.sum = tags.fold(self.sum, u64::wrapping_add);
             }
             _ if self.halves.is_multiple_of(2) => self.sum_of(|live| live.pop_front(), half),
             _ => self.sum_of(|live| live.pop_back(), half),
@@ -87,7 +93,7 @@ pub fn six(input: &Input) -> u64 {
 
 /// sh8: threads in a ring free for one another.
 pub fn eight(input: &Input) -> u64 {
-    let mail: Vec<_> = (0..input.threads).map(|_| Queue::new(CALLS, 1)).collect();
+    let mail: Vec<_> = (0..input.threads).map(|_| Queue::new(MAIL, 1)).collect();
     let free = |queue: &Queue<Vec<Block>>| {
         let halves = std::iter::from_fn(|| queue.try_receive());
         halves.flatten().map(Block::free).fold(0, u64::wrapping_add)
