@@ -4,12 +4,15 @@
 //! (`benches/`) and by the interleaved binaries (`src/bin/`): a difference between two times is a
 //! difference between two libraries, not between two spellings of the work.
 
+pub mod arms;
 pub mod blocks;
 pub mod bump;
 pub mod interleave;
 pub mod keyed;
 pub mod recycle;
 pub mod request;
+pub mod under;
+pub mod workloads;
 
 /// A small seeded generator (xorshift), so that every contender sees the same sequence.
 #[derive(Clone, Debug)]
