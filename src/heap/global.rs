@@ -9,7 +9,7 @@ use crate::base::error::{AllocError, FreeError};
 use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, class_of};
 use crate::base::trap::misuse;
-use crate::heap::large::rounded;
+use crate::heap::large::{resize_units, rounded};
 use crate::heap::process::{current, heap_count, trim_orphans, with_heap};
 use crate::heap::thread::{HUGE_OWNER, allocate_large};
 use crate::pages::{Pages, registry};
@@ -254,7 +254,9 @@ unsafe impl GlobalAlloc for Flagstone {
         let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         let class = class_of(layout.size(), layout.align());
         if class.is_some() && class == class_of(new_size, layout.align()) {
-            return ptr;
+            // Issued anew: the one given may be narrowed to the old length (by a Box, say).
+            // SAFETY: a live slot's address.
+            return unsafe { slot_at(ptr.addr()) }.as_ptr();
         }
         // SAFETY: the caller's promise.
         unsafe { move_block(ptr, layout, new) }
@@ -271,7 +273,8 @@ unsafe fn move_block(ptr: *mut u8, old: Layout, new: Layout) -> *mut u8 {
     if spans {
         // SAFETY: the caller's promise.
         if unsafe { resize_span(ptr, old, new) } {
-            return ptr;
+            // SAFETY: a live block's address, issued anew as above.
+            return unsafe { slot_at(ptr.addr()) }.as_ptr();
         }
     }
     // SAFETY: sizes are not zero (the caller's promise); both blocks live and distinct.
@@ -304,18 +307,6 @@ unsafe fn resize_span(ptr: *mut u8, old: Layout, new: Layout) -> bool {
     if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX || !block.is_large() {
         return false;
     }
-    if new_bytes > old_bytes {
-        // SAFETY: the block's units are the caller's.
-        if !unsafe { Pages::global().grow_units(start, old_bytes, new_bytes) } {
-            return false;
-        }
-        block.resize_large(new_bytes);
-    } else {
-        block.resize_large(new_bytes);
-        // SAFETY: the tail is whole units of the block that the caller gives up.
-        unsafe {
-            Pages::global().release_span(start.add(new_bytes), old_bytes - new_bytes);
-        }
-    }
-    true
+    // SAFETY: the caller's promise.
+    unsafe { resize_units(Pages::global(), block, start, old_bytes, new_bytes) }
 }

@@ -13,7 +13,7 @@ use crate::base::geometry::{SPAN_BYTES_MAX, UNIT_BYTES};
 use crate::base::trap::misuse;
 use crate::heap::Heap;
 use crate::pages::huge::{huge_bytes, huge_links};
-use crate::pages::{registry, span_bytes};
+use crate::pages::{Pages, registry, span_bytes};
 use crate::slab::bin::message;
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
@@ -25,6 +25,32 @@ const PREV: usize = 1;
 /// Bytes of the span that serves `layout`, which no class does.
 pub(crate) fn rounded(layout: Layout) -> Result<usize, AllocError> {
     span_bytes(layout.size().max(UNIT_BYTES), layout.align())
+}
+
+/// Adjusts the units of a large block in place, from `old_bytes` to `new_bytes`, both of a span that
+/// is cut from a segment. `false` if there is no room behind it; nothing is changed then.
+///
+/// # Safety
+/// `block` is the record of the caller's live large block at `start`, `old_bytes` long.
+pub(super) unsafe fn resize_units(
+    pages: &'static Pages,
+    block: &SlabHead,
+    start: NonNull<u8>,
+    old_bytes: usize,
+    new_bytes: usize,
+) -> bool {
+    if new_bytes > old_bytes {
+        // SAFETY: the block's units are the caller's.
+        if !unsafe { pages.grow_units(start, old_bytes, new_bytes) } {
+            return false;
+        }
+        block.resize_large(new_bytes);
+    } else {
+        block.resize_large(new_bytes);
+        // SAFETY: the tail is whole units of the block that the caller gives up.
+        unsafe { pages.release_span(start.add(new_bytes), old_bytes - new_bytes) };
+    }
+    true
 }
 
 /// A dangling pointer for a layout of size 0.

@@ -166,21 +166,14 @@ impl Heap {
         old_bytes: usize,
         new_bytes: usize,
     ) -> Option<()> {
-        let pages = self.set.pages();
-        if new_bytes > old_bytes {
-            self.set.charge(new_bytes - old_bytes).ok()?;
-            // SAFETY: the block's units are ours.
-            if !unsafe { pages.grow_units(ptr, old_bytes, new_bytes) } {
-                self.set.discharge(new_bytes - old_bytes);
-                return None;
-            }
-            block.resize_large(new_bytes);
-        } else {
-            block.resize_large(new_bytes);
-            self.set.discharge(old_bytes - new_bytes);
-            // SAFETY: the tail is whole units of the block that the caller gives up.
-            unsafe { pages.release_span(ptr.add(new_bytes), old_bytes - new_bytes) };
+        let growth = new_bytes.saturating_sub(old_bytes);
+        self.set.charge(growth).ok()?;
+        // SAFETY: the caller's promise.
+        if !unsafe { large::resize_units(self.set.pages(), block, ptr, old_bytes, new_bytes) } {
+            self.set.discharge(growth);
+            return None;
         }
+        self.set.discharge(old_bytes.saturating_sub(new_bytes));
         Some(())
     }
 }
