@@ -27,8 +27,8 @@ pub(crate) fn rounded(layout: Layout) -> Result<usize, AllocError> {
     span_bytes(layout.size().max(UNIT_BYTES), layout.align())
 }
 
-/// Adjusts the units of a large block in place, from `old_bytes` to `new_bytes`, both of a span that
-/// is cut from a segment. `false` if there is no room behind it; nothing is changed then.
+/// Adjusts the units of a large block in place, from `old_bytes` to `new_bytes`, both lengths of a
+/// span that is cut from a segment. `false` if there is no room behind it; nothing changed then.
 ///
 /// # Safety
 /// `block` is the record of the caller's live large block at `start`, `old_bytes` long.
