@@ -13,6 +13,7 @@ use crate::base::trap::misuse;
 use crate::heap::{Heap, SHAPE_TABLE};
 use crate::pages::Span;
 use crate::slab::bin::message;
+use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{SlabHead, slot_at};
 
 /// What freed memory is filled with: odd, not ASCII, and not a plausible address.
@@ -43,7 +44,7 @@ impl Heap {
 
     /// Checks, fills and delays a freed slot.
     pub(super) fn free_checked(&self, class: usize, address: usize) {
-        let found = SlabHead::locate(address, &self.set, CLASS_BYTES[class]);
+        let found = self.set.locate(address, CLASS_BYTES[class]);
         let located = found.map_err(|error| self.huge_error(address, error));
         let (slab, index) = located.unwrap_or_else(|error| misuse(message(error), address));
         if self.bins[class].holds(slab, index) || self.is_quarantined(address) {

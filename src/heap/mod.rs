@@ -42,8 +42,10 @@ use crate::base::size_class::{CLASS_BYTES, CLASS_COUNT, class_of};
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
 use crate::slab::bin::Bin;
-use crate::slab::raw::{SlabHead, SlotShape, slot_at};
+use crate::slab::owner::SlabOwner;
+use crate::slab::raw::slot_at;
 use crate::slab::set::SlabSet;
+use crate::slab::shape::SlotShape;
 
 /// How slots of each class are cut.
 const SHAPES: [SlotShape; CLASS_COUNT] = {
@@ -363,7 +365,7 @@ impl Heap {
         let Some(class) = class_of(layout.size(), layout.align()) else {
             return self.check_live_large(address, layout);
         };
-        let found = SlabHead::locate(address, &self.set, CLASS_BYTES[class]);
+        let found = self.set.locate(address, CLASS_BYTES[class]);
         let (slab, index) = found.map_err(|error| self.huge_error(address, error))?;
         if self.bins[class].holds(slab, index) || self.is_quarantined(address) {
             return Err(FreeError::DoubleFree);

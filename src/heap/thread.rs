@@ -25,8 +25,9 @@ use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, remote}
 use crate::pages::{Pages, registry};
 use crate::slab::bin::Bin;
 use crate::slab::owner::SlabOwner;
-use crate::slab::raw::{SlabHead, SlotShape};
+use crate::slab::raw::SlabHead;
 use crate::slab::set::may_cache;
+use crate::slab::shape::SlotShape;
 
 /// A thread's cell that says which heap it uses.
 pub(crate) type CurrentCell = Cell<&'static ThreadHeap>;

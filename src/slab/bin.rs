@@ -18,7 +18,8 @@ use core::ptr::null;
 use crate::base::error::{AllocError, FreeError};
 use crate::base::trap::misuse;
 use crate::slab::owner::SlabOwner;
-use crate::slab::raw::{List, SlabHead, SlotShape};
+use crate::slab::raw::{List, SlabHead};
+use crate::slab::shape::SlotShape;
 
 /// Slots a magazine starts with. It doubles each time it fills, so short-lived owners stay small.
 const MAGAZINE_FIRST: usize = 8;
@@ -319,7 +320,7 @@ impl Bin {
     pub(crate) fn give(&self, owner: &impl SlabOwner, shape: &SlotShape, slots: &[usize]) {
         let mut at = 0;
         while at < slots.len() {
-            let found = SlabHead::locate(slots[at], owner, shape.slot_bytes);
+            let found = owner.locate(slots[at], shape.slot_bytes);
             let (slab, index) = found.unwrap_or_else(|error| misuse(message(error), slots[at]));
             let (word_index, mut mask) = (index / 64, 1u64 << (index % 64));
             let first = at;

@@ -6,6 +6,7 @@ mod keys;
 pub(crate) mod owner;
 pub(crate) mod raw;
 pub(crate) mod set;
+pub(crate) mod shape;
 mod shared;
 #[cfg(feature = "std")]
 pub(crate) mod slots;

@@ -1,8 +1,9 @@
 //! Whoever slabs belong to, as a bin sees it: one heap, or one thread's share of the process's
 //! heap.
 
-use crate::base::error::AllocError;
-use crate::slab::raw::{SlabHead, SlotShape};
+use crate::base::error::{AllocError, FreeError};
+use crate::slab::raw::SlabHead;
+use crate::slab::shape::SlotShape;
 
 /// What a bin needs of whoever its slabs belong to.
 pub(crate) trait SlabOwner {
@@ -27,6 +28,20 @@ pub(crate) trait SlabOwner {
 
     /// The slab that `address` lies in, if its slots may be freed here at all.
     fn find(&self, address: usize) -> Option<&'static SlabHead>;
+
+    /// Finds the slot that starts at `address`, if it may be freed here and has this size.
+    fn locate(
+        &self,
+        address: usize,
+        slot_bytes: u32,
+    ) -> Result<(&'static SlabHead, usize), FreeError> {
+        let slab = self.find(address).ok_or(FreeError::Foreign)?;
+        let index = slab.index_of(address).ok_or(FreeError::NotASlot)?;
+        if slab.is_large() || slab.slot_bytes() != slot_bytes as usize {
+            return Err(FreeError::WrongClass);
+        }
+        Ok((slab, index))
+    }
 
     /// Whether freed slots of this slab go to the bitmap here; if not, they were sent to whoever
     /// they belong to.

@@ -10,7 +10,8 @@ use core::ptr::null;
 use crate::base::error::AllocError;
 use crate::pages::{Pages, Span};
 use crate::slab::owner::SlabOwner;
-use crate::slab::raw::{List, SlabHead, SlotShape};
+use crate::slab::raw::{List, SlabHead};
+use crate::slab::shape::SlotShape;
 
 /// What the magazines of one owner may hold together beyond their first entries: it is what five
 /// hundred idle threads can strand, half a gigabyte; a single busy class fills an eighth of it.

@@ -26,8 +26,9 @@ use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::pages::Pages;
 use crate::slab::bin::Bin;
-use crate::slab::raw::{SlotShape, slot_at};
+use crate::slab::raw::slot_at;
 use crate::slab::set::SlabSet;
+use crate::slab::shape::SlotShape;
 
 /// What all handles of a slab share. `T` appears in none of it: values are the handles' concern.
 pub(super) struct Core {

@@ -10,8 +10,9 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 use crate::slab::bin::Bin;
-use crate::slab::raw::{SlotShape, slot_at};
+use crate::slab::raw::slot_at;
 use crate::slab::set::SlabSet;
+use crate::slab::shape::SlotShape;
 
 /// See the module's header.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::base::trap::refused;
 use crate::pages::Pages;
 use crate::slab::handles::{OwnedSlot, Slot};
 use crate::slab::keys::{Key, KeyTable};
-use crate::slab::raw::{SLOT_ALIGN_MAX, SLOT_BYTES_MAX, SlotShape};
+use crate::slab::shape::{SLOT_ALIGN_MAX, SLOT_BYTES_MAX, SlotShape};
 use crate::slab::shared::{Core, close_core, new_core, value_at};
 
 /// Many values of one type: a fast place to put them, with one-pointer handles and
