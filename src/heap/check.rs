@@ -44,7 +44,7 @@ impl Heap {
 
     /// Checks, fills and delays a freed slot.
     pub(super) fn free_checked(&self, class: usize, address: usize) {
-        let found = self.set.locate(address, CLASS_BYTES[class]);
+        let found = self.set.locate(address, &SHAPE_TABLE[class]);
         let located = found.map_err(|error| self.huge_error(address, error));
         let (slab, index) = located.unwrap_or_else(|error| misuse(message(error), address));
         if self.bins[class].holds(slab, index) || self.is_quarantined(address) {

@@ -115,9 +115,24 @@ impl Flagstone {
     }
 }
 
-/// A slot of the class, and whether it reads as zero.
+/// A slot of the class; null when there is none to be had.
 #[inline(always)]
-fn allocate_class(class: usize) -> Option<(NonNull<u8>, bool)> {
+fn allocate_class(class: usize) -> *mut u8 {
+    let bin = current().bin(class);
+    let taken = match bin.pop() {
+        Some(address) => Some(address),
+        None => bin.pop_word(CLASS_BYTES[class] as usize),
+    };
+    match taken {
+        // SAFETY: bins hand out slots.
+        Some(address) => unsafe { slot_at(address) }.as_ptr(),
+        None => start_of(refill(class)),
+    }
+}
+
+/// A slot of the class, and whether it reads as zero.
+#[inline]
+fn allocate_class_zeroed(class: usize) -> Option<(NonNull<u8>, bool)> {
     let bin = current().bin(class);
     let (address, zeroed) = match bin.pop() {
         Some(address) => (address, false),
@@ -128,6 +143,10 @@ fn allocate_class(class: usize) -> Option<(NonNull<u8>, bool)> {
     };
     // SAFETY: bins hand out slots.
     Some((unsafe { slot_at(address) }, zeroed))
+}
+
+fn start_of(block: Option<(NonNull<u8>, bool)>) -> *mut u8 {
+    block.map_or(null_mut(), |(block, _)| block.as_ptr())
 }
 
 #[cold]
@@ -207,17 +226,16 @@ unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
 unsafe impl GlobalAlloc for Flagstone {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let block = match class_of(layout.size(), layout.align()) {
+        match class_of(layout.size(), layout.align()) {
             Some(class) => allocate_class(class),
-            None => allocate_span(layout),
-        };
-        block.map_or(null_mut(), |(block, _)| block.as_ptr())
+            None => start_of(allocate_span(layout)),
+        }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let block = match class_of(layout.size(), layout.align()) {
-            Some(class) => allocate_class(class),
+            Some(class) => allocate_class_zeroed(class),
             None => allocate_span(layout),
         };
         let Some((block, zeroed)) = block else {

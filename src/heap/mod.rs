@@ -365,7 +365,7 @@ impl Heap {
         let Some(class) = class_of(layout.size(), layout.align()) else {
             return self.check_live_large(address, layout);
         };
-        let found = self.set.locate(address, CLASS_BYTES[class]);
+        let found = self.set.locate(address, &SHAPE_TABLE[class]);
         let (slab, index) = found.map_err(|error| self.huge_error(address, error))?;
         if self.bins[class].holds(slab, index) || self.is_quarantined(address) {
             return Err(FreeError::DoubleFree);

@@ -50,6 +50,11 @@ pub(crate) fn keeps(me: &ThreadHeap, slab: &SlabHead, word_index: usize, mask: u
     false
 }
 
+/// Whether the slab is `me`'s. Nobody else changes that.
+pub(crate) fn owns(me: &ThreadHeap, slab: &SlabHead) -> bool {
+    slab.owner_word().load(Ordering::Relaxed) & !NOTICED == me.address()
+}
+
 /// Makes sure that the slab's owner will look at its remote words. `false` if that is `me`.
 fn notify(me: &ThreadHeap, slab: &SlabHead) -> bool {
     let word = slab.owner_word();

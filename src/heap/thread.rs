@@ -266,6 +266,11 @@ impl SlabOwner for ThreadHeap {
         unsafe { SlabHead::of(address) }.filter(|slab| slab.is_shared())
     }
 
+    #[inline]
+    fn owns(&self, slab: &SlabHead) -> bool {
+        remote::owns(self, slab)
+    }
+
     fn keeps(&self, slab: &'static SlabHead, word_index: usize, mask: u64) -> bool {
         remote::keeps(self, slab, word_index, mask)
     }

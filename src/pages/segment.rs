@@ -25,6 +25,8 @@ use crate::pages::source::Reservation;
 
 /// Units taken by the head: the records and words of 62 units are exactly what two units hold.
 pub(crate) const HEAD_UNITS: usize = 2;
+/// The same in pages.
+const HEAD_PAGES: usize = HEAD_UNITS * PAGES_PER_UNIT;
 /// One record per page beyond the head, a cache line each.
 pub(crate) const RECORD_BYTES: usize = 64;
 /// Bitmap words per page: 4096 / 16 slots are 256 bits.
@@ -159,18 +161,38 @@ impl SegmentHead {
         }
     }
 
-    /// The number of the record that a slab starting at `page` uses: rotated by the unit within
-    /// the unit's sixteen, so that records of unit-sized slabs spread over the cache's sets.
+    /// The number of the record that a slab starting at `page` uses: mixed with the unit within the
+    /// unit's sixteen, so that records of unit-sized slabs spread over the cache's sets.
+    #[inline(always)]
     pub(crate) fn record_index_for(page: usize) -> usize {
         let unit = page / PAGES_PER_UNIT;
-        let within = (page % PAGES_PER_UNIT + unit) % PAGES_PER_UNIT;
-        (unit - HEAD_UNITS) * PAGES_PER_UNIT + within
+        (page ^ (unit % PAGES_PER_UNIT)) - HEAD_PAGES
+    }
+
+    /// The page that the slab with this record starts at.
+    #[inline(always)]
+    pub(crate) fn page_of_record(&self, record: NonNull<u8>) -> usize {
+        let index = (record.addr().get() - self.address() - RECORDS_OFFSET) / RECORD_BYTES;
+        // Mixing leaves the unit as it is, so it is its own inverse.
+        Self::record_index_for(index + HEAD_PAGES) + HEAD_PAGES
     }
 
     /// The local bitmap words of a slab of `pages` pages starting at `page`.
     #[inline(always)]
     pub(crate) fn local_words(&self, page: usize, count: usize) -> &'static [AtomicU64] {
         self.words(LOCAL_OFFSET, page, count)
+    }
+
+    /// Word `number` of those.
+    ///
+    /// # Safety
+    /// The slab that starts at `page` has so many words.
+    #[inline(always)]
+    pub(crate) unsafe fn local_word(&self, page: usize, number: usize) -> &'static AtomicU64 {
+        let index = (page - HEAD_PAGES) * WORDS_PER_PAGE + number;
+        let word = self.at(LOCAL_OFFSET + index * 8).cast::<AtomicU64>();
+        // SAFETY: inside the head (the caller's promise), aligned; zeroed memory is a valid word.
+        unsafe { word.as_ref() }
     }
 
     /// The remote bitmap words of a slab of the pages from `page` on.
@@ -180,7 +202,7 @@ impl SegmentHead {
     }
 
     fn words(&self, area: usize, page: usize, count: usize) -> &'static [AtomicU64] {
-        let index = page - HEAD_UNITS * PAGES_PER_UNIT;
+        let index = page - HEAD_PAGES;
         let start = self
             .at(area + index * WORDS_PER_PAGE * 8)
             .cast::<AtomicU64>();

@@ -16,6 +16,7 @@ use core::cell::Cell;
 use core::ptr::null;
 
 use crate::base::error::{AllocError, FreeError};
+use crate::base::geometry::UNIT_BYTES;
 use crate::base::trap::misuse;
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{List, SlabHead};
@@ -29,7 +30,11 @@ const MAGAZINE_FIRST: usize = 8;
 const LOOK_LEAST: u32 = 64;
 
 /// See the module's header. All zero when nothing was allocated: then it holds nothing.
+///
+/// A line of its own: the next bin's are not loaded with it, and a class becomes an address by a
+/// shift.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Bin {
     top: Cell<*mut usize>,
     base: Cell<*mut usize>,
@@ -57,7 +62,7 @@ pub(crate) struct Bin {
     frees_to_look: Cell<u32>,
 }
 
-const _: () = assert!(usize::BITS != 64 || size_of::<Bin>() == 56);
+const _: () = assert!(usize::BITS != 64 || size_of::<Bin>() == 64);
 
 impl Bin {
     pub(crate) const fn new() -> Bin {
@@ -314,59 +319,92 @@ impl Bin {
         }
     }
 
-    /// Gives slots back to the bitmaps, word by word. Aborts on misuse that shows here: a pointer
-    /// that is not a slot of this owner and size, or one that is free already.
+    /// Gives slots back to the bitmaps. Aborts on misuse that shows here: a pointer that is not a
+    /// slot of this owner and size, or one that is free already.
     #[inline(never)]
     pub(crate) fn give(&self, owner: &impl SlabOwner, shape: &SlotShape, slots: &[usize]) {
-        let mut at = 0;
-        while at < slots.len() {
-            let found = owner.locate(slots[at], shape.slot_bytes);
-            let (slab, index) = found.unwrap_or_else(|error| misuse(message(error), slots[at]));
-            let (word_index, mut mask) = (index / 64, 1u64 << (index % 64));
-            let first = at;
-            at += 1;
-            // Neighbours were often freed together: join what goes to the same word.
-            while let Some(next) = slots.get(at).copied().filter(|next| slab.contains(*next)) {
-                let Some(index) = slab.index_of(next) else {
+        let mut left = slots;
+        while let Some((&first, after)) = left.split_first() {
+            let found = owner.locate(first, shape);
+            let (slab, index) = found.unwrap_or_else(|error| misuse(message(error), first));
+            if !owner.owns(slab) {
+                left = &left[self.give_word(owner, slab, left, index)..];
+                continue;
+            }
+            left = after;
+            let mut stays = self.give_slot(owner, shape, (slab, index), first);
+            // What was freed together often lies in the same slab, and then mostly in one unit.
+            while let Some((&next, after)) = left.split_first() {
+                if !stays || (next ^ first) >= UNIT_BYTES {
+                    break;
+                }
+                let Some(index) = slab.index_in(next, shape) else {
                     break;
                 };
-                if index / 64 != word_index {
-                    break;
-                }
-                if mask >> (index % 64) & 1 == 1 {
-                    misuse(message(FreeError::DoubleFree), next);
-                }
-                mask |= 1 << (index % 64);
-                at += 1;
-            }
-            if owner.keeps(slab, word_index, mask) {
-                self.give_mask(owner, slab, word_index, mask, at - first);
+                left = after;
+                stays = self.give_slot(owner, shape, (slab, index), next);
             }
         }
     }
 
-    /// Aborts if a slot of the mask is in the bitmap or the claimed word already.
-    #[inline]
-    fn give_mask(
+    /// Gives back one slot of a slab of this owner. `false` if the slab may be gone now.
+    #[inline(always)]
+    fn give_slot(
+        &self,
+        owner: &impl SlabOwner,
+        shape: &SlotShape,
+        (slab, index): (&'static SlabHead, usize),
+        slot: usize,
+    ) -> bool {
+        let word_base = self.word_base.get();
+        let in_word = slot.wrapping_sub(word_base) < 64 * shape.slot_bytes as usize;
+        // A slab's last word may have fewer slots, and then another slab behind it.
+        let is_held = in_word && slab.base().addr().get() <= word_base;
+        let held = if is_held { self.word.get() } else { 0 };
+        let Some(free) = slab.give_slot(index, held) else {
+            misuse(message(FreeError::DoubleFree), slot)
+        };
+        self.given(owner, slab, free);
+        free < slab.slot_count()
+    }
+
+    /// Gives back the first of `slots`, the one numbered `index` of a slab that is not this
+    /// owner's, and those that follow it in the same word: they go in one step. Returns how many.
+    fn give_word(
         &self,
         owner: &impl SlabOwner,
         slab: &'static SlabHead,
-        word_index: usize,
-        mask: u64,
-        count: usize,
-    ) {
-        let word_base = slab.address_of(word_index * 64);
-        let claimed = if word_base == self.word_base.get() {
-            self.word.get()
-        } else {
-            0
-        };
-        let (in_bitmap, free) = slab.give_mask(word_index, mask, count);
-        let twice = in_bitmap | (claimed & mask);
+        slots: &[usize],
+        index: usize,
+    ) -> usize {
+        let word_index = index / 64;
+        let (mut mask, mut count) = (1u64 << (index % 64), 1);
+        while let Some(&next) = slots.get(count).filter(|next| slab.contains(**next)) {
+            let Some(index) = slab.index_of(next).filter(|at| at / 64 == word_index) else {
+                break;
+            };
+            if mask >> (index % 64) & 1 == 1 {
+                misuse(message(FreeError::DoubleFree), next);
+            }
+            mask |= 1 << (index % 64);
+            count += 1;
+        }
+        if !owner.keeps(slab, word_index, mask) {
+            return count;
+        }
+        // Nobody's before, it is this owner's now.
+        let (twice, free) = slab.give_mask(word_index, mask, count);
         if twice != 0 {
             let slot = slab.address_of(word_index * 64 + twice.trailing_zeros() as usize);
             misuse(message(FreeError::DoubleFree), slot);
         }
+        self.given(owner, slab, free);
+        count
+    }
+
+    /// After slots went to the slab's bitmap, which holds `free` now.
+    #[inline(always)]
+    fn given(&self, owner: &impl SlabOwner, slab: &'static SlabHead, free: usize) {
         if !slab.is_partial() {
             slab.link(List::Partial, &self.partial);
         }

@@ -29,18 +29,28 @@ pub(crate) trait SlabOwner {
     /// The slab that `address` lies in, if its slots may be freed here at all.
     fn find(&self, address: usize) -> Option<&'static SlabHead>;
 
-    /// Finds the slot that starts at `address`, if it may be freed here and has this size.
+    /// Finds the slot that starts at `address`, if it may be freed here and has this shape.
+    #[inline(always)]
     fn locate(
         &self,
         address: usize,
-        slot_bytes: u32,
+        shape: &SlotShape,
     ) -> Result<(&'static SlabHead, usize), FreeError> {
         let slab = self.find(address).ok_or(FreeError::Foreign)?;
-        let index = slab.index_of(address).ok_or(FreeError::NotASlot)?;
-        if slab.is_large() || slab.slot_bytes() != slot_bytes as usize {
-            return Err(FreeError::WrongClass);
+        // No slab has slots as long as a large block.
+        if slab.slot_bytes() != shape.slot_bytes as usize {
+            return Err(match slab.index_of(address) {
+                Some(_) => FreeError::WrongClass,
+                None => FreeError::NotASlot,
+            });
         }
+        let index = slab.index_in(address, shape).ok_or(FreeError::NotASlot)?;
         Ok((slab, index))
+    }
+
+    /// Whether the slab, whose slots may be freed here, is this owner's.
+    fn owns(&self, _slab: &SlabHead) -> bool {
+        true
     }
 
     /// Whether freed slots of this slab go to the bitmap here; if not, they were sent to whoever

@@ -16,7 +16,7 @@ use core::cell::Cell;
 use core::ptr::{NonNull, null};
 
 use crate::base::bitmap;
-use crate::base::geometry::{PAGE_BYTES, SEGMENT_BYTES, divide, page_index, reciprocal};
+use crate::base::geometry::{PAGE_BYTES, divide, page_index, reciprocal};
 use crate::base::sync::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use crate::pages::segment::{RECORD_BYTES, SegmentHead};
 use crate::pages::{Span, registry};
@@ -35,8 +35,6 @@ pub(crate) struct SlabHead {
     prev_all: Cell<*const SlabHead>,
     slot_bytes: Cell<u32>,
     reciprocal: u32,
-    /// Number of the first page in the segment.
-    page: u16,
     page_count: Cell<u16>,
     slot_count: u16,
     free_count: AtomicU16,
@@ -144,7 +142,6 @@ impl SlabHead {
             prev_all: Cell::new(null()),
             slot_bytes: Cell::new(slot_bytes),
             reciprocal: reciprocal(slot_bytes),
-            page: page as u16,
             page_count: Cell::new(page_count as u16),
             slot_count,
             free_count: AtomicU16::new(0),
@@ -175,7 +172,7 @@ impl SlabHead {
 
     /// Ends the slab; returns its span's start and bytes, for `release_span`.
     pub(crate) fn retire(&self) -> (NonNull<u8>, usize) {
-        let (page, count) = (self.page as usize, self.page_count.get() as usize);
+        let (page, count) = (self.page(), self.page_count.get() as usize);
         // So that no later slab in this record can be taken for this owner's (see `of_owner`).
         self.owner.store(0, Ordering::Relaxed);
         self.segment().set_page_records(page, count, None);
@@ -252,20 +249,24 @@ impl SlabHead {
         unsafe { SegmentHead::of(core::ptr::from_ref(self).addr()) }
     }
 
-    /// Number of the first page in the segment.
+    /// Number of the first page in the segment: told by where the record lies, so that finding a
+    /// slot need not wait for what is in it.
+    #[inline(always)]
     pub(crate) fn page(&self) -> usize {
-        self.page as usize
+        self.segment()
+            .page_of_record(NonNull::from(self).cast::<u8>())
     }
 
     /// The first slot.
+    #[inline(always)]
     pub(crate) fn base(&self) -> NonNull<u8> {
-        self.segment().at(self.page as usize * PAGE_BYTES)
+        self.segment().at(self.page() * PAGE_BYTES)
     }
 
     /// The bitmap (I1).
     pub(crate) fn words(&self) -> &'static [AtomicU64] {
         let count = bitmap::words_for(self.slot_count as usize);
-        self.segment().local_words(self.page as usize, count)
+        self.segment().local_words(self.page(), count)
     }
 
     /// Whether `address` lies in the span.
@@ -274,12 +275,24 @@ impl SlabHead {
         address.wrapping_sub(self.base().addr().get()) < self.span_bytes()
     }
 
-    /// The number of the slot that starts at `address`, which lies in the span.
-    #[inline]
+    /// The number of the slot that starts at `address`, any address.
     pub(crate) fn index_of(&self, address: usize) -> Option<usize> {
-        let offset = address % SEGMENT_BYTES - self.page as usize * PAGE_BYTES;
-        let index = divide(offset as u32, self.reciprocal) as usize;
-        let is_start = index * self.slot_bytes() == offset && index < self.slot_count();
+        self.index_by(address, (self.slot_bytes.get(), self.reciprocal))
+    }
+
+    /// The same for a slab known to be of this shape.
+    #[inline(always)]
+    pub(crate) fn index_in(&self, address: usize, shape: &SlotShape) -> Option<usize> {
+        debug_assert_eq!(self.slot_bytes.get(), shape.slot_bytes);
+        self.index_by(address, (shape.slot_bytes, shape.reciprocal))
+    }
+
+    #[inline(always)]
+    fn index_by(&self, address: usize, (slot_bytes, reciprocal): (u32, u32)) -> Option<usize> {
+        let offset = address.wrapping_sub(self.base().addr().get());
+        let index = divide(offset as u32, reciprocal) as usize;
+        // What lies outside is refused, too: the product never comes near 4 GiB or below 0.
+        let is_start = index * slot_bytes as usize == offset && index < self.slot_count();
         is_start.then_some(index)
     }
 
@@ -320,6 +333,25 @@ impl SlabHead {
         (twice, free)
     }
 
+    /// Gives back slot `index`, of which the caller holds the bits `held` of its word elsewhere.
+    /// Returns the number of free slots now, or `None` if this one was free already.
+    #[inline(always)]
+    pub(crate) fn give_slot(&self, index: usize, held: u64) -> Option<usize> {
+        debug_assert!(index < self.slot_count());
+        let (number, bit) = (index / 64, 1u64 << (index % 64));
+        // SAFETY: the slot is one of this slab's, so there is a word for it.
+        let word = unsafe { self.segment().local_word(self.page(), number) };
+        let before = word.load(Ordering::Relaxed);
+        if (before | held) & bit != 0 {
+            return None;
+        }
+        word.store(before | bit, Ordering::Relaxed);
+        self.hint.set(self.hint.get().min(number as u8));
+        let free = self.free_count() + 1;
+        self.free_count.store(free as u16, Ordering::Relaxed);
+        Some(free)
+    }
+
     /// Whether the bitmap holds slot `index`.
     pub(crate) fn holds(&self, index: usize) -> bool {
         bitmap::is_set(self.words(), index)
@@ -329,7 +361,7 @@ impl SlabHead {
     pub(crate) fn resize_large(&self, bytes: usize) {
         debug_assert!(self.is_large());
         let (old, new) = (self.page_count.get() as usize, bytes / PAGE_BYTES);
-        let page = self.page as usize;
+        let page = self.page();
         let (head, record) = (self.segment(), SegmentHead::record_index_for(page));
         if new > old {
             head.set_page_records(page + old, new - old, Some(record));
@@ -420,7 +452,7 @@ impl SlabHead {
     /// Slots freed by threads that do not own the slab, one bit each.
     pub(crate) fn remote_words(&self) -> &'static [AtomicU64] {
         let count = bitmap::words_for(self.slot_count as usize);
-        self.segment().remote_words(self.page as usize, count)
+        self.segment().remote_words(self.page(), count)
     }
 
     /// The link of an owner's inbox: that of the list of all, which shared slabs are not in.

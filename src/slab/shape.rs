@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::base::geometry::{
-    PAGE_BYTES, PIECE_BYTES_MAX, SLOT_BYTES_MIN, SPAN_BYTES_MAX, UNIT_BYTES,
+    PAGE_BYTES, PIECE_BYTES_MAX, SLOT_BYTES_MIN, SPAN_BYTES_MAX, UNIT_BYTES, reciprocal,
 };
 
 /// Largest slot: a span's maximum. Larger values belong in a box of their own.
@@ -16,6 +16,8 @@ pub(crate) const SLOT_ALIGN_MAX: usize = UNIT_BYTES;
 #[derive(Debug)]
 pub(crate) struct SlotShape {
     pub(crate) slot_bytes: u32,
+    /// What to divide by it with.
+    pub(crate) reciprocal: u32,
     /// The first slab of an owner, so that small owners stay small.
     pub(crate) first_bytes: u32,
     /// What slabs grow to, by doubling.
@@ -84,6 +86,7 @@ impl SlotShape {
         let entries = if entries < least { least } else { entries };
         SlotShape {
             slot_bytes: slot as u32,
+            reciprocal: reciprocal(slot as u32),
             first_bytes: first as u32,
             span_bytes: span as u32,
             magazine_max: if entries < 2 { 2 } else { entries },
