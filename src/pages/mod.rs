@@ -9,6 +9,7 @@
 
 mod grow;
 pub(crate) mod huge;
+mod huge_cache;
 #[cfg_attr(
     not(feature = "std"),
     allow(dead_code, reason = "nothing maps without std")
@@ -35,6 +36,7 @@ use crate::base::geometry::{
     PAGE_BYTES, PIECE_BYTES_MAX, SEGMENT_BYTES, SPAN_BYTES_MAX, UNIT_BYTES, align_up,
 };
 use crate::base::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::pages::huge_cache::HugeCache;
 use crate::pages::purge::Aging;
 use crate::pages::table::Table;
 
@@ -69,6 +71,7 @@ pub struct Pages {
     /// Bytes of spans and huge blocks that have an owner.
     active: AtomicUsize,
     aging: Aging,
+    huge_cache: HugeCache,
 }
 
 #[cfg(feature = "std")]
@@ -137,6 +140,7 @@ impl Pages {
             mapped: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
             aging: Aging::new(),
+            huge_cache: HugeCache::new(),
         }
     }
 
@@ -211,7 +215,7 @@ impl Pages {
     }
 
     /// Takes a span back. Its pages stay resident until the purge delay is over, until
-    /// [`Pages::trim`], or until the budget needs them; huge blocks are unmapped at once.
+    /// [`Pages::trim`], or until the budget needs them; of huge blocks only a few are kept.
     ///
     /// # Safety
     /// `ptr` and `bytes` are those of a span claimed here, or of what `grow_units` and
@@ -227,6 +231,7 @@ impl Pages {
                 self.purge_by_and_by();
             } else {
                 self.release_huge(ptr);
+                self.purge_by_and_by();
             }
         }
     }
@@ -272,7 +277,10 @@ impl Pages {
 
     /// Reserves through the source, counts the mapping and exposes its provenance.
     fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        let reservation = self.source.reserve(bytes)?;
+        let reservation = self.source.reserve(bytes).or_else(|| {
+            // What is kept counts against the system's limits, too.
+            (self.purge_huge() > 0).then(|| self.source.reserve(bytes))?
+        })?;
         if reservation.bytes() < bytes {
             return None;
         }
