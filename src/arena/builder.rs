@@ -46,7 +46,8 @@ impl ArenaBuilder {
 
     /// The most bytes of spans that a reset keeps for the next round, newest chunks first; the
     /// others go back to the pages. `0` releases everything at each reset. Without it a reset keeps
-    /// everything.
+    /// everything, until 90 % of the pages' limit is passed: then the chunks beyond the largest go
+    /// back, at the arena's next reset or when it next needs a chunk.
     #[must_use]
     pub const fn keep_bytes(mut self, bytes: usize) -> ArenaBuilder {
         self.keep_bytes = bytes;

@@ -11,8 +11,9 @@
 //!     to it, and payloads end at multiples of the largest.
 //! I5: a block is committed before its address leaves this file, so user code that comes back here
 //!     finds a state as good as any other.
-//! I6: `settled` is the chunk that the last reset opened, as long as it is the only one in
-//!     `in_use` and the next reset would open it again.
+//! I6: `opened` is the chunk that the last reset opened, as long as it is the only one in `in_use`
+//!     and the next reset would open it again. `settled` is the same if the spare list holds no
+//!     more than that chunk, and else nothing.
 //!
 //! It never calls user code, except the drops of owned values, which it unlinks first.
 
@@ -39,6 +40,9 @@ pub(crate) struct State {
     in_use: ChunkList,
     spare: ChunkList,
     settled: Cell<Option<Chunk>>,
+    opened: Cell<Option<Chunk>>,
+    /// The pages' pressure when the arena last looked.
+    pressure: Cell<usize>,
     pub(crate) owned: OwnedList,
     capacity_bytes: Cell<usize>,
     payload_bytes: Cell<usize>,
@@ -72,6 +76,8 @@ impl State {
             in_use: ChunkList::new(),
             spare: ChunkList::new(),
             settled: Cell::new(None),
+            opened: Cell::new(None),
+            pressure: Cell::new(0),
             owned: OwnedList::new(),
             capacity_bytes: Cell::new(0),
             payload_bytes: Cell::new(0),
@@ -112,7 +118,7 @@ impl State {
             return false;
         }
         self.in_use.remove(chunk);
-        self.settled.set(None);
+        self.set_opened(None);
         self.spare.push(chunk);
         self.payload_bytes
             .set(self.payload_bytes.get() - chunk.payload_bytes());
@@ -146,7 +152,11 @@ impl State {
             return Ok((dangling(align), current));
         }
         let end = fresh_end(align, end);
-        let chunk = match self.take_spare(size, align, end) {
+        let spare = self.take_spare(size, align, end);
+        if self.is_pressed() {
+            self.release_spare(0);
+        }
+        let chunk = match spare {
             Some(chunk) => chunk,
             None => self.claim_for(size, align)?,
         };
@@ -169,7 +179,7 @@ impl State {
 
     fn use_chunk(&self, chunk: Chunk) {
         self.in_use.push(chunk);
-        self.settled.set(None);
+        self.set_opened(None);
         self.payload_bytes
             .set(self.payload_bytes.get() + chunk.payload_bytes());
     }
@@ -399,22 +409,50 @@ impl State {
     #[inline]
     pub(crate) fn reset(&mut self) {
         match self.settled.get() {
-            // The round needed nothing but what the last reset left (I6): the same again.
-            Some(chunk) if self.owned.is_empty() => {
-                self.set_window(chunk.open());
-                self.abandoned_bytes.set(0);
-            }
+            // The round needed nothing but what the last reset left (I6): the same again. What is
+            // spare is then not worth a look at the pressure each time.
+            Some(chunk) if self.owned.is_empty() => self.open_again(chunk),
             _ => self.reset_slow(),
         }
+    }
+
+    #[inline(always)]
+    fn open_again(&self, chunk: Chunk) {
+        self.set_window(chunk.open());
+        self.abandoned_bytes.set(0);
     }
 
     #[cold]
     #[inline(never)]
     fn reset_slow(&mut self) {
+        let is_pressed = self.is_pressed();
+        match self.opened.get() {
+            Some(chunk) if self.owned.is_empty() && !is_pressed => self.open_again(chunk),
+            _ => self.reset_all(is_pressed),
+        }
+    }
+
+    /// Not inlined: what it saves on the stack is most of the shorter way's cost.
+    #[inline(never)]
+    fn reset_all(&mut self, is_pressed: bool) {
         self.owned.drop_until(&OwnedList::new());
         self.clear();
         self.release_spare(self.keep_bytes);
-        self.open_largest();
+        self.open_largest(is_pressed);
+    }
+
+    /// Whether the budget of the pages ran short since the arena last asked.
+    fn is_pressed(&self) -> bool {
+        let pressure = self.pages().pressure();
+        self.pressure.replace(pressure) != pressure
+    }
+
+    /// Says which chunk this reset opened, or that it is not the only one in use any more (I6).
+    fn set_opened(&self, opened: Option<Chunk>) {
+        // Twice a chunk's bytes: a round that needs it alone leaves at most half unused.
+        let is_settled = |chunk: &Chunk| self.capacity_bytes.get() <= 2 * chunk.bytes();
+        self.opened.set(opened);
+        self.settled.set(opened.filter(is_settled));
     }
 
     /// Gives back every chunk that holds nothing. Returns the bytes.
@@ -428,7 +466,7 @@ impl State {
     /// Every chunk becomes spare; the newest, which are the largest, come first.
     fn clear(&self) {
         self.set_window(Window::EMPTY);
-        self.settled.set(None);
+        self.set_opened(None);
         self.in_use.append(&self.spare);
         self.spare.append(&self.in_use);
         self.payload_bytes.set(0);
@@ -436,8 +474,8 @@ impl State {
     }
 
     /// Makes the largest regular spare chunk the window, so that the next round of the same size
-    /// starts without a slow step.
-    fn open_largest(&self) {
+    /// starts without a slow step. With `alone` the others go back.
+    fn open_largest(&self, alone: bool) {
         let regular = self
             .spare
             .iter()
@@ -452,8 +490,11 @@ impl State {
             chunk.set_used();
             self.use_chunk(chunk);
             self.set_window(chunk.open());
-            self.settled.set(Some(chunk));
         }
+        if alone {
+            self.release_spare(0);
+        }
+        self.set_opened(largest);
     }
 
     /// Gives spare chunks back to the pages until at most `keep_bytes` are left. Returns the bytes.

@@ -53,22 +53,25 @@ use crate::pages::table::Table;
 /// assert!(heap.allocate(std::alloc::Layout::new::<[u8; 2 << 20]>()).is_err());
 /// # Ok::<(), flagstone::AllocError>(())
 /// ```
+#[repr(C, align(128))]
 pub struct Pages {
+    // First what is read: every refill of every thread looks at the pressure, and must not meet
+    // there what every claim and release writes, which stands behind the table's 8 KiB.
     source: &'static dyn PageSource,
+    pressure: AtomicUsize,
+    /// `usize::MAX` for none.
+    limit: AtomicUsize,
+    /// Advise fresh segments towards huge pages.
+    huge_pages: AtomicBool,
     table: Table,
     /// Bytes that may hold memory (I1).
     charged: AtomicUsize,
-    /// `usize::MAX` for none.
-    limit: AtomicUsize,
     /// Bytes of address space reserved.
     mapped: AtomicUsize,
     /// Bytes of spans and huge blocks that have an owner.
     active: AtomicUsize,
-    /// Advise fresh segments towards huge pages.
-    huge_pages: AtomicBool,
     aging: Aging,
     huge_cache: HugeCache,
-    pressure: AtomicUsize,
 }
 
 #[cfg(feature = "std")]
@@ -129,15 +132,15 @@ impl Pages {
     pub const fn new(source: &'static dyn PageSource) -> Pages {
         Pages {
             source,
+            pressure: AtomicUsize::new(0),
+            limit: AtomicUsize::new(usize::MAX),
+            huge_pages: AtomicBool::new(false),
             table: Table::new(),
             charged: AtomicUsize::new(0),
-            limit: AtomicUsize::new(usize::MAX),
             mapped: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
-            huge_pages: AtomicBool::new(false),
             aging: Aging::new(),
             huge_cache: HugeCache::new(),
-            pressure: AtomicUsize::new(0),
         }
     }
 

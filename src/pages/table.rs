@@ -29,6 +29,7 @@ pub(crate) struct Block {
     lines: [SegmentEntry; BLOCK_LINES],
 }
 
+#[repr(C)]
 pub(crate) struct Table {
     blocks: [AtomicPtr<Block>; BLOCK_COUNT],
     /// Lines given out.

@@ -126,7 +126,8 @@ impl Default for ArenaPool {
     }
 }
 
-/// A pool of arenas with bounds and arenas of your choice.
+/// A pool of arenas with bounds and arenas of your choice. It drops idle arenas when 90 % of the
+/// limit of its own pages is passed: arenas on other pages want a pool built over the same.
 ///
 /// ```
 /// use flagstone::{Arena, ArenaPool, Pool};

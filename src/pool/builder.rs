@@ -121,7 +121,9 @@ impl<T, R> PoolBuilder<T, R> {
         self
     }
 
-    /// Where the slots come from. Default: [`Pages::global`].
+    /// Where the slots come from, and whose limit the pool answers: when 90 % of it is passed, idle
+    /// objects are dropped, by whoever next gets or puts one beyond its magazines, and by every
+    /// thread at its next get. Default: [`Pages::global`].
     pub fn pages(mut self, pages: &'static Pages) -> Self {
         self.pages = Some(pages);
         self

@@ -31,6 +31,8 @@ mod stats;
 #[cfg(feature = "std")]
 mod store;
 #[cfg(feature = "std")]
+mod trimming;
+#[cfg(feature = "std")]
 mod typed;
 
 #[cfg(feature = "std")]

@@ -220,8 +220,10 @@ impl<T, R> Pool<T, R> {
             Some(core) => core,
             None => self.try_core().map_err(Refusal::Memory)?,
         };
+        let taken = core.get_slow();
+        // After it may have begun a trim, which every thread is to hear of.
         self.note_id(core);
-        core.get_slow()
+        taken
     }
 
     /// Lets the fast path know the core's id. Two trims at a time may leave the older one here,

@@ -54,7 +54,7 @@ pub struct PoolDrops {
     pub poisoned: u64,
     /// Another thread had the depot.
     pub contended: u64,
-    /// `trim`, `clear` or `tick`.
+    /// `trim`, `clear` or `tick`, or 90 % of the pages' limit was passed.
     pub trimmed: u64,
 }
 

@@ -7,7 +7,10 @@
 //! I2: idle slots never exceed `idle_max`: each shard reserves `shard_slots` of it, the depot takes
 //! what is left. Only a shard's first claim and a trim may find the depot above its part, and cut.
 //! I3: locks are leaves: nothing is locked while another one is. `get` and `put` only try to lock.
-//! The slot source's lock is the exception that waits; it is held for the time of one slot.
+//! The slot source's lock is the exception that waits; it is held for the time of one slot, or of
+//! a walk over its slabs after a trim.
+//!
+//! Trims are in `trimming.rs`.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -54,22 +57,24 @@ pub(crate) enum Drops {
     Poisoned,
     /// The depot's lock was busy.
     Contended,
-    /// A trim, a tick or a clear.
+    /// A trim, a tick, a clear, or a budget that ran short.
     Trimmed,
 }
 
 /// What changes, away from the line that every operation reads.
 #[repr(align(128))]
-struct Changing {
-    depot: Mutex<Depot>,
-    slots: Mutex<SlotSource>,
-    shards: Mutex<Vec<ShardRef>>,
+pub(super) struct Changing {
+    pub(super) depot: Mutex<Depot>,
+    pub(super) slots: Mutex<SlotSource>,
+    pub(super) shards: Mutex<Vec<ShardRef>>,
     /// Shards there are; changes under the lock of `shards`.
     shard_count: AtomicUsize,
     /// Trims so far; a shard that has not seen the last one is unloaded at its thread's next visit.
-    epoch: AtomicUsize,
+    pub(super) epoch: AtomicUsize,
     /// What the last trim keeps.
-    trim_keep: AtomicUsize,
+    pub(super) trim_keep: AtomicUsize,
+    /// The pages' pressure that was answered last.
+    pub(super) pressure: AtomicUsize,
     /// `claims::releases()` when a claim last failed, and when free shards were last found empty.
     claimed_out_at: AtomicUsize,
     scavenged_at: AtomicUsize,
@@ -91,12 +96,14 @@ struct Figures {
 #[repr(C, align(128))]
 pub(crate) struct Store {
     /// The id under which threads keep their claims, and their seats for puts.
-    id: usize,
+    pub(super) id: usize,
     /// The id under which they keep their seats for gets. Changes at each trim.
-    get_id: AtomicUsize,
-    bounds: Bounds,
+    pub(super) get_id: AtomicUsize,
+    pub(super) bounds: Bounds,
     slot_bytes: usize,
-    changing: Changing,
+    /// Where the slots come from.
+    pub(super) pages: &'static Pages,
+    pub(super) changing: Changing,
 }
 
 /// Slots a shard holds at most: two magazines and the warmest slot.
@@ -109,11 +116,11 @@ fn add(figure: &AtomicUsize, count: usize) {
 }
 
 /// A lock that a panic cannot spoil: no code of the user runs under it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -124,18 +131,21 @@ fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 impl Store {
     pub(crate) fn new(pages: Option<&'static Pages>, slot: Layout, bounds: Bounds) -> Store {
         let id = claims::next_id(None);
+        let pages = pages.unwrap_or_else(Pages::global);
         Store {
             id,
             get_id: AtomicUsize::new(id),
             bounds,
             slot_bytes: slot.size(),
+            pages,
             changing: Changing {
                 depot: Mutex::new(Depot::new()),
-                slots: Mutex::new(SlotSource::new(pages, slot)),
+                slots: Mutex::new(SlotSource::new(Some(pages), slot)),
                 shards: Mutex::new(Vec::new()),
                 shard_count: AtomicUsize::new(0),
                 epoch: AtomicUsize::new(0),
                 trim_keep: AtomicUsize::new(usize::MAX),
+                pressure: AtomicUsize::new(pages.pressure()),
                 claimed_out_at: AtomicUsize::new(usize::MAX),
                 scavenged_at: AtomicUsize::new(usize::MAX),
                 live: AtomicUsize::new(0),
@@ -230,7 +240,7 @@ impl Store {
     }
 
     /// Slots the depot may hold (I2).
-    fn depot_max(&self) -> usize {
+    pub(super) fn depot_max(&self) -> usize {
         let shards = self.changing.shard_count.load(Ordering::Relaxed);
         let reserved = shards * shard_slots(self.bounds.magazine_slots);
         self.bounds.idle_max.saturating_sub(reserved)
@@ -439,7 +449,7 @@ impl Store {
         }
     }
 
-    fn depot_for_put(&self) -> Option<MutexGuard<'_, Depot>> {
+    pub(super) fn depot_for_put(&self) -> Option<MutexGuard<'_, Depot>> {
         for _ in 0..PUT_TRIES {
             if let Some(depot) = try_lock(&self.changing.depot) {
                 return Some(depot);
@@ -456,50 +466,6 @@ impl Store {
     pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>) -> bool {
         let mut depot = lock(&self.changing.depot);
         depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots)
-    }
-
-    /// Begins a trim: tells all threads, and collects what is in reach beyond `keep`.
-    ///
-    /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's.
-    pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize) -> Chain {
-        let changing = &self.changing;
-        changing.trim_keep.store(keep, Ordering::Relaxed);
-        let epoch = changing
-            .epoch
-            .fetch_add(1, Ordering::Relaxed)
-            .wrapping_add(1);
-        // No seat matches the new id, so every thread's next get comes by the slow path.
-        // Release: pairs with `attend_to`, so that whoever sees the new id sees the epoch.
-        let get_id = claims::next_id(Some(self.id));
-        self.get_id.store(get_id, Ordering::Release);
-        let mut found = Chain::new();
-        for free in lock(&changing.shards).iter() {
-            if free.try_claim() {
-                // SAFETY: claimed just now, until the release below.
-                unsafe { free.unload(&mut found) };
-                free.set_epoch(epoch);
-                claims::release(free);
-            }
-        }
-        if let Some(shard) = shard {
-            // SAFETY: the claim, by the caller.
-            unsafe { shard.unload(&mut found) };
-            shard.set_epoch(epoch);
-        }
-        let mut depot = lock(&changing.depot);
-        depot.put_chain(found);
-        depot.cut(keep.min(self.depot_max()))
-    }
-
-    /// Ends an interval of the depot.
-    pub(crate) fn tick(&self) -> Chain {
-        lock(&self.changing.depot).tick(self.bounds.idle_min)
-    }
-
-    /// Gives empty slabs back to the pages.
-    pub(crate) fn trim_slots(&self) {
-        lock(&self.changing.slots).trim();
     }
 
     /// Takes every idle slot out and closes the shards: the pool is about to go.

@@ -251,13 +251,28 @@ impl<T, R> Core<T, R> {
         count
     }
 
+    /// Drops what a visit found to be too much; its pages go back then, too.
+    fn drop_surplus(&self, surplus: Chain) {
+        if surplus.count() > 0 {
+            self.end_trim(surplus);
+        }
+    }
+
+    /// Drops idle values when the budget of the pages ran short. While nothing is borrowed (I1).
+    fn answer_pressure(&self) {
+        if self.store.is_pressed() {
+            self.drop_surplus(self.store.answer_pressure());
+        }
+    }
+
     /// A value for a guard, when no seat had one.
     #[cold]
     #[inline(never)]
     pub(crate) fn get_slow(&self) -> Result<NonNull<T>, Refusal> {
         let live = self.begin_live()?;
+        self.answer_pressure();
         let (shard, surplus) = self.store.attend();
-        self.drop_chain(surplus);
+        self.drop_surplus(surplus);
         // SAFETY: `attend` answers with a shard this thread has claimed. The values just dropped
         // may have used the pool, which does not end the claim.
         let slot = match unsafe { self.store.take_idle(shard) } {
@@ -280,12 +295,13 @@ impl<T, R> Core<T, R> {
         shard: &Shard,
         seen: &Cell<usize>,
     ) -> Result<NonNull<T>, Refusal> {
+        self.answer_pressure();
         // SAFETY: the claim, by the caller, here and below.
         let (get_id, surplus) = unsafe { self.store.attend_to(shard) };
         if let Some(get_id) = get_id {
             seen.set(get_id);
         }
-        self.drop_chain(surplus);
+        self.drop_surplus(surplus);
         // SAFETY: as above.
         match unsafe { self.store.take_idle(Some(shard)) } {
             Some(slot) => Ok(slot.cast()),
@@ -382,8 +398,9 @@ impl<T, R> Core<T, R> {
             slot,
             reason: Drops::Poisoned,
         };
+        self.answer_pressure();
         let (shard, surplus) = self.store.attend();
-        self.drop_chain(surplus);
+        self.drop_surplus(surplus);
         // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
         match unsafe { self.store.put_idle(shard, slot.cast()) } {
             Ok(()) => mem::forget(doomed),
@@ -405,9 +422,10 @@ impl<T, R> Core<T, R> {
             slot,
             reason: Drops::Poisoned,
         };
+        self.answer_pressure();
         // SAFETY: the claim and the slot, by the caller, here and below.
         let (_, surplus) = unsafe { self.store.attend_to(shard) };
-        self.drop_chain(surplus);
+        self.drop_surplus(surplus);
         // SAFETY: as above.
         match unsafe { self.store.put_idle(Some(shard), slot.cast()) } {
             Ok(()) => mem::forget(doomed),
@@ -485,7 +503,7 @@ impl<T, R> Core<T, R> {
     /// Collects idle values beyond `keep`, and tells all threads to do so.
     pub(crate) fn begin_trim(&self, keep: usize) -> Chain {
         let (shard, surplus) = self.store.attend();
-        self.drop_chain(surplus);
+        self.drop_surplus(surplus);
         // SAFETY: `attend` answers with a shard this thread has claimed.
         unsafe { self.store.trim(shard, keep) }
     }

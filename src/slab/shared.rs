@@ -5,7 +5,7 @@
 //!
 //! Freed slots wait in a list that is linked through them, with the last one apart: who drops one
 //! value and makes the next moves one word there and back, and no link is read right after it was
-//! written. They stay with the slab until `trim`.
+//! written. They stay with the slab until `trim`, or a refill after the budget ran short.
 //!
 //! * I1: list, bin and set of a core are used by the thread that has the `Slab` (`!Sync`), or, when
 //!   the last reference goes, by whoever drops it.
@@ -40,6 +40,8 @@ pub(super) struct Core {
     pub(super) set: SlabSet,
     /// See I3.
     owned: Cell<usize>,
+    /// The pages' pressure when the slab last looked.
+    pressure: Cell<usize>,
     /// Slots freed by owned handles (I4), or [`closed`].
     remote: AtomicPtr<u8>,
     /// Counts once the remote list is closed (I3).
@@ -68,6 +70,7 @@ impl Core {
             bin: Bin::new(),
             set,
             owned: Cell::new(0),
+            pressure: Cell::new(0),
             remote: AtomicPtr::new(null_mut()),
             refs: AtomicUsize::new(0),
         }
@@ -141,6 +144,12 @@ impl Core {
             }
             self.owned.set(self.owned.get() - 1);
         }
+    }
+
+    /// Whether the budget of the pages ran short since the slab last asked.
+    pub(super) fn is_pressed(&self) -> bool {
+        let pressure = self.set.pages().pressure();
+        self.pressure.replace(pressure) != pressure
     }
 
     /// Gives every slot of the free list, and the empty spans, back.

@@ -271,8 +271,9 @@ impl<T> Slab<T> {
     }
 
     /// Gives empty spans back to the pages; returns their bytes. Until then the slots of dropped
-    /// and removed values stay with the slab, for the next ones. [`Pages::trim`] returns the spans
-    /// to the operating system.
+    /// and removed values stay with the slab, for the next ones (or, when 90 % of the pages' limit
+    /// is passed, until the slab next runs out of them). [`Pages::trim`] returns the spans to the
+    /// operating system.
     pub fn trim(&self) -> usize {
         let core = self.core();
         if !core.is_real() {
@@ -376,10 +377,15 @@ impl<T> Slab<T> {
     fn refill(&self) -> Result<usize, AllocError> {
         let core = self.ensure_core()?;
         self.collect(core);
-        match core.pop(Self::SHAPE.slot_bytes as usize) {
-            Some(slot) => Ok(slot),
-            None => core.bin.refill(&core.set, &Self::SHAPE),
+        let slot = match core.pop(Self::SHAPE.slot_bytes as usize) {
+            Some(slot) => slot,
+            None => core.bin.refill(&core.set, &Self::SHAPE)?,
+        };
+        // Once the slot is safe: what goes back may be gone when it is wanted again.
+        if core.is_pressed() {
+            core.trim(&Self::SHAPE);
         }
+        Ok(slot)
     }
 
     /// Moves what owned handles freed, and what waits in the key table, to the free list.
