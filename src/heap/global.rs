@@ -10,7 +10,8 @@ use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, class_of};
 use crate::base::trap::misuse;
 use crate::heap::large::{resize_units, rounded};
-use crate::heap::process::{current, heap_count, trim_orphans, with_heap};
+use crate::heap::process::{current, heap_count, heir, trim_orphans, with_heap};
+use crate::heap::remote::free_without_heap;
 use crate::heap::thread::{HUGE_OWNER, allocate_large};
 use crate::pages::{Pages, registry};
 use crate::slab::bin::message;
@@ -174,8 +175,9 @@ fn free_slow(class: usize, address: usize) {
             heap.push_slow(class, address);
         }
     });
-    // Without memory for a heap the block is lost; aborting would lose the process.
-    let _ = freed;
+    if let (Err(_), Some(heir)) = (freed, heir()) {
+        free_without_heap(heir, CLASS_BYTES[class], address);
+    }
 }
 
 /// # Safety

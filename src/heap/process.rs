@@ -12,6 +12,8 @@
 //!   and above bit 47, which changes at every push, so that a pop cannot mistake a stack that
 //!   changed and changed back (ABA). Heaps are never freed, so reading a stale one's link is sound.
 //! * I3: no step waits for another thread.
+//! * I4: a slab's first owner was in the list of all heaps before it had the slab, so where there is
+//!   a slab of the process's heap, that list is not empty.
 
 use core::cell::Cell;
 use core::ptr::null;
@@ -19,7 +21,6 @@ use core::ptr::null;
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::heap::thread::{CurrentCell, ThreadHeap};
-use crate::pages::Pages;
 
 /// The heap of a thread that has not allocated yet.
 pub(crate) static FRESH: ThreadHeap = ThreadHeap::empty();
@@ -84,6 +85,27 @@ pub(crate) fn with_heap<R>(
     let result = operation(heap);
     push(&ORPHANS, heap);
     Ok(result)
+}
+
+/// A heap to give a slab to, for a thread that has none: the newest that is not on its slow path
+/// just now, since those of threads that a fork took away there are lost for ever. `None` where no
+/// thread ever had a heap.
+pub(crate) fn heir() -> Option<&'static ThreadHeap> {
+    all()
+        .find(|heap| !heap.is_in_slow())
+        .or_else(|| all().next())
+}
+
+/// Every thread heap, the newest first.
+fn all() -> impl Iterator<Item = &'static ThreadHeap> {
+    // Acquire: pairs with the Release in `create`.
+    let mut at = ALL.load(Ordering::Acquire).cast_const();
+    core::iter::from_fn(move || {
+        // SAFETY: the list holds thread heaps, which are never freed.
+        let heap = unsafe { at.as_ref() }?;
+        at = heap.next_all.get();
+        Some(heap)
+    })
 }
 
 fn create() -> Result<&'static ThreadHeap, AllocError> {
@@ -225,12 +247,8 @@ fn start_visits() {
 /// In a forked child only the forking thread goes on. Heaps of the others become orphans, unless
 /// their thread was on its slow path just then: those are lost, with what they cached.
 extern "C" fn after_fork_in_child() {
-    Pages::global().after_fork();
     let mine = current();
-    let mut at = ALL.load(Ordering::Acquire).cast_const();
-    // SAFETY: the list holds thread heaps, which are never freed.
-    while let Some(heap) = unsafe { at.as_ref() } {
-        at = heap.next_all.get();
+    for heap in all() {
         let held = !heap.current.get().is_null();
         if held && !core::ptr::eq(heap, mine) {
             heap.current.set(null());
@@ -243,12 +261,5 @@ extern "C" fn after_fork_in_child() {
 
 /// Number of thread heaps, held or not.
 pub(crate) fn heap_count() -> usize {
-    let mut count = 0;
-    let mut at = ALL.load(Ordering::Acquire).cast_const();
-    // SAFETY: the list holds thread heaps, which are never freed.
-    while let Some(heap) = unsafe { at.as_ref() } {
-        at = heap.next_all.get();
-        count += 1;
-    }
-    count
+    all().count()
 }
