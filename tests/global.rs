@@ -1,8 +1,12 @@
 //! `Flagstone` as the allocator of this very test program: threads, frees from elsewhere, endings.
 
 mod child;
+#[path = "child/crime.rs"]
+mod crime;
 #[path = "global/ending.rs"]
 mod ending;
+#[path = "global/refused.rs"]
+mod refused;
 #[path = "global/storm.rs"]
 mod storm;
 

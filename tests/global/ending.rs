@@ -3,17 +3,16 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crate::child;
+use crate::crime::{self, guilty};
+use crate::refused;
 use crate::storm::{Block, Cells, exhaustion, storm};
 use crate::{GLOBAL, Random, turn};
-
-const SIGABRT: i32 = 6;
 
 unsafe extern "C" {
     safe fn fork() -> i32;
@@ -40,6 +39,8 @@ fn part_of_a_child() {
         "double free" | "double free from two threads" | "held stderr" => double_free(&part),
         "foreign" => foreign(),
         "large twice" => large_twice(),
+        "no heap" => refused::frees_without_a_heap(),
+        "double free without a heap" => refused::double_free_without_a_heap(),
         _ => panic!("no such part: {part}"),
     }
 }
@@ -153,6 +154,12 @@ fn exhaustion_with_many_threads() {
 }
 
 #[test]
+fn a_thread_that_gets_no_heap_loses_nothing() {
+    let _turn = turn();
+    succeeds("no heap", "ulimit -c 0;");
+}
+
+#[test]
 fn forked_children_go_on() {
     let _turn = turn();
     succeeds("forks", "ulimit -c 0;");
@@ -179,10 +186,6 @@ fn flush() {
             GLOBAL.dealloc(block, layout(64));
         }
     }
-}
-
-fn guilty(ptr: *mut u8) {
-    println!("guilty {ptr:p}");
 }
 
 fn double_free(part: &str) {
@@ -246,15 +249,7 @@ fn large_twice() {
 
 #[track_caller]
 fn dies(crime: &str, message: &str) {
-    let output = child::run("ending::part_of_a_child", crime, "ulimit -c 0;");
-    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
-    let all = format!("{crime}: {}\n{out}\n{err}", output.status);
-    assert_eq!(output.status.signal(), Some(SIGABRT), "{all}");
-    let address = out
-        .split_once("guilty ")
-        .and_then(|(_, rest)| rest.lines().next())
-        .unwrap_or_else(|| panic!("{all}"));
-    assert_eq!(err, format!("flagstone: {message}: {address}\n"), "{all}");
+    crime::dies("ending::part_of_a_child", crime, message);
 }
 
 #[test]
@@ -263,6 +258,7 @@ fn crimes_abort_with_one_line() {
     dies("double free", "double free");
     dies("double free from two threads", "double free");
     dies("foreign", "free of a pointer that is not this owner's");
+    dies("double free without a heap", "double free");
     dies("large twice", "free of a pointer that is not this owner's");
 }
 
