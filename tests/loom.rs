@@ -159,6 +159,10 @@ impl World {
         self.collect();
     }
 
+    fn is_in_inbox(&self, heap: usize) -> bool {
+        self.inbox_of(heap).load(Ordering::Acquire) != 0
+    }
+
     /// `ThreadHeap::empty_inbox`. Whether the slab was in it.
     fn empty_inbox(&self, me: usize) -> bool {
         let inbox = self.inbox_of(me);
@@ -341,9 +345,10 @@ fn a_thread_without_a_heap_donates_a_disowned_slab() {
         let heir = {
             let world = world.clone();
             thread::spawn(move || {
-                if world.empty_inbox(OTHER) {
+                world.empty_inbox(OTHER) && {
                     world.collect();
                     world.recycle(OTHER);
+                    true
                 }
             })
         };
@@ -353,7 +358,9 @@ fn a_thread_without_a_heap_donates_a_disowned_slab() {
         let owner = &world.slab.owner;
         let given = owner.compare_exchange(OWNER, 0, order, Ordering::Relaxed);
         freer.join().unwrap();
-        heir.join().unwrap();
+        // An owner that keeps the slab has it in its list, an heir only through its inbox.
+        let known = heir.join().unwrap() || given.is_err() || world.is_in_inbox(OTHER);
+        assert!(known, "donated to a heap that does not know");
         let holder = owner.load(Ordering::Acquire) & !NOTICED;
         assert_eq!(holder, if given.is_ok() { OTHER } else { OWNER });
         world.free(OWNER, 1);
@@ -373,7 +380,8 @@ fn two_threads_without_heaps_donate_one_slab() {
             let world = world.clone();
             thread::spawn(move || world.free_without_heap(heir, heir / 4))
         });
-        let recycled = world.empty_inbox(OWNER) && {
+        let seen = world.empty_inbox(OWNER);
+        let recycled = seen && {
             world.collect();
             world.recycle(OWNER)
         };
@@ -381,6 +389,8 @@ fn two_threads_without_heaps_donate_one_slab() {
             freer.join().unwrap();
         }
         let holder = world.slab.owner.load(Ordering::Acquire) & !NOTICED;
+        let known = seen || world.is_in_inbox(holder);
+        assert!(known, "donated to a heap that does not know");
         let left = |world: &World| {
             world.slow_path(holder);
             world.recycle(holder)
