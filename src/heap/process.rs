@@ -263,3 +263,65 @@ extern "C" fn after_fork_in_child() {
 pub(crate) fn heap_count() -> usize {
     all().count()
 }
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
+
+    /// What the child finds on the orphan stack, as bits of its exit status.
+    fn orphans_among(heaps: [usize; 3]) -> i32 {
+        let mut found = 0;
+        while let Some(heap) = pop(&ORPHANS) {
+            let place = heaps.iter().position(|held| *held == heap.address());
+            found |= place.map_or(0, |place| 1 << place);
+        }
+        found
+    }
+
+    /// A thread is in the middle of its slow path, another between two operations, when a third
+    /// forks: the child gets the second one's heap and no other.
+    #[test]
+    fn a_forked_child_adopts_no_heap_from_the_slow_path() {
+        let (held, end) = (Barrier::new(3), Barrier::new(3));
+        let address = || with_heap(|heap| heap.address()).unwrap();
+        let status = thread::scope(|scope| {
+            let (sender, addresses) = std::sync::mpsc::channel();
+            let senders = [sender.clone(), sender];
+            for (number, sender) in senders.into_iter().enumerate() {
+                let (held, end) = (&held, &end);
+                scope.spawn(move || {
+                    let wait = || {
+                        sender.send((number, address())).unwrap();
+                        held.wait();
+                        end.wait();
+                    };
+                    match number {
+                        0 => with_heap(|heap| heap.slow(wait)).unwrap(),
+                        _ => wait(),
+                    }
+                });
+            }
+            let mut heaps = [address(); 3];
+            for (number, address) in addresses.iter().take(2) {
+                heaps[number] = address;
+            }
+            held.wait();
+            // SAFETY: the child uses nothing that another thread may have locked.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                let found = orphans_among(heaps);
+                // SAFETY: ends the child at once.
+                unsafe { libc::_exit(found) };
+            }
+            let mut status = -1;
+            // SAFETY: an out pointer.
+            let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+            end.wait();
+            assert_eq!(waited, pid);
+            libc::WEXITSTATUS(status)
+        });
+        assert_eq!(status, 1 << 1, "heaps on the slow path, idle, the forker's");
+    }
+}

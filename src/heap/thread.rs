@@ -125,7 +125,7 @@ impl ThreadHeap {
     }
 
     /// Runs `step` where bins and lists may be inconsistent for a while (I3).
-    fn slow<R>(&self, step: impl FnOnce() -> R) -> R {
+    pub(super) fn slow<R>(&self, step: impl FnOnce() -> R) -> R {
         self.in_slow.store(true, Ordering::SeqCst);
         // The step's plain writes must not come before the flag.
         compiler_fence(Ordering::SeqCst);

@@ -31,6 +31,7 @@ fn part_of_a_child() {
         "storm" => storm(),
         "exhaustion" => exhaustion(),
         "forks" => forks(),
+        "forks on slow paths" => forks_on_slow_paths(),
         "leaves" => {
             let churn = Churn::start(8);
             churn.wait();
@@ -121,13 +122,66 @@ fn forks() {
             flagstone::trim();
             _exit(if ended { 0 } else { 3 });
         }
-        assert!(pid > 0);
-        let mut status = 0;
-        // SAFETY: an out pointer.
-        let waited = unsafe { waitpid(pid, &raw mut status, 0) };
-        assert_eq!((waited, status), (pid, 0), "round {round}");
+        assert!(went_well(pid), "round {round}");
     }
     churn.stop();
+}
+
+fn went_well(pid: i32) -> bool {
+    let mut status = -1;
+    // SAFETY: an out pointer.
+    let waited = unsafe { waitpid(pid, &raw mut status, 0) };
+    pid > 0 && waited == pid && status == 0
+}
+
+/// One size whose magazine has four entries, one of middling and one of long magazines.
+const SIZES: [usize; 3] = [30_000, 3000, 64];
+
+/// Holds several magazines full of each size at once, and checks that no two blocks overlap.
+fn fill_and_free() {
+    for size in SIZES {
+        let blocks: Vec<Block> = (0..600_000 / size.max(2000))
+            .filter_map(|_| Block::new(size))
+            .collect();
+        blocks.into_iter().for_each(Block::free);
+    }
+}
+
+/// Forks while other threads are on their slow paths most of the time. A child that adopted a heap
+/// in the middle of a step would find slots in two places and hand them out twice.
+fn forks_on_slow_paths() {
+    let end = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while !end.load(Ordering::Relaxed) {
+                    let layouts = SIZES.map(layout);
+                    for layout in layouts.iter().cycle().take(60) {
+                        // SAFETY: the sizes are not zero; each block is freed once.
+                        unsafe {
+                            let blocks = [(); 40].map(|()| GLOBAL.alloc(*layout));
+                            for block in blocks {
+                                GLOBAL.dealloc(block, *layout);
+                            }
+                        }
+                    }
+                    flagstone::trim();
+                }
+            });
+        }
+        let failed = (0..100).find(|_| {
+            let pid = fork();
+            if pid == 0 {
+                alarm(20);
+                let threads: Vec<_> = (0..8).map(|_| thread::spawn(fill_and_free)).collect();
+                let ended = threads.into_iter().all(|thread| thread.join().is_ok());
+                _exit(if ended { 0 } else { 3 });
+            }
+            !went_well(pid)
+        });
+        end.store(true, Ordering::Relaxed);
+        assert_eq!(failed, None, "a child came to a bad end");
+    });
 }
 
 #[track_caller]
@@ -163,6 +217,12 @@ fn a_thread_that_gets_no_heap_loses_nothing() {
 fn forked_children_go_on() {
     let _turn = turn();
     succeeds("forks", "ulimit -c 0;");
+}
+
+#[test]
+fn forked_children_adopt_no_heap_in_the_middle_of_a_step() {
+    let _turn = turn();
+    succeeds("forks on slow paths", "ulimit -c 0;");
 }
 
 #[test]
