@@ -5,6 +5,8 @@ mod child;
 mod crime;
 #[path = "global/ending.rs"]
 mod ending;
+#[path = "global/memory.rs"]
+mod memory;
 #[path = "global/refused.rs"]
 mod refused;
 #[path = "global/storm.rs"]

@@ -57,7 +57,7 @@ pub fn set_limit(limit_bytes: Option<usize>) {
 /// bytes that the operating system got back. What other running threads cache stays with them.
 pub fn trim() -> usize {
     // A thread without a heap has nothing to trim, and one without memory for a heap neither.
-    let _ = with_heap(|heap| heap.trim());
+    let _ = with_heap(|heap| heap.trim_whole());
     trim_orphans();
     Pages::global().trim()
 }

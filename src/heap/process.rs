@@ -206,12 +206,12 @@ fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
     }
 }
 
-/// Lets every orphan give up what it holds.
+/// Lets every orphan give up what it holds, all but itself.
 pub(crate) fn trim_orphans() {
     start_visits();
     // As many as there can be: others may be trimming too.
     for _ in 0..heap_count() {
-        if !visit(ThreadHeap::trim) {
+        if !visit(ThreadHeap::trim_whole) {
             return;
         }
     }

@@ -222,6 +222,20 @@ impl ThreadHeap {
         });
     }
 
+    /// Gives everything back but the heap itself: also the magazines' room, until the next free.
+    pub(crate) fn trim_whole(&self) {
+        self.trim();
+        self.slow(|| {
+            let Some(storage) = NonNull::new(self.magazines.replace(null_mut())) else {
+                return;
+            };
+            self.bins.iter().for_each(Bin::end_magazine);
+            self.cached_max.set(0);
+            // SAFETY: claimed in `magazine_storage`; no bin points there any more.
+            unsafe { Pages::global().release_span(storage.cast(), MAGAZINE_STORAGE_BYTES) };
+        });
+    }
+
     fn trim_bins(&self) {
         for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
             bin.trim(self, shape);

@@ -3,6 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::child;
 use crate::crime::{self, guilty};
+use crate::memory;
 use crate::refused;
 use crate::storm::{Block, Cells, exhaustion, storm};
 use crate::{GLOBAL, Random, turn};
@@ -30,7 +32,7 @@ fn part_of_a_child() {
     match part.as_str() {
         "storm" => storm(),
         "exhaustion" => exhaustion(),
-        "forks" => forks(),
+        "forks" => forks(60),
         "forks on slow paths" => forks_on_slow_paths(),
         "leaves" => {
             let churn = Churn::start(8);
@@ -40,6 +42,9 @@ fn part_of_a_child() {
         "double free" | "double free from two threads" | "held stderr" => double_free(&part),
         "foreign" => foreign(),
         "large twice" => large_twice(),
+        "panics" => assert!(!in_a_forked_child(|| panic!("as it should"))),
+        "idle" => memory::idle(),
+        "everything" => memory::everything(),
         "no heap" => refused::frees_without_a_heap(),
         "double free without a heap" => refused::double_free_without_a_heap(),
         _ => panic!("no such part: {part}"),
@@ -100,13 +105,11 @@ impl Churn {
 }
 
 /// Forks again and again while other threads churn; each child goes on with what it inherited.
-fn forks() {
+pub(crate) fn forks(rounds: u64) {
     let churn = Churn::start(4);
     churn.wait();
-    for round in 0..60 {
-        let pid = fork();
-        if pid == 0 {
-            alarm(20);
+    for round in 0..rounds {
+        let went_well = in_a_forked_child(|| {
             // What others held is freed and taken anew, here and on a fresh thread.
             let cells = churn.cells.clone();
             let work = move || {
@@ -120,14 +123,22 @@ fn forks() {
             let ended = threads.into_iter().all(|thread| thread.join().is_ok());
             churn.cells.clear();
             flagstone::trim();
-            _exit(if ended { 0 } else { 3 });
-        }
-        assert!(went_well(pid), "round {round}");
+            ended
+        });
+        assert!(went_well, "round {round}");
     }
     churn.stop();
 }
 
-fn went_well(pid: i32) -> bool {
+/// Whether `work` says so at its end, in a child forked for it. A panic ends the child there: left
+/// alone it would end its only thread, and the process with it, which counts as success.
+fn in_a_forked_child(work: impl FnOnce() -> bool) -> bool {
+    let pid = fork();
+    if pid == 0 {
+        alarm(20);
+        let well = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
+        _exit(if well { 0 } else { 3 });
+    }
     let mut status = -1;
     // SAFETY: an out pointer.
     let waited = unsafe { waitpid(pid, &raw mut status, 0) };
@@ -170,14 +181,10 @@ fn forks_on_slow_paths() {
             });
         }
         let failed = (0..100).find(|_| {
-            let pid = fork();
-            if pid == 0 {
-                alarm(20);
+            !in_a_forked_child(|| {
                 let threads: Vec<_> = (0..8).map(|_| thread::spawn(fill_and_free)).collect();
-                let ended = threads.into_iter().all(|thread| thread.join().is_ok());
-                _exit(if ended { 0 } else { 3 });
-            }
-            !went_well(pid)
+                threads.into_iter().all(|thread| thread.join().is_ok())
+            })
         });
         end.store(true, Ordering::Relaxed);
         assert_eq!(failed, None, "a child came to a bad end");
@@ -211,6 +218,18 @@ fn exhaustion_with_many_threads() {
 fn a_thread_that_gets_no_heap_loses_nothing() {
     let _turn = turn();
     succeeds("no heap", "ulimit -c 0;");
+}
+
+#[test]
+fn idle_threads_hold_no_more_than_documented() {
+    let _turn = turn();
+    succeeds("idle", "ulimit -c 0;");
+}
+
+#[test]
+fn everything_in_one_process_leaves_nothing_behind() {
+    let _turn = turn();
+    succeeds("everything", "ulimit -c 0;");
 }
 
 #[test]
@@ -310,6 +329,12 @@ fn large_twice() {
 #[track_caller]
 fn dies(crime: &str, message: &str) {
     crime::dies("ending::part_of_a_child", crime, message);
+}
+
+#[test]
+fn a_panic_in_a_forked_child_shows() {
+    let _turn = turn();
+    succeeds("panics", "ulimit -c 0;");
 }
 
 #[test]
