@@ -12,8 +12,8 @@
 //!   and above bit 47, which changes at every push, so that a pop cannot mistake a stack that
 //!   changed and changed back (ABA). Heaps are never freed, so reading a stale one's link is sound.
 //! * I3: no step waits for another thread.
-//! * I4: a slab's first owner was in the list of all heaps before it had the slab, so where there is
-//!   a slab of the process's heap, that list is not empty.
+//! * I4: a slab's first owner was in the list of all heaps before it had the slab, so where there
+//!   is a slab of the process's heap, that list is not empty.
 
 use core::cell::Cell;
 use core::ptr::null;

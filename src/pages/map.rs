@@ -1,5 +1,6 @@
 //! Anonymous mappings of the operating system, through memmap2, its clock and its number of this
-//! process; nothing at all where there are none (other systems, Miri, no `std`), so that the code above needs no conditions.
+//! process; nothing at all where there are none (other systems, Miri, no `std`), so that the code
+//! above needs no conditions.
 //!
 //! Ranges are passed on as they come: `source.rs` checks them first.
 
