@@ -4,6 +4,7 @@
 #![cfg(all(target_os = "linux", feature = "std", not(miri)))]
 
 use std::alloc::Layout;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -385,7 +386,7 @@ fn a_forked_child_takes_over_the_ticket_for_growing() {
         if pid == 0 {
             alarm(20);
             // A panic would end the only thread, and so the child, with success.
-            let refused = std::panic::catch_unwind(|| refused_of(pages, 100)).unwrap_or(1);
+            let refused = catch_unwind(AssertUnwindSafe(|| refused_of(pages, 100))).unwrap_or(1);
             let large = source.large.load(Ordering::Relaxed);
             let well = refused == 0 && source.small.load(Ordering::Relaxed) == 0 && large == 3;
             _exit(if well { 0 } else { 3 });
