@@ -190,6 +190,7 @@ fn the_table_of_huge_blocks_refused() {
         // SAFETY: a live block of this layout.
         unsafe { heap.deallocate(block.cast(), layout) };
     }
+    pages.trim();
     let stats = pages.stats();
     assert_eq!((stats.active, stats.charged), (0, 0));
     // Only the table's further blocks stay mapped.

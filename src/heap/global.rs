@@ -274,9 +274,8 @@ unsafe fn move_block(ptr: *mut u8, old: Layout, new: Layout) -> *mut u8 {
         class_of(old.size(), old.align()).is_none() && class_of(new.size(), new.align()).is_none();
     if spans {
         // SAFETY: the caller's promise.
-        if unsafe { resize_span(ptr, old, new) } {
-            // SAFETY: a live block's address, issued anew as above.
-            return unsafe { slot_at(ptr.addr()) }.as_ptr();
+        if let Some(block) = unsafe { resize_span(ptr, old, new) } {
+            return block.as_ptr();
         }
     }
     // SAFETY: sizes are not zero (the caller's promise); both blocks live and distinct.
@@ -290,25 +289,31 @@ unsafe fn move_block(ptr: *mut u8, old: Layout, new: Layout) -> *mut u8 {
     }
 }
 
-/// Adjusts the units of a large block in place. Whether it now has the new length.
+/// Adjusts the units of a large block in place, or the mapping of a huge one. Returns where it now
+/// is with its new length, issued anew as above.
 ///
 /// # Safety
 /// A live block of layout `old`, which no class serves, starts at `ptr`; it is the caller's.
-unsafe fn resize_span(ptr: *mut u8, old: Layout, new: Layout) -> bool {
-    let (Ok(old_bytes), Ok(new_bytes)) = (rounded(old), rounded(new)) else {
-        return false;
-    };
+unsafe fn resize_span(ptr: *mut u8, old: Layout, new: Layout) -> Option<NonNull<u8>> {
+    let (old_bytes, new_bytes) = (rounded(old).ok()?, rounded(new).ok()?);
+    let address = ptr.addr();
+    // SAFETY: a live block's address.
+    let start = unsafe { slot_at(address) };
     if old_bytes == new_bytes {
-        return true;
+        return Some(start);
+    }
+    if old_bytes > SPAN_BYTES_MAX && new_bytes > SPAN_BYTES_MAX {
+        if !registry::is_huge_of(address, HUGE_OWNER) {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        return unsafe { Pages::global().resize_huge(address, new_bytes, new.align()) };
+    }
+    if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX {
+        return None;
     }
     // SAFETY: the caller's block pins its record.
-    let found = unsafe { SlabHead::of(ptr.addr()) };
-    let (Some(block), Some(start)) = (found, NonNull::new(ptr)) else {
-        return false;
-    };
-    if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX || !block.is_large() {
-        return false;
-    }
+    let block = unsafe { SlabHead::of(address) }.filter(|block| block.is_large())?;
     // SAFETY: the caller's promise.
-    unsafe { resize_units(Pages::global(), block, start, old_bytes, new_bytes) }
+    unsafe { resize_units(Pages::global(), block, start, old_bytes, new_bytes) }.then_some(start)
 }

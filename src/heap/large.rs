@@ -89,7 +89,10 @@ impl Heap {
         let bytes = rounded(layout)?;
         if bytes > SPAN_BYTES_MAX {
             let span = self.set.claim(bytes, layout.align())?;
-            self.link_huge(span.ptr.addr().get());
+            let address = span.ptr.addr().get();
+            registry::set_huge_owner(address, self.set.owner());
+            // SAFETY: just claimed.
+            unsafe { self.link_huge(address) };
             return Ok((NonNull::slice_from_raw_parts(span.ptr, bytes), span.zeroed));
         }
         let (block, zeroed) = self.set.add_large(bytes, layout.align())?;
@@ -163,24 +166,29 @@ impl Heap {
         registry::is_huge_of(address, self.set.owner())
     }
 
-    fn link_huge(&self, address: usize) {
+    /// Puts a huge block in front of the list.
+    ///
+    /// # Safety
+    /// It is ours and in no list.
+    unsafe fn link_huge(&self, address: usize) {
         let next = self.huge.get();
-        // SAFETY: a block just claimed, and the first of our list (I1).
+        // SAFETY: a block of ours, and the first of our list (I1).
         unsafe {
             *huge_links(address) = [next, 0];
             if next != 0 {
                 (*huge_links(next))[PREV] = address;
             }
         }
-        registry::set_huge_owner(address, self.set.owner());
         self.huge.set(address);
     }
 
+    /// Takes a huge block out of the list.
+    ///
     /// # Safety
-    /// A huge block of this heap starts at `address`, and nobody uses it.
-    unsafe fn release_huge(&self, address: usize) {
-        // SAFETY: the caller's promise; neighbours in the list are blocks of ours (I1).
-        let bytes = unsafe {
+    /// It is in the list.
+    unsafe fn unlink_huge(&self, address: usize) {
+        // SAFETY: neighbours in the list are blocks of ours (I1).
+        unsafe {
             let [next, prev] = *huge_links(address);
             match prev {
                 0 => self.huge.set(next),
@@ -189,6 +197,46 @@ impl Heap {
             if next != 0 {
                 (*huge_links(next))[PREV] = prev;
             }
+        }
+    }
+
+    /// Makes a huge block longer or shorter, and moves it if need be. Returns where it starts now;
+    /// `None` if it is as before.
+    ///
+    /// # Safety
+    /// A live huge block, `old_bytes` long and aligned to what is asked for, starts at `address`;
+    /// nobody uses pointers into it.
+    pub(super) unsafe fn resize_huge(
+        &self,
+        address: usize,
+        old_bytes: usize,
+        (new_bytes, align): (usize, usize),
+    ) -> Option<NonNull<u8>> {
+        if !self.owns_huge(address) {
+            return None;
+        }
+        let growth = new_bytes.saturating_sub(old_bytes);
+        self.set.charge(growth).ok()?;
+        // SAFETY: the caller's promise; it is relinked wherever it is then.
+        let resized = unsafe {
+            self.unlink_huge(address);
+            let resized = self.set.pages().resize_huge(address, new_bytes, align);
+            self.link_huge(resized.map_or(address, |start| start.addr().get()));
+            resized
+        };
+        self.set.discharge(match resized {
+            Some(_) => old_bytes.saturating_sub(new_bytes),
+            None => growth,
+        });
+        resized
+    }
+
+    /// # Safety
+    /// A huge block of this heap starts at `address`, and nobody uses it.
+    unsafe fn release_huge(&self, address: usize) {
+        // SAFETY: the caller's promise; huge blocks of ours are in the list (I1).
+        let bytes = unsafe {
+            self.unlink_huge(address);
             huge_bytes(address)
         };
         self.set.discharge(bytes);

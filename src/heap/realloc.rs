@@ -144,6 +144,11 @@ impl Heap {
         }
         let old_bytes = large::rounded(old).ok()?;
         let new_bytes = large::rounded(new).ok()?;
+        if old_bytes > SPAN_BYTES_MAX && new_bytes > SPAN_BYTES_MAX {
+            // SAFETY: the caller's promise.
+            let start = unsafe { self.resize_huge(address, old_bytes, (new_bytes, new.align())) }?;
+            return Some(NonNull::slice_from_raw_parts(start, new_bytes));
+        }
         if new_bytes != old_bytes {
             if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX {
                 return None;

@@ -1,10 +1,15 @@
-//! Blocks above 1 MiB (or aligned beyond it): a mapping of their own, unmapped when released.
+//! Blocks above 1 MiB (or aligned beyond it): a mapping of their own, kept for a while when
+//! released.
 //!
 //! ```text
-//! mapping:  slack | record (one page) | block ...
+//! mapping:  slack | record (one page) | block ... | slack
 //! ```
 //! The record in front of the block keeps the reservation. The registry's table of huge blocks says
 //! whether a pointer is one before its record is read.
+//!
+//! I1: `bytes <= touched <= ` the room behind the block's start. `touched` is what the block is
+//! charged with; beyond it the mapping reads as zero and holds nothing.
+//! I2: a record is used by whoever owns the block: its user, or who took it out of the cache.
 
 use core::ptr::NonNull;
 
@@ -12,6 +17,7 @@ use crate::base::error::AllocError;
 use crate::base::geometry::{PAGE_BYTES, SEGMENT_BYTES, align_up};
 use crate::base::sync::Ordering;
 use crate::base::trap::misuse;
+use crate::pages::huge_cache::Kept;
 use crate::pages::registry::HugeTable;
 use crate::pages::source::Reservation;
 use crate::pages::{Pages, Span, registry};
@@ -20,15 +26,27 @@ use crate::pages::{Pages, Span, registry};
 #[repr(C)]
 pub(crate) struct HugeRecord {
     reservation: Reservation,
+    /// The block's length.
     bytes: usize,
+    /// The longest it ever was since the rest of its mapping last read as zero (I1).
+    touched: usize,
     /// Room for the owner of the block to link its blocks; zero at first.
     links: [usize; 2],
 }
 
 const _: () = assert!(size_of::<HugeRecord>() <= PAGE_BYTES);
 
+impl HugeRecord {
+    /// Bytes from the block's start to the end of its mapping, in whole pages.
+    fn room(&self, start: usize) -> usize {
+        let end = self.reservation.base().addr().get() + self.reservation.bytes();
+        (end - start) / PAGE_BYTES * PAGE_BYTES
+    }
+}
+
 impl Pages {
-    /// Maps a block of `bytes` bytes (a multiple of the page size) at `align`, up to 4 MiB.
+    /// A block of `bytes` bytes (a multiple of the page size) at `align`, up to 4 MiB: one that was
+    /// kept, or a new mapping.
     #[cold]
     pub(crate) fn claim_huge(
         &'static self,
@@ -36,8 +54,13 @@ impl Pages {
         align: usize,
     ) -> Result<Span, AllocError> {
         debug_assert!(bytes % PAGE_BYTES == 0 && align <= SEGMENT_BYTES);
+        let align = align.max(PAGE_BYTES);
+        let kept = self.huge_cache.take(bytes, align);
+        if let Some(span) = kept.and_then(|kept| self.use_again(kept.start, bytes)) {
+            return Ok(span);
+        }
         self.charge(bytes)?;
-        let mapped = self.map_huge(bytes, align.max(PAGE_BYTES));
+        let mapped = self.map_huge(bytes, align);
         if mapped.is_none() {
             self.discharge(bytes);
         }
@@ -54,33 +77,59 @@ impl Pages {
         let reservation = self.reserve(bytes.checked_add(PAGE_BYTES + align)?)?;
         let base = reservation.base().addr().get();
         let start = align_up(base.checked_add(PAGE_BYTES)?, align)?;
-        let more = || {
+        let record = HugeRecord {
+            reservation,
+            bytes,
+            touched: bytes,
+            links: [0; 2],
+        };
+        // SAFETY: the page before `start` lies in the reservation and is aligned to a page (to 16
+        // for heap-backed blocks whose start is then page-aligned itself).
+        unsafe { record_of(start).write(record) };
+        if !self.register(start) {
+            // SAFETY: written just above and known to nobody; dropping it unmaps the block.
+            let record = unsafe { record_of(start).read() };
+            self.mapped
+                .fetch_sub(record.reservation.bytes(), Ordering::Relaxed);
+            return None;
+        }
+        NonNull::new(core::ptr::with_exposed_provenance_mut(start))
+    }
+
+    fn register(&'static self, start: usize) -> bool {
+        registry::insert_huge(start, || {
             let table = self.reserve(size_of::<HugeTable>() + align_of::<HugeTable>())?;
             let at = align_up(table.base().addr().get(), align_of::<HugeTable>())?;
             // A table block lives for ever, so its reservation is never dropped.
             core::mem::forget(table);
             // SAFETY: zeroed memory (valid atomics and a null link), aligned, never freed.
             Some(unsafe { &*core::ptr::with_exposed_provenance::<HugeTable>(at) })
-        };
-        let mapped = reservation.bytes();
-        let record = HugeRecord {
-            reservation,
-            bytes,
-            links: [0; 2],
-        };
-        // SAFETY: the page before `start` lies in the reservation and is aligned to a page (to 16
-        // for heap-backed blocks whose start is then page-aligned itself).
-        unsafe { record_of(start).write(record) };
-        if !registry::insert_huge(start, more) {
-            // SAFETY: written just above and known to nobody; dropping it unmaps the block.
-            drop(unsafe { record_of(start).read() });
-            self.mapped.fetch_sub(mapped, Ordering::Relaxed);
-            return None;
-        }
-        NonNull::new(core::ptr::with_exposed_provenance_mut(start))
+        })
     }
 
-    /// Unmaps a huge block. Aborts when there is none at `ptr`: its record cannot be trusted then.
+    /// Makes a kept block, which is the caller's, one of `bytes` bytes; unmaps it if that fails.
+    fn use_again(&'static self, start: usize, bytes: usize) -> Option<Span> {
+        // SAFETY: the block is the caller's, registered no more, and nobody uses it.
+        unsafe {
+            let Some(moved) = self.fit_huge(start, bytes, PAGE_BYTES) else {
+                self.unmap_huge(start);
+                return None;
+            };
+            if !self.register(moved) {
+                self.unmap_huge(moved);
+                return None;
+            }
+            (*record_of(moved)).links = [0; 2];
+            Some(Span {
+                ptr: NonNull::new(core::ptr::with_exposed_provenance_mut(moved))?,
+                bytes,
+                zeroed: false,
+            })
+        }
+    }
+
+    /// Keeps a huge block for later, or unmaps it. Aborts when there is none at `ptr`: its record
+    /// cannot be trusted then.
     ///
     /// # Safety
     /// Nobody uses the block.
@@ -91,26 +140,165 @@ impl Pages {
         }
         // SAFETY: the block was registered, so its record is there, and removing it from the
         // registry made it ours alone.
+        let room = unsafe { (*record_of(start)).room(start) };
+        let mut surplus = self.huge_cache.put(Kept::new(start, room));
+        while let Some(kept) = surplus {
+            // SAFETY: not kept, so the block is ours and nobody uses it.
+            unsafe { self.unmap_huge(kept.start) };
+            surplus = self.huge_cache.surplus();
+        }
+    }
+
+    /// Unmaps a block. Returns the bytes that it held at most.
+    ///
+    /// # Safety
+    /// The block is the caller's, registered no more, and nobody uses it.
+    unsafe fn unmap_huge(&self, start: usize) -> usize {
+        // SAFETY: the caller's promise.
         let record = unsafe { record_of(start).read() };
+        let touched = record.touched;
         self.mapped
             .fetch_sub(record.reservation.bytes(), Ordering::Relaxed);
-        self.discharge(record.bytes);
+        self.discharge(touched);
         // Dropping the reservation unmaps the block and the record's own page.
         drop(record);
+        touched
+    }
+
+    /// Unmaps every block that is kept. Returns their bytes.
+    pub(crate) fn purge_huge(&self) -> usize {
+        let mut bytes = 0;
+        while let Some(kept) = self.huge_cache.take_any() {
+            // SAFETY: taken out of the cache, so it is ours and nobody uses it.
+            bytes += unsafe { self.unmap_huge(kept.start) };
+        }
+        bytes
+    }
+
+    /// Unmaps what was kept since this was last called.
+    pub(crate) fn purge_idle_huge(&self) {
+        while let Some(kept) = self.huge_cache.take_idle() {
+            // SAFETY: taken out of the cache, so it is ours and nobody uses it.
+            unsafe { self.unmap_huge(kept.start) };
+        }
+        self.huge_cache.age();
+    }
+
+    /// Makes a huge block longer or shorter, keeping its contents; it may move if `align` is no
+    /// more than a page's. Returns where it starts now, or `None` with nothing changed.
+    ///
+    /// # Safety
+    /// The caller owns the huge block at `start`, aligned to `align`; pointers into it are not used
+    /// again if it moved. `bytes` is a length of huge blocks.
+    pub(crate) unsafe fn resize_huge(
+        &'static self,
+        start: usize,
+        bytes: usize,
+        align: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        let (old, moved) = unsafe { (huge_bytes(start), self.fit_huge(start, bytes, align)?) };
+        self.active.fetch_add(bytes, Ordering::Relaxed);
+        self.active.fetch_sub(old, Ordering::Relaxed);
+        NonNull::new(core::ptr::with_exposed_provenance_mut(moved))
+    }
+
+    /// What [`Pages::resize_huge`] does, for a block in use or not.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn fit_huge(&'static self, start: usize, bytes: usize, align: usize) -> Option<usize> {
+        let record = record_of(start);
+        // SAFETY: the caller owns the block and with it the record (I2).
+        let (touched, room) = unsafe { ((*record).touched, (*record).room(start)) };
+        let more = bytes.saturating_sub(touched);
+        // Less than half: what is given up is worth a copy if it cannot be purged.
+        if bytes < touched / 2 {
+            // SAFETY: the caller owns the block.
+            unsafe { self.cut_huge(start, bytes) }?;
+        } else if more > 0 {
+            self.charge(more).ok()?;
+        }
+        let mut moved = start;
+        if bytes > room {
+            // SAFETY: the caller's promise.
+            let Some(at) = (unsafe { self.stretch_huge(start, bytes, align) }) else {
+                self.discharge(more);
+                return None;
+            };
+            moved = at;
+        }
+        let record = record_of(moved);
+        // SAFETY: as above; the record moved with the block.
+        unsafe {
+            (*record).bytes = bytes;
+            (*record).touched += more;
+        }
+        Some(moved)
+    }
+
+    /// Returns the pages beyond the first `bytes` bytes to the source; `None` if it cannot.
+    ///
+    /// # Safety
+    /// The caller owns the block and gives up what lies there.
+    unsafe fn cut_huge(&self, start: usize, bytes: usize) -> Option<()> {
+        let record = record_of(start);
+        // SAFETY: the caller owns the block and with it the record (I2).
+        let (reservation, touched) = unsafe { (&(*record).reservation, (*record).touched) };
+        let from_base = start + bytes - reservation.base().addr().get();
+        // SAFETY: the caller's promise; the range is whole pages of the mapping (I1).
+        let done = unsafe { self.source.purge(reservation, from_base, touched - bytes) };
+        done.then(|| {
+            self.discharge(touched - bytes);
+            // SAFETY: as above.
+            unsafe { (*record).touched = bytes };
+        })
+    }
+
+    /// Makes the mapping of a block longer, and with it moves it. Returns where the block is now.
+    ///
+    /// # Safety
+    /// As for [`Pages::resize_huge`].
+    unsafe fn stretch_huge(
+        &'static self,
+        start: usize,
+        bytes: usize,
+        align: usize,
+    ) -> Option<usize> {
+        if align > PAGE_BYTES {
+            return None;
+        }
+        // SAFETY: the caller owns the block and with it the record (I2), which is written back
+        // below wherever it is then.
+        let mut reservation = unsafe { (&raw const (*record_of(start)).reservation).read() };
+        let offset = start - reservation.base().addr().get();
+        let before = reservation.bytes();
+        let moved = registry::rename_huge(start, || {
+            // SAFETY: the caller's promise; the source keeps what lies in the reservation.
+            unsafe { self.source.resize(&mut reservation, offset + bytes) };
+            let base = reservation.base().as_ptr().expose_provenance();
+            base + offset
+        });
+        let after = reservation.bytes();
+        // SAFETY: the record moved with the block.
+        unsafe { (&raw mut (*record_of(moved)).reservation).write(reservation) };
+        self.mapped.fetch_add(after, Ordering::Relaxed);
+        self.mapped.fetch_sub(before, Ordering::Relaxed);
+        (after > before).then_some(moved)
     }
 }
 
 /// The record of the huge block at `start`.
-pub(crate) fn record_of(start: usize) -> *mut HugeRecord {
+fn record_of(start: usize) -> *mut HugeRecord {
     core::ptr::with_exposed_provenance_mut(start - PAGE_BYTES)
 }
 
 /// Bytes of the huge block at `start`.
 ///
 /// # Safety
-/// A huge block that nobody releases meanwhile starts there.
+/// A huge block that nobody releases or resizes meanwhile starts there.
 pub(crate) unsafe fn huge_bytes(start: usize) -> usize {
-    // SAFETY: the caller's promise; the field is written once.
+    // SAFETY: the caller's promise.
     unsafe { (*record_of(start)).bytes }
 }
 

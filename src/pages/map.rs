@@ -60,6 +60,16 @@ mod os {
             done.is_ok() && cfg!(any(target_os = "linux", target_os = "android"))
         }
 
+        /// Makes the map longer, at other addresses if need be (`mremap`). Whether it is now;
+        /// nothing changed otherwise.
+        ///
+        /// # Safety
+        /// Nobody uses a pointer into the map meanwhile, or afterwards if it moved.
+        pub(crate) unsafe fn resize(&mut self, bytes: usize) -> bool {
+            // SAFETY: the caller's promise; the map is anonymous, so no file ends inside it.
+            unsafe { resize(&mut self.0, bytes) }
+        }
+
         /// Asks for transparent huge pages; whether the system knows them.
         pub(crate) fn advise_huge(&self, offset: usize, bytes: usize) -> bool {
             advise_huge(&self.0, offset, bytes)
@@ -84,6 +94,22 @@ mod os {
     pub(crate) fn process_number() -> usize {
         // SAFETY: asks the system, and cannot fail.
         unsafe { libc::getpid() as usize }
+    }
+
+    /// # Safety
+    /// As for [`Map::resize`].
+    #[cfg(target_os = "linux")]
+    unsafe fn resize(map: &mut MmapRaw, bytes: usize) -> bool {
+        let options = memmap2::RemapOptions::new().may_move(true);
+        // SAFETY: the caller's promise.
+        unsafe { map.remap(bytes, options) }.is_ok()
+    }
+
+    /// # Safety
+    /// None: it does nothing.
+    #[cfg(not(target_os = "linux"))]
+    unsafe fn resize(_map: &mut MmapRaw, _bytes: usize) -> bool {
+        false
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -136,6 +162,12 @@ mod none {
         /// # Safety
         /// None: it cannot be called.
         pub(crate) unsafe fn purge(&self, _offset: usize, _bytes: usize) -> bool {
+            match *self {}
+        }
+
+        /// # Safety
+        /// None: it cannot be called.
+        pub(crate) unsafe fn resize(&mut self, _bytes: usize) -> bool {
             match *self {}
         }
 

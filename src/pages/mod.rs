@@ -9,6 +9,7 @@
 
 mod grow;
 pub(crate) mod huge;
+mod huge_cache;
 #[cfg_attr(
     not(feature = "std"),
     allow(dead_code, reason = "nothing maps without std")
@@ -35,6 +36,7 @@ use crate::base::geometry::{
     PAGE_BYTES, PIECE_BYTES_MAX, SEGMENT_BYTES, SPAN_BYTES_MAX, UNIT_BYTES, align_up,
 };
 use crate::base::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::pages::huge_cache::HugeCache;
 use crate::pages::purge::Aging;
 use crate::pages::table::Table;
 
@@ -65,6 +67,7 @@ pub struct Pages {
     /// Advise fresh segments towards huge pages.
     huge_pages: AtomicBool,
     aging: Aging,
+    huge_cache: HugeCache,
     pressure: AtomicUsize,
 }
 
@@ -133,6 +136,7 @@ impl Pages {
             active: AtomicUsize::new(0),
             huge_pages: AtomicBool::new(false),
             aging: Aging::new(),
+            huge_cache: HugeCache::new(),
             pressure: AtomicUsize::new(0),
         }
     }
@@ -208,7 +212,7 @@ impl Pages {
     }
 
     /// Takes a span back. Its pages stay resident until the purge delay is over, until
-    /// [`Pages::trim`], or until the budget needs them; huge blocks are unmapped at once.
+    /// [`Pages::trim`], or until the budget needs them; of huge blocks only a few are kept.
     ///
     /// # Safety
     /// `ptr` and `bytes` are those of a span claimed here, or of what `grow_units` and
@@ -224,6 +228,7 @@ impl Pages {
                 self.purge_by_and_by();
             } else {
                 self.release_huge(ptr);
+                self.purge_by_and_by();
             }
         }
     }
@@ -269,7 +274,10 @@ impl Pages {
 
     /// Reserves through the source, counts the mapping and exposes its provenance.
     fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        let reservation = self.source.reserve(bytes)?;
+        let reservation = self.source.reserve(bytes).or_else(|| {
+            // What is kept counts against the system's limits, too.
+            (self.purge_huge() > 0).then(|| self.source.reserve(bytes))?
+        })?;
         if reservation.bytes() < bytes {
             return None;
         }

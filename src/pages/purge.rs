@@ -41,7 +41,7 @@ impl Aging {
 impl Pages {
     /// Returns every free dirty unit and piece to the source. Returns the bytes given back.
     pub(crate) fn purge_all(&self) -> usize {
-        let mut bytes = 0;
+        let mut bytes = self.purge_huge();
         for (entry, index) in self.table.lines() {
             if entry.head.load(Ordering::Acquire).is_null() {
                 continue;
@@ -79,6 +79,7 @@ impl Pages {
 
     #[cold]
     fn purge_idle(&self) {
+        self.purge_idle_huge();
         for (entry, index) in self.table.lines() {
             if entry.head.load(Ordering::Acquire).is_null() {
                 continue;

@@ -7,7 +7,7 @@
 //! The bits are a static array: the system commits its pages as they are touched (one page covers
 //! 128 GiB), it needs no set-up and cannot fail.
 
-use crate::base::geometry::SEGMENT_BYTES;
+use crate::base::geometry::{PAGE_BYTES, SEGMENT_BYTES};
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// Bits of an address that user space can have: 47 on x86-64, 48 on other 64-bit machines.
@@ -47,7 +47,12 @@ pub(crate) fn is_segment(address: usize) -> bool {
 /// Entries of one block of the huge table. 255 of two words, and two words, make a block one page.
 const HUGE_ENTRIES: usize = 255;
 
-/// A block of the table of huge blocks' starts; blocks are chained and never freed.
+/// An entry's address while its block moves: no block's, since those are whole pages.
+const MOVING: usize = 1;
+
+/// A block of the table of huge blocks' starts; blocks are chained and never freed. It is searched
+/// from the start: even with the 65,000 mappings that Linux allows a process, that takes less than
+/// the first touch of a block's pages.
 #[repr(C)]
 pub(crate) struct HugeTable {
     next: AtomicPtr<HugeTable>,
@@ -133,15 +138,36 @@ pub(crate) fn remove_huge(start: usize) -> bool {
     })
 }
 
+/// Enters a huge block that moves under its new address. `step` moves it (or not) and returns where
+/// it is then.
+pub(crate) fn rename_huge(start: usize, step: impl FnOnce() -> usize) -> usize {
+    let entry = find_huge(start);
+    // As soon as it moved another mapping may be made where it was, and be entered with that
+    // address; so this entry must not have it any more.
+    if let Some(entry) = entry {
+        entry.start.store(MOVING, Ordering::Relaxed);
+    }
+    let now = step();
+    if let Some(entry) = entry {
+        // Release: as in `insert_huge`.
+        entry.start.store(now, Ordering::Release);
+    }
+    now
+}
+
 fn find_huge(start: usize) -> Option<&'static HugeEntry> {
+    // Nor may an address that is no block's meet an empty entry, or one whose block moves.
+    if start == 0 || start % PAGE_BYTES != 0 {
+        return None;
+    }
     let mut table = &HUGE;
     loop {
         let used = table.used.load(Ordering::Acquire);
         let found = table.entries[..used]
             .iter()
             .find(|entry| entry.start.load(Ordering::Acquire) == start);
-        if found.is_some() || start == 0 {
-            return found.filter(|_| start != 0);
+        if found.is_some() {
+            return found;
         }
         // SAFETY: a non-null `next` is a table block, which is never freed.
         table = unsafe { table.next.load(Ordering::Acquire).as_ref() }?;

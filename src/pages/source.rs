@@ -50,6 +50,18 @@ pub unsafe trait PageSource: Sync + fmt::Debug {
         // SAFETY: the caller gave up the contents.
         unsafe { reservation.purge(offset, bytes) }
     }
+
+    /// Makes a reservation longer without copying what lies in it, moving it to other addresses if
+    /// it must be. Returns whether it now has `bytes` bytes; those added read as zero. Nothing is
+    /// changed otherwise. A source that cannot do that need not.
+    ///
+    /// # Safety
+    /// `reservation` came from this source, and nobody uses a pointer into it meanwhile, or
+    /// afterwards if it moved.
+    unsafe fn resize(&self, reservation: &mut Reservation, bytes: usize) -> bool {
+        let _ = (reservation, bytes);
+        false
+    }
 }
 
 /// One mapping (or block) obtained by a [`PageSource`]; released when dropped.
@@ -120,6 +132,19 @@ impl Reservation {
         bytes > 0 && aligned && inside
     }
 
+    /// See [`PageSource::resize`].
+    ///
+    /// # Safety
+    /// As there.
+    #[cfg(feature = "std")]
+    unsafe fn resize(&mut self, bytes: usize) -> bool {
+        match &mut self.backing {
+            // SAFETY: the caller's promise.
+            Backing::Mapped(map) => unsafe { map.resize(bytes) },
+            Backing::Block { .. } => false,
+        }
+    }
+
     /// Asks for transparent huge pages in a range of whole pages. Whether the system took it up.
     pub(crate) fn advise_huge(&self, offset: usize, bytes: usize) -> bool {
         self.holds_pages(offset, bytes)
@@ -162,6 +187,11 @@ unsafe impl PageSource for MmapSource {
         }
         let backing = Backing::Mapped(Map::reserve(bytes)?);
         Some(Reservation { backing })
+    }
+
+    unsafe fn resize(&self, reservation: &mut Reservation, bytes: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { reservation.resize(bytes) }
     }
 }
 
