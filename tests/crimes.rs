@@ -12,14 +12,16 @@
 #![cfg(all(unix, feature = "std", not(miri)))]
 
 mod child;
+#[path = "child/crime.rs"]
+mod crime;
 
 use std::alloc::Layout;
-use std::os::unix::process::ExitStatusExt;
 use std::ptr::NonNull;
 
 use flagstone::{Check, Heap};
 
-const SIGABRT: i32 = 6;
+use crime::guilty;
+
 /// Longer than every magazine of 64 B slots, so that this many frees flush.
 const MANY: usize = 1000;
 /// A span of its own, and a mapping of its own.
@@ -40,11 +42,6 @@ fn take(heap: &Heap, size: usize) -> NonNull<u8> {
     heap.allocate(layout(size)).unwrap().cast()
 }
 
-/// Says where the abort must point at, then does the deed.
-fn guilty(at: NonNull<u8>) {
-    println!("guilty {:#x}", at.addr());
-}
-
 /// Frees enough to make the magazine give up its older half, twice over.
 fn flush(heap: &Heap, blocks: &[NonNull<u8>]) {
     for block in blocks {
@@ -59,18 +56,9 @@ fn free(heap: &Heap, ptr: NonNull<u8>, size: usize) {
     unsafe { heap.deallocate(ptr, layout(size)) };
 }
 
-/// Runs `crime` in a child and compares how it died.
 #[track_caller]
 fn dies(crime: &str, message: &str) {
-    let output = child::run("criminal", crime, "ulimit -c 0;");
-    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
-    let all = format!("{crime}: {}\n{out}\n{err}", output.status);
-    assert_eq!(output.status.signal(), Some(SIGABRT), "{all}");
-    let address = out
-        .split_once("guilty ")
-        .and_then(|(_, rest)| rest.lines().next())
-        .unwrap_or_else(|| panic!("{all}"));
-    assert_eq!(err, format!("flagstone: {message}: {address}\n"), "{all}");
+    crime::dies("criminal", crime, message);
 }
 
 /// Runs in the children only.
@@ -136,7 +124,7 @@ impl Scene {
             }
             "free of a static" => {
                 static WORD: u64 = 7;
-                guilty(NonNull::from(&WORD).cast());
+                guilty(NonNull::from(&WORD).cast::<u8>());
                 free(heap, NonNull::from(&WORD).cast(), 64);
             }
             "interior free" => {

@@ -10,8 +10,9 @@ mod scripts;
 #[path = "exhaustion/source.rs"]
 mod source;
 
-use std::alloc::Layout;
+use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{self, NonNull};
+use std::thread;
 
 use flagstone::pages::{HeapSource, MmapSource, Pages};
 use flagstone::{AllocError, Arena, ArenaPool, Heap, Keep, Pool, Slab};
@@ -272,10 +273,48 @@ fn an_address_space_that_ends() {
     }
 }
 
+/// The system has so few keys for exit hooks that other libraries may have taken them all. Threads
+/// then borrow a heap for each operation, so none is lost when they end.
+#[test]
+fn no_key_left_for_an_exit_hook() {
+    let output = child::run("confined", "no key", "");
+    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+}
+
+fn without_a_key() {
+    unsafe extern "C" {
+        fn pthread_key_create(key: *mut u32, destructor: *const ()) -> i32;
+    }
+    let mut key = 0;
+    // SAFETY: an out pointer, and no destructor.
+    while unsafe { pthread_key_create(&raw mut key, ptr::null()) } == 0 {}
+    let heap = flagstone::Flagstone::new();
+    let work = || {
+        // SAFETY: the size is not zero; each block is freed once.
+        unsafe {
+            let blocks = [(); 300].map(|()| heap.alloc(Layout::new::<[u64; 8]>()));
+            for block in blocks {
+                heap.dealloc(block, Layout::new::<[u64; 8]>());
+            }
+        }
+    };
+    for _ in 0..100 {
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
+    }
+    let stats = flagstone::stats();
+    assert!((1..=4).contains(&stats.thread_heaps), "{stats}");
+    flagstone::trim();
+    assert_eq!(flagstone::stats().active, stats.thread_heaps << 12);
+}
+
 /// Runs in the children only.
 #[test]
 fn confined() {
     let Some(kind) = child::part() else { return };
+    if kind == "no key" {
+        return without_a_key();
+    }
     // Room for what the test itself allocates while the rest is gone.
     let ballast: Vec<u8> = Vec::with_capacity(8 << 20);
     for _ in 0..2 {

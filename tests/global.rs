@@ -1,8 +1,14 @@
 //! `Flagstone` as the allocator of this very test program: threads, frees from elsewhere, endings.
 
 mod child;
+#[path = "child/crime.rs"]
+mod crime;
 #[path = "global/ending.rs"]
 mod ending;
+#[path = "global/memory.rs"]
+mod memory;
+#[path = "global/refused.rs"]
+mod refused;
 #[path = "global/storm.rs"]
 mod storm;
 
@@ -99,18 +105,27 @@ fn realloc_keeps_contents_across_every_kind_of_block() {
     ];
     for from in sizes {
         for to in sizes {
-            let layout = Layout::from_size_align(from, 8).unwrap();
-            // SAFETY: live blocks of these layouts throughout.
-            unsafe {
-                let ptr = GLOBAL.alloc(layout);
-                for at in 0..from {
-                    ptr.add(at).write(at as u8);
-                }
-                let moved = GLOBAL.realloc(ptr, layout, to);
-                assert!((0..from.min(to)).all(|at| moved.add(at).read() == at as u8));
-                GLOBAL.dealloc(moved, Layout::from_size_align(to, 8).unwrap());
+            // Also such as are larger than the size, and than any slot has by itself.
+            for align in [1, 64, 4096, 64 << 10] {
+                moves(Layout::from_size_align(from, align).unwrap(), to);
             }
         }
+    }
+}
+
+fn moves(layout: Layout, to: usize) {
+    let from = layout.size();
+    // SAFETY: live blocks of these layouts throughout.
+    unsafe {
+        let ptr = GLOBAL.alloc(layout);
+        for at in 0..from {
+            ptr.add(at).write(at as u8);
+        }
+        let moved = GLOBAL.realloc(ptr, layout, to);
+        assert_eq!(moved.addr() % layout.align(), 0, "{layout:?} to {to}");
+        assert!((0..from.min(to)).all(|at| moved.add(at).read() == at as u8));
+        let layout = Layout::from_size_align(to, layout.align()).unwrap();
+        GLOBAL.dealloc(moved, layout);
     }
 }
 

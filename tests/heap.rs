@@ -272,6 +272,34 @@ fn double_free_is_seen_in_magazine_word_and_bitmap() {
     }
 }
 
+/// Every byte up to the usable size is the block's own: neighbours keep what they hold.
+#[test]
+fn usable_bytes_are_all_usable() {
+    let heap = Heap::new();
+    for size in [1, 17, 100, 1000, 5000, 30_000, 33_000, 200_000, 3 << 20] {
+        for align in [1, 64, 4096, UNIT] {
+            let layout = layout(size, align);
+            let blocks = [1u8, 2, 3].map(|fill| {
+                let block = heap.allocate(layout).unwrap();
+                // SAFETY: a live block of this layout.
+                let bytes = unsafe { heap.usable_size(block.cast(), layout) };
+                assert!(bytes >= size && bytes == block.len(), "{layout:?}: {bytes}");
+                // SAFETY: all of it is the block's.
+                unsafe { block.cast::<u8>().write_bytes(fill, bytes) };
+                (block.cast::<u8>(), bytes, fill)
+            });
+            for (block, bytes, fill) in blocks {
+                // SAFETY: written above; live until here.
+                unsafe {
+                    let all = std::slice::from_raw_parts(block.as_ptr(), bytes);
+                    assert!(all.iter().all(|byte| *byte == fill), "{layout:?}");
+                    heap.deallocate(block, layout);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_limit_is_named_and_nothing_leaks() {
     let limit = 1 << 20;

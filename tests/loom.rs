@@ -11,8 +11,9 @@
 //! The orderings are those of the code, named, so that each can be weakened here to see a test turn
 //! red: `WEAKEN=release`, `WEAKEN=acquire`, `WEAKEN=disown`, `WEAKEN=claim`, `WEAKEN=early` (bits
 //! before the notice), `WEAKEN=silent` (no notice), `WEAKEN=quiet` (recycled while noticed),
-//! `WEAKEN=leave` (a heap changes hands), `WEAKEN=push` and `WEAKEN=count` (the orphan stack, and
-//! its defence against ABA) each fail.
+//! `WEAKEN=inbox` and `WEAKEN=end` (the link of a notice), `WEAKEN=donate` (a slab that a thread
+//! without a heap gives away unannounced), `WEAKEN=leave` (a heap changes hands), `WEAKEN=push` and
+//! `WEAKEN=count` (the orphan stack, and its defence against ABA) each fail.
 #![cfg(loom)]
 
 use loom::cell::UnsafeCell;
@@ -21,6 +22,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 const NOTICED: usize = 1;
+/// What a thread without a heap has for an address.
+const NO_HEAP: usize = NOTICED;
 /// Heaps' addresses.
 const OWNER: usize = 2;
 const OTHER: usize = 4;
@@ -44,6 +47,8 @@ struct Slab {
     remote: AtomicUsize,
     /// Free slots, the owner's.
     local: UnsafeCell<usize>,
+    /// The inbox's link: written with a notice, read by the owner.
+    link: UnsafeCell<usize>,
     /// Read by everyone who touches the slab, written when it is recycled.
     alive: UnsafeCell<bool>,
     payload: [UnsafeCell<u32>; 2],
@@ -62,6 +67,7 @@ impl World {
                 owner: AtomicUsize::new(OWNER),
                 remote: AtomicUsize::new(0),
                 local: UnsafeCell::new(free),
+                link: UnsafeCell::new(0),
                 alive: UnsafeCell::new(true),
                 payload: [UnsafeCell::new(0), UnsafeCell::new(0)],
             },
@@ -75,15 +81,25 @@ impl World {
 
     /// `remote::keeps`: frees `slot` as the thread that holds heap `me`.
     fn free(&self, me: usize, slot: usize) {
+        self.free_or_donate(me, me, slot);
+    }
+
+    /// `remote::free_without_heap`.
+    fn free_without_heap(&self, heir: usize, slot: usize) {
+        let noticed = if weakened("donate") { 0 } else { NOTICED };
+        self.free_or_donate(NO_HEAP, heir | noticed, slot);
+    }
+
+    fn free_or_donate(&self, me: usize, heir: usize, slot: usize) {
         // SAFETY: the slot is live and ours; loom reports a second user.
         self.slab.payload[slot].with_mut(|payload| unsafe { *payload += 1 });
         let mask = 1 << slot;
         if weakened("early") {
             self.slab.remote.fetch_or(mask, Ordering::Release);
-            self.notify(me);
+            self.notify(me, heir);
             return;
         }
-        if !weakened("silent") && !self.notify(me) {
+        if !weakened("silent") && !self.notify(me, heir) && me != NO_HEAP {
             self.give_local(mask);
             return;
         }
@@ -94,7 +110,7 @@ impl World {
     }
 
     /// `remote::notify`: `false` if the slab is `me`'s.
-    fn notify(&self, me: usize) -> bool {
+    fn notify(&self, me: usize, heir: usize) -> bool {
         self.touch();
         let word = &self.slab.owner;
         let mut seen = word.load(ordering("claim", Ordering::Acquire));
@@ -105,14 +121,17 @@ impl World {
             if seen & NOTICED != 0 {
                 return true;
             }
-            let wanted = if seen == 0 { me } else { seen | NOTICED };
+            let wanted = if seen == 0 { heir } else { seen | NOTICED };
             let order = ordering("claim", Ordering::AcqRel);
             let failure = ordering("claim", Ordering::Acquire);
             match word.compare_exchange(seen, wanted, order, failure) {
-                Ok(0) => return false,
+                Ok(_) if wanted & NOTICED == 0 => return false,
                 Ok(_) => {
                     self.touch();
-                    self.inbox_of(seen).fetch_add(1, Ordering::Release);
+                    // SAFETY: the winner's alone; loom reports a second one.
+                    self.slab.link.with_mut(|link| unsafe { *link = wanted });
+                    self.inbox_of(wanted & !NOTICED)
+                        .fetch_add(1, ordering("inbox", Ordering::Release));
                     return true;
                 }
                 Err(now) => seen = now,
@@ -136,12 +155,31 @@ impl World {
 
     /// `empty_inbox` and a look (`collect`), by the owner. Whether the slab is in its partial list.
     fn slow_path(&self, me: usize) {
+        self.empty_inbox(me);
+        self.collect();
+    }
+
+    fn is_in_inbox(&self, heap: usize) -> bool {
+        self.inbox_of(heap).load(Ordering::Acquire) != 0
+    }
+
+    /// `ThreadHeap::empty_inbox`. Whether the slab was in it.
+    fn empty_inbox(&self, me: usize) -> bool {
         let inbox = self.inbox_of(me);
-        if inbox.swap(0, Ordering::Acquire) != 0 {
-            self.touch();
-            assert_eq!(self.slab.owner.load(Ordering::Relaxed), me | NOTICED);
-            self.slab.owner.store(me, Ordering::Release);
+        if inbox.swap(0, ordering("inbox", Ordering::Acquire)) == 0 {
+            return false;
         }
+        self.touch();
+        // SAFETY: the owner's until the notice ends; loom reports who writes meanwhile.
+        let link = self.slab.link.with(|link| unsafe { *link });
+        assert_eq!(link, me | NOTICED);
+        assert_eq!(self.slab.owner.load(Ordering::Relaxed), me | NOTICED);
+        let order = ordering("end", Ordering::Release);
+        self.slab.owner.store(me, order);
+        true
+    }
+
+    fn collect(&self) {
         let mask = self
             .slab
             .remote
@@ -291,6 +329,73 @@ fn a_late_bit_in_a_slab_that_was_disowned() {
         assert_ne!(holder, 0, "slots came back, and nobody has the slab");
         world.slow_path(holder);
         assert!(world.recycle(holder), "a slot was lost");
+    });
+}
+
+/// A thread that has no heap frees into a slab that its owner is giving up, and donates it; the
+/// heir's holder finds it in its inbox, and may recycle it before the last slot is freed, or not.
+#[test]
+fn a_thread_without_a_heap_donates_a_disowned_slab() {
+    loom::model(|| {
+        let world = World::new(0);
+        let freer = {
+            let world = world.clone();
+            thread::spawn(move || world.free_without_heap(OTHER, 0))
+        };
+        let heir = {
+            let world = world.clone();
+            thread::spawn(move || {
+                world.empty_inbox(OTHER) && {
+                    world.collect();
+                    world.recycle(OTHER);
+                    true
+                }
+            })
+        };
+        // The owner uses its local words until it gives the slab up.
+        world.give_local(0);
+        let order = ordering("disown", Ordering::Release);
+        let owner = &world.slab.owner;
+        let given = owner.compare_exchange(OWNER, 0, order, Ordering::Relaxed);
+        freer.join().unwrap();
+        // An owner that keeps the slab has it in its list, an heir only through its inbox.
+        let known = heir.join().unwrap() || given.is_err() || world.is_in_inbox(OTHER);
+        assert!(known, "donated to a heap that does not know");
+        let holder = owner.load(Ordering::Acquire) & !NOTICED;
+        assert_eq!(holder, if given.is_ok() { OTHER } else { OWNER });
+        world.free(OWNER, 1);
+        world.slow_path(holder);
+        assert!(world.recycle(holder), "a slot was lost");
+    });
+}
+
+/// Two threads without heaps free the last two slots of a slab that nobody owns, and would leave it
+/// to different heaps, one of which is looking.
+#[test]
+fn two_threads_without_heaps_donate_one_slab() {
+    loom::model(|| {
+        let world = World::new(0);
+        world.slab.owner.store(0, Ordering::Relaxed);
+        let freers = [OWNER, OTHER].map(|heir| {
+            let world = world.clone();
+            thread::spawn(move || world.free_without_heap(heir, heir / 4))
+        });
+        let seen = world.empty_inbox(OWNER);
+        let recycled = seen && {
+            world.collect();
+            world.recycle(OWNER)
+        };
+        for freer in freers {
+            freer.join().unwrap();
+        }
+        let holder = world.slab.owner.load(Ordering::Acquire) & !NOTICED;
+        let known = seen || world.is_in_inbox(holder);
+        assert!(known, "donated to a heap that does not know");
+        let left = |world: &World| {
+            world.slow_path(holder);
+            world.recycle(holder)
+        };
+        assert!(recycled || left(&world), "a slot was lost");
     });
 }
 

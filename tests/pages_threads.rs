@@ -4,12 +4,13 @@
 #![cfg(all(target_os = "linux", feature = "std", not(miri)))]
 
 use std::alloc::Layout;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use flagstone::pages::{MmapSource, Pages};
+use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
 use flagstone::{AllocError, Arena, FreeError, Heap};
 
 const THREADS: usize = 8;
@@ -320,4 +321,85 @@ fn pointers_of_a_busy_heap_are_foreign() {
         }
     });
     assert_eq!(pages.stats().active, 0);
+}
+
+unsafe extern "C" {
+    safe fn fork() -> i32;
+    safe fn _exit(status: i32) -> !;
+    safe fn alarm(seconds: u32) -> u32;
+    fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
+}
+
+/// A source whose first large reservation takes until it is told to go on.
+#[derive(Debug)]
+struct Slow {
+    held: Barrier,
+    go: Barrier,
+    /// Reservations of several segments asked for so far.
+    large: AtomicUsize,
+    /// Reservations of one segment, and room to align it.
+    small: AtomicUsize,
+}
+
+// SAFETY: hands out what `MmapSource` hands out.
+unsafe impl PageSource for Slow {
+    fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        match bytes {
+            // The table of segments.
+            0..0x10_0000 => {}
+            0x10_0000..=0x80_0000 => {
+                self.small.fetch_add(1, Ordering::Relaxed);
+            }
+            _ if self.large.fetch_add(1, Ordering::Relaxed) == 0 => {
+                self.held.wait();
+                self.go.wait();
+            }
+            _ => {}
+        }
+        MmapSource.reserve(bytes)
+    }
+}
+
+/// Takes so many blocks, of which three fit into a segment; how many were refused.
+fn refused_of(pages: &'static Pages, count: usize) -> usize {
+    let heap = Heap::builder().pages(pages).build().unwrap();
+    let blocks = (0..count).map(|_| heap.allocate(layout(1 << 20)));
+    blocks.filter(Result::is_err).count()
+}
+
+/// Whoever makes a large reservation holds the pages' ticket. Nobody waits for it, and a child that
+/// was forked meanwhile, where the holder does not go on, takes it over: else it would make a small
+/// reservation for every segment from then on.
+#[test]
+fn a_forked_child_takes_over_the_ticket_for_growing() {
+    let source: &Slow = Box::leak(Box::new(Slow {
+        held: Barrier::new(2),
+        go: Barrier::new(2),
+        large: AtomicUsize::new(0),
+        small: AtomicUsize::new(0),
+    }));
+    let pages: &Pages = Box::leak(Box::new(Pages::new(source)));
+    let status = thread::scope(|scope| {
+        let holder = scope.spawn(|| refused_of(pages, 1));
+        source.held.wait();
+        let pid = fork();
+        if pid == 0 {
+            alarm(20);
+            // A panic would end the only thread, and so the child, with success.
+            let refused = catch_unwind(AssertUnwindSafe(|| refused_of(pages, 100))).unwrap_or(1);
+            let large = source.large.load(Ordering::Relaxed);
+            let well = refused == 0 && source.small.load(Ordering::Relaxed) == 0 && large == 3;
+            _exit(if well { 0 } else { 3 });
+        }
+        let mut status = -1;
+        // SAFETY: an out pointer.
+        assert_eq!(unsafe { waitpid(pid, &raw mut status, 0) }, pid);
+        // Here the holder is still at it; others do without.
+        let refused = refused_of(pages, 4);
+        let small = source.small.load(Ordering::Relaxed);
+        source.go.wait();
+        assert_eq!((refused, small, holder.join().unwrap()), (0, 2, 0));
+        status
+    });
+    assert_eq!(status, 0, "the child made small reservations");
 }

@@ -121,6 +121,36 @@ fn house_rules_hold() {
     report(pairs.flatten().collect());
 }
 
+/// Names in backticks of a text that read like a test's: at least three words.
+fn tests_named_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_name = |name: &&str| {
+        name.matches('_').count() >= 2
+            && name
+                .chars()
+                .all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    text.split('`').skip(1).step_by(2).filter(is_name)
+}
+
+/// The table of what went wrong elsewhere names tests; one that was renamed or lost shows here.
+#[test]
+fn tests_that_design_names_exist() {
+    let design = fs::read_to_string(project().join("DESIGN.md")).expect("DESIGN.md is there");
+    let (_, table) = design
+        .split_once("### What went wrong elsewhere")
+        .expect("the table");
+    let (table, _) = table.split_once("\n## ").expect("a section after it");
+    let sources = read_sources("tests");
+    let exists = |name: &&str| {
+        let start = format!("fn {name}(");
+        sources.iter().any(|source| source.text.contains(&start))
+    };
+    let names: Vec<_> = tests_named_in(table).collect();
+    assert!(names.len() > 20, "the table names its tests: {names:?}");
+    let lost: Vec<_> = names.into_iter().filter(|name| !exists(name)).collect();
+    assert!(lost.is_empty(), "no such tests: {lost:?}");
+}
+
 #[test]
 fn every_source_file_is_reachable() {
     report(rules::dead_files(&read_sources("src")));

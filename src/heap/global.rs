@@ -9,8 +9,10 @@ use crate::base::error::{AllocError, FreeError};
 use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, class_of};
 use crate::base::trap::misuse;
+use crate::heap::SHAPE_TABLE;
 use crate::heap::large::{resize_units, rounded};
-use crate::heap::process::{current, heap_count, trim_orphans, with_heap};
+use crate::heap::process::{current, heap_count, heir, trim_orphans, with_heap};
+use crate::heap::remote::free_without_heap;
 use crate::heap::thread::{HUGE_OWNER, allocate_large};
 use crate::pages::{Pages, registry};
 use crate::slab::bin::message;
@@ -56,7 +58,7 @@ pub fn set_limit(limit_bytes: Option<usize>) {
 /// bytes that the operating system got back. What other running threads cache stays with them.
 pub fn trim() -> usize {
     // A thread without a heap has nothing to trim, and one without memory for a heap neither.
-    let _ = with_heap(|heap| heap.trim());
+    let _ = with_heap(|heap| heap.trim_whole());
     trim_orphans();
     Pages::global().trim()
 }
@@ -193,8 +195,9 @@ fn free_slow(class: usize, address: usize) {
             heap.push_slow(class, address);
         }
     });
-    // Without memory for a heap the block is lost; aborting would lose the process.
-    let _ = freed;
+    if let (Err(_), Some(heir)) = (freed, heir()) {
+        free_without_heap(heir, &SHAPE_TABLE[class], address);
+    }
 }
 
 /// # Safety

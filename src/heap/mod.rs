@@ -14,6 +14,8 @@ mod builder;
 mod check;
 #[cfg(all(unix, feature = "std"))]
 mod global;
+#[cfg(all(unix, feature = "std"))]
+mod idle;
 mod large;
 mod map;
 #[cfg(all(unix, feature = "std"))]

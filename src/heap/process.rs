@@ -12,6 +12,8 @@
 //!   and above bit 47, which changes at every push, so that a pop cannot mistake a stack that
 //!   changed and changed back (ABA). Heaps are never freed, so reading a stale one's link is sound.
 //! * I3: no step waits for another thread.
+//! * I4: a slab's first owner was in the list of all heaps before it had the slab, so where there
+//!   is a slab of the process's heap, that list is not empty.
 
 use core::cell::Cell;
 use core::ptr::null;
@@ -19,7 +21,6 @@ use core::ptr::null;
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::heap::thread::{CurrentCell, ThreadHeap};
-use crate::pages::Pages;
 
 /// The heap of a thread that has not allocated yet.
 pub(crate) static FRESH: ThreadHeap = ThreadHeap::empty();
@@ -87,6 +88,27 @@ pub(crate) fn with_heap<R>(
     let result = operation(heap);
     push(&ORPHANS, heap);
     Ok(result)
+}
+
+/// A heap to give a slab to, for a thread that has none: the newest that is not on its slow path
+/// just now, since those of threads that a fork took away there are lost for ever. `None` where no
+/// thread ever had a heap.
+pub(crate) fn heir() -> Option<&'static ThreadHeap> {
+    all()
+        .find(|heap| !heap.is_in_slow())
+        .or_else(|| all().next())
+}
+
+/// Every thread heap, the newest first.
+fn all() -> impl Iterator<Item = &'static ThreadHeap> {
+    // Acquire: pairs with the Release in `create`.
+    let mut at = ALL.load(Ordering::Acquire).cast_const();
+    core::iter::from_fn(move || {
+        // SAFETY: the list holds thread heaps, which are never freed.
+        let heap = unsafe { at.as_ref() }?;
+        at = heap.next_all.get();
+        Some(heap)
+    })
 }
 
 fn create() -> Result<&'static ThreadHeap, AllocError> {
@@ -189,12 +211,12 @@ fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
     }
 }
 
-/// Lets every orphan give up what it holds.
+/// Lets every orphan give up what it holds, all but itself.
 pub(crate) fn trim_orphans() {
     start_visits();
     // As many as there can be: others may be trimming too.
     for _ in 0..heap_count() {
-        if !visit(ThreadHeap::trim) {
+        if !visit(ThreadHeap::trim_whole) {
             return;
         }
     }
@@ -230,12 +252,8 @@ fn start_visits() {
 /// In a forked child only the forking thread goes on. Heaps of the others become orphans, unless
 /// their thread was on its slow path just then: those are lost, with what they cached.
 extern "C" fn after_fork_in_child() {
-    Pages::global().after_fork();
     let mine = current();
-    let mut at = ALL.load(Ordering::Acquire).cast_const();
-    // SAFETY: the list holds thread heaps, which are never freed.
-    while let Some(heap) = unsafe { at.as_ref() } {
-        at = heap.next_all.get();
+    for heap in all() {
         let held = !heap.current.get().is_null();
         if held && !core::ptr::eq(heap, mine) {
             heap.current.set(null());
@@ -250,4 +268,66 @@ extern "C" fn after_fork_in_child() {
 pub(crate) fn heap_count() -> usize {
     // Relaxed: a figure, and a bound on visits, which one heap more or less does not spoil.
     COUNT.load(Ordering::Relaxed)
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
+
+    /// What the child finds on the orphan stack, as bits of its exit status.
+    fn orphans_among(heaps: [usize; 3]) -> i32 {
+        let mut found = 0;
+        while let Some(heap) = pop(&ORPHANS) {
+            let place = heaps.iter().position(|held| *held == heap.address());
+            found |= place.map_or(0, |place| 1 << place);
+        }
+        found
+    }
+
+    /// A thread is in the middle of its slow path, another between two operations, when a third
+    /// forks: the child gets the second one's heap and no other.
+    #[test]
+    fn a_forked_child_adopts_no_heap_from_the_slow_path() {
+        let (held, end) = (Barrier::new(3), Barrier::new(3));
+        let address = || with_heap(|heap| heap.address()).unwrap();
+        let status = thread::scope(|scope| {
+            let (sender, addresses) = std::sync::mpsc::channel();
+            let senders = [sender.clone(), sender];
+            for (number, sender) in senders.into_iter().enumerate() {
+                let (held, end) = (&held, &end);
+                scope.spawn(move || {
+                    let wait = || {
+                        sender.send((number, address())).unwrap();
+                        held.wait();
+                        end.wait();
+                    };
+                    match number {
+                        0 => with_heap(|heap| heap.slow(wait)).unwrap(),
+                        _ => wait(),
+                    }
+                });
+            }
+            let mut heaps = [address(); 3];
+            for (number, address) in addresses.iter().take(2) {
+                heaps[number] = address;
+            }
+            held.wait();
+            // SAFETY: the child uses nothing that another thread may have locked.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                let found = orphans_among(heaps);
+                // SAFETY: ends the child at once.
+                unsafe { libc::_exit(found) };
+            }
+            let mut status = -1;
+            // SAFETY: an out pointer.
+            let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+            end.wait();
+            assert_eq!(waited, pid);
+            libc::WEXITSTATUS(status)
+        });
+        assert_eq!(status, 1 << 1, "heaps on the slow path, idle, the forker's");
+    }
 }

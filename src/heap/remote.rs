@@ -13,6 +13,11 @@
 //! on its slow path, empties its inbox, clears NOTICED, keeps each slab in its partial list and
 //! swaps the remote words there whenever it looks for slots.
 //!
+//! A thread that has no heap and gets none (its memory was refused) frees the same way, but cannot
+//! claim: where it finds 0 it donates the slab. It sets the owner word to some heap's address with
+//! NOTICED, links the slab into that heap's inbox, and then frees. To the heap this is a notice
+//! like any other, of a slab it did not know it had.
+//!
 //! * I1: a slab is recycled only by its owner and only when every slot is back, which cannot be
 //!   while anyone is before its `fetch_or`, and no notice is pending.
 //! * I2: only the winner of NOTICED writes the inbox link, and only the owner clears NOTICED, after
@@ -27,17 +32,38 @@ use crate::base::sync::Ordering;
 use crate::base::trap::misuse;
 use crate::heap::thread::ThreadHeap;
 use crate::slab::bin::message;
+use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
+use crate::slab::shape::SlotShape;
 
 /// The owner word's lowest bit. Heaps are aligned far beyond it.
 const NOTICED: usize = 1;
+/// Stands for the address of a thread's heap where it has none: equal to no heap's.
+const NO_HEAP: usize = NOTICED;
 
 /// Frees the slots of `mask` in a slab of the process's heap. `true` if the slab is (or became)
 /// `me`'s: then nothing was done, and the slots go to its bitmap.
 pub(crate) fn keeps(me: &ThreadHeap, slab: &SlabHead, word_index: usize, mask: u64) -> bool {
-    if !notify(me, slab) {
+    if !notify(slab, me.address(), me.address()) {
         return true;
     }
+    give_remote(slab, word_index, mask);
+    false
+}
+
+/// Frees a slot of this shape without a heap. The slab, if nobody owns it, is donated to
+/// `heir`. Aborts on misuse that shows.
+pub(crate) fn free_without_heap(heir: &ThreadHeap, shape: &SlotShape, address: usize) {
+    // `locate` asks the process's slabs; no heap in particular.
+    let (slab, index) = heir
+        .locate(address, shape)
+        .unwrap_or_else(|error| misuse(message(error), address));
+    notify(slab, NO_HEAP, heir.address() | NOTICED);
+    give_remote(slab, index / 64, 1 << (index % 64));
+}
+
+/// Frees slots of a slab whose owner has a notice: the last touch of the slab.
+fn give_remote(slab: &SlabHead, word_index: usize, mask: u64) {
     // Release: pairs with the Acquire in `collect`; what was done with the slots is over.
     let before = slab.remote_words()[word_index].fetch_or(mask, Ordering::Release);
     let twice = before & mask;
@@ -47,18 +73,19 @@ pub(crate) fn keeps(me: &ThreadHeap, slab: &SlabHead, word_index: usize, mask: u
         let index = word_index * 64 + twice.trailing_zeros() as usize;
         misuse(message(FreeError::DoubleFree), slab.address_of(index));
     }
-    false
 }
 
-/// Whether the slab is `me`'s. Nobody else changes that.
+/// Whether the slab is `me`'s. That ends only by `me`'s own doing.
 pub(crate) fn owns(me: &ThreadHeap, slab: &SlabHead) -> bool {
-    slab.owner_word().load(Ordering::Relaxed) & !NOTICED == me.address()
+    // Acquire: pairs with the Release of who donated the slab, and so with that of who disowned it.
+    slab.owner_word().load(Ordering::Acquire) & !NOTICED == me.address()
 }
 
-/// Makes sure that the slab's owner will look at its remote words. `false` if that is `me`.
-fn notify(me: &ThreadHeap, slab: &SlabHead) -> bool {
+/// Makes sure that the slab's owner will look at its remote words. `false` if that is the caller,
+/// whose heap is at `mine`. The word of a slab that nobody owns becomes `heir`: the caller's heap,
+/// or another with NOTICED.
+fn notify(slab: &SlabHead, mine: usize, heir: usize) -> bool {
     let word = slab.owner_word();
-    let mine = me.address();
     // Acquire: with 0, pairs with the Release of whoever disowned the slab.
     let mut seen = word.load(Ordering::Acquire);
     loop {
@@ -68,14 +95,14 @@ fn notify(me: &ThreadHeap, slab: &SlabHead) -> bool {
         if seen & NOTICED != 0 {
             return true;
         }
-        let wanted = if seen == 0 { mine } else { seen | NOTICED };
+        let wanted = if seen == 0 { heir } else { seen | NOTICED };
         // AcqRel: Acquire as above; Release so that the owner, who reads the word before it clears
         // the bit, sees what we did to the slots' contents.
         match word.compare_exchange(seen, wanted, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(0) => return false,
+            Ok(_) if wanted & NOTICED == 0 => return false,
             Ok(_) => {
                 // SAFETY: owner words hold addresses of thread heaps, which are never freed (I4).
-                let owner = unsafe { ThreadHeap::at(seen) };
+                let owner = unsafe { ThreadHeap::at(wanted & !NOTICED) };
                 owner.notice(slab);
                 return true;
             }

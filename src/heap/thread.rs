@@ -125,7 +125,7 @@ impl ThreadHeap {
     }
 
     /// Runs `step` where bins and lists may be inconsistent for a while (I3).
-    fn slow<R>(&self, step: impl FnOnce() -> R) -> R {
+    pub(super) fn slow<R>(&self, step: impl FnOnce() -> R) -> R {
         self.in_slow.store(true, Ordering::SeqCst);
         // The step's plain writes must not come before the flag.
         compiler_fence(Ordering::SeqCst);
@@ -219,6 +219,20 @@ impl ThreadHeap {
         self.slow(|| {
             self.empty_inbox();
             self.trim_bins();
+        });
+    }
+
+    /// Gives everything back but the heap itself: also the magazines' room, until the next free.
+    pub(crate) fn trim_whole(&self) {
+        self.trim();
+        self.slow(|| {
+            let Some(storage) = NonNull::new(self.magazines.replace(null_mut())) else {
+                return;
+            };
+            self.bins.iter().for_each(Bin::end_magazine);
+            self.cached_max.set(0);
+            // SAFETY: claimed in `magazine_storage`; no bin points there any more.
+            unsafe { Pages::global().release_span(storage.cast(), MAGAZINE_STORAGE_BYTES) };
         });
     }
 

@@ -6,13 +6,15 @@
 //! so that the heads of an idle gigabyte hold no memory.
 //!
 //! When several threads find nothing at once, one makes a large reservation (`growing` is its
-//! ticket) and the others a small one; nobody waits.
+//! ticket) and the others a small one; nobody waits. The ticket names the process that holds it: in
+//! a forked child, where the holder may have vanished, it counts as free.
 
 use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
 use crate::base::geometry::{SEGMENT_BYTES, align_up};
 use crate::base::sync::Ordering;
+use crate::pages::map::process_number;
 use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE};
 use crate::pages::source::Reservation;
 use crate::pages::table::{LAST_COUNT, Rest, Want};
@@ -56,20 +58,13 @@ impl Pages {
         taken.ok().map(Rest::unpack)
     }
 
-    /// In a forked child: the ticket's holder may be gone.
-    #[cfg(all(unix, feature = "std"))]
-    pub(crate) fn after_fork(&self) {
-        self.table.growing.store(0, Ordering::Release);
-    }
-
     /// Makes a reservation and publishes its first segment.
     fn reserve_segments(&'static self) -> Option<()> {
         let order = (Ordering::Acquire, Ordering::Relaxed);
-        let ticket = self
-            .table
-            .growing
-            .compare_exchange(0, 1, order.0, order.1)
-            .is_ok();
+        let process = process_number();
+        let take = |holder: usize| (holder != process).then_some(process);
+        let growing = &self.table.growing;
+        let ticket = growing.fetch_update(order.0, order.1, take).is_ok();
         if ticket {
             // The last holder may have come and gone since the rest was found empty; a second
             // reservation would overwrite what is left of the first. Only a holder writes `rest`.

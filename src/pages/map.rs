@@ -1,12 +1,13 @@
-//! Anonymous mappings of the operating system, through memmap2, and its clock; nothing at all where
-//! there are none (other systems, Miri, no `std`), so that the code above needs no conditions.
+//! Anonymous mappings of the operating system, through memmap2, its clock and its number of this
+//! process; nothing at all where there are none (other systems, Miri, no `std`), so that the code
+//! above needs no conditions.
 //!
 //! Ranges are passed on as they come: `source.rs` checks them first.
 
 #[cfg(not(all(unix, feature = "std", not(miri))))]
-pub(crate) use none::{Map, clock_ms};
+pub(crate) use none::{Map, clock_ms, process_number};
 #[cfg(all(unix, feature = "std", not(miri)))]
-pub(crate) use os::{Map, clock_ms};
+pub(crate) use os::{Map, clock_ms, process_number};
 
 #[cfg(all(unix, feature = "std", not(miri)))]
 mod os {
@@ -89,6 +90,12 @@ mod os {
         seconds.checked_mul(1000)?.checked_add(rest)
     }
 
+    /// This process's number: another one in a forked child, and never 0.
+    pub(crate) fn process_number() -> usize {
+        // SAFETY: asks the system, and cannot fail.
+        unsafe { libc::getpid() as usize }
+    }
+
     /// # Safety
     /// As for [`Map::resize`].
     #[cfg(target_os = "linux")]
@@ -124,6 +131,11 @@ mod none {
     /// No clock: nothing is purged by and by.
     pub(crate) fn clock_ms() -> Option<usize> {
         None
+    }
+
+    /// No processes but this one.
+    pub(crate) fn process_number() -> usize {
+        1
     }
 
     /// A mapping that cannot exist.

@@ -39,7 +39,7 @@ pub(crate) struct Table {
     /// What is left of the newest reservation, as a packed [`Rest`]: one compare-and-swap takes a
     /// segment.
     pub(crate) rest: AtomicU64,
-    /// Set while somebody makes a large reservation; others then make a small one.
+    /// The process of whoever makes a large reservation just now, or 0; others make a small one.
     pub(crate) growing: AtomicUsize,
     /// Segments of the next large reservation; doubles.
     pub(crate) next_count: AtomicUsize,

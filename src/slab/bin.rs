@@ -23,7 +23,7 @@ use crate::slab::raw::{List, SlabHead};
 use crate::slab::shape::SlotShape;
 
 /// Slots a magazine starts with. It doubles each time it fills, so short-lived owners stay small.
-const MAGAZINE_FIRST: usize = 8;
+pub(crate) const MAGAZINE_FIRST: usize = 8;
 
 /// Slow frees between two looks at a partial list, at least: a free-only owner's list is short.
 #[cfg(all(unix, feature = "std"))]
@@ -451,6 +451,15 @@ impl Bin {
             }
         }
         self.kept_count.set(0);
+    }
+
+    /// Forgets the room of the magazine, which is empty.
+    #[cfg(all(unix, feature = "std"))]
+    pub(crate) fn end_magazine(&self) {
+        debug_assert!(self.cached().is_empty());
+        for place in [&self.base, &self.top, &self.limit] {
+            place.set(core::ptr::null_mut());
+        }
     }
 
     fn flush_all(&self, owner: &impl SlabOwner, shape: &SlotShape) {

@@ -15,7 +15,7 @@ use crate::slab::shape::SlotShape;
 
 /// What the magazines of one owner may hold together beyond their first entries: it is what five
 /// hundred idle threads can strand, half a gigabyte; a single busy class fills an eighth of it.
-const MAGAZINES_BYTES_MAX: usize = 1 << 20;
+pub(crate) const MAGAZINES_BYTES_MAX: usize = 1 << 20;
 
 /// Counts `bytes` of magazine room against the bound of an owner.
 pub(crate) fn may_cache(count: &Cell<usize>, bytes: usize) -> bool {

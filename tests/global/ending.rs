@@ -3,17 +3,18 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crate::child;
+use crate::crime::{self, guilty};
+use crate::memory;
+use crate::refused;
 use crate::storm::{Block, Cells, exhaustion, storm};
 use crate::{GLOBAL, Random, turn};
-
-const SIGABRT: i32 = 6;
 
 unsafe extern "C" {
     safe fn fork() -> i32;
@@ -31,7 +32,8 @@ fn part_of_a_child() {
     match part.as_str() {
         "storm" => storm(),
         "exhaustion" => exhaustion(),
-        "forks" => forks(),
+        "forks" => forks(60),
+        "forks on slow paths" => forks_on_slow_paths(),
         "leaves" => {
             let churn = Churn::start(8);
             churn.wait();
@@ -40,6 +42,11 @@ fn part_of_a_child() {
         "double free" | "double free from two threads" | "held stderr" => double_free(&part),
         "foreign" => foreign(),
         "large twice" => large_twice(),
+        "panics" => assert!(!in_a_forked_child(|| panic!("as it should"))),
+        "idle" => memory::idle(),
+        "everything" => memory::everything(),
+        "no heap" => refused::frees_without_a_heap(),
+        "double free without a heap" => refused::double_free_without_a_heap(),
         _ => panic!("no such part: {part}"),
     }
 }
@@ -98,13 +105,11 @@ impl Churn {
 }
 
 /// Forks again and again while other threads churn; each child goes on with what it inherited.
-fn forks() {
+pub(crate) fn forks(rounds: u64) {
     let churn = Churn::start(4);
     churn.wait();
-    for round in 0..60 {
-        let pid = fork();
-        if pid == 0 {
-            alarm(20);
+    for round in 0..rounds {
+        let went_well = in_a_forked_child(|| {
             // What others held is freed and taken anew, here and on a fresh thread.
             let cells = churn.cells.clone();
             let work = move || {
@@ -118,15 +123,72 @@ fn forks() {
             let ended = threads.into_iter().all(|thread| thread.join().is_ok());
             churn.cells.clear();
             flagstone::trim();
-            _exit(if ended { 0 } else { 3 });
-        }
-        assert!(pid > 0);
-        let mut status = 0;
-        // SAFETY: an out pointer.
-        let waited = unsafe { waitpid(pid, &raw mut status, 0) };
-        assert_eq!((waited, status), (pid, 0), "round {round}");
+            ended
+        });
+        assert!(went_well, "round {round}");
     }
     churn.stop();
+}
+
+/// Whether `work` says so at its end, in a child forked for it. A panic ends the child there: left
+/// alone it would end its only thread, and the process with it, which counts as success.
+fn in_a_forked_child(work: impl FnOnce() -> bool) -> bool {
+    let pid = fork();
+    if pid == 0 {
+        alarm(20);
+        let well = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
+        _exit(if well { 0 } else { 3 });
+    }
+    let mut status = -1;
+    // SAFETY: an out pointer.
+    let waited = unsafe { waitpid(pid, &raw mut status, 0) };
+    pid > 0 && waited == pid && status == 0
+}
+
+/// One size whose magazine has four entries, one of middling and one of long magazines.
+const SIZES: [usize; 3] = [30_000, 3000, 64];
+
+/// Holds several magazines full of each size at once, and checks that no two blocks overlap.
+fn fill_and_free() {
+    for size in SIZES {
+        let blocks: Vec<Block> = (0..600_000 / size.max(2000))
+            .filter_map(|_| Block::new(size))
+            .collect();
+        blocks.into_iter().for_each(Block::free);
+    }
+}
+
+/// Forks while other threads are on their slow paths most of the time. A child that adopted a heap
+/// in the middle of a step would find slots in two places and hand them out twice.
+fn forks_on_slow_paths() {
+    let end = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while !end.load(Ordering::Relaxed) {
+                    let layouts = SIZES.map(layout);
+                    for layout in layouts.iter().cycle().take(60) {
+                        // SAFETY: the sizes are not zero; each block is freed once.
+                        unsafe {
+                            let blocks = [(); 40].map(|()| GLOBAL.alloc(*layout));
+                            for block in blocks {
+                                GLOBAL.dealloc(block, *layout);
+                            }
+                        }
+                    }
+                    flagstone::trim();
+                }
+            });
+        }
+        let failed = (0..100).find(|_| {
+            !in_a_forked_child(|| {
+                let threads: Vec<_> = (0..8).map(|_| thread::spawn(fill_and_free)).collect();
+                threads.into_iter().all(|thread| thread.join().is_ok())
+            })
+        });
+        end.store(true, Ordering::Relaxed);
+        assert_eq!(failed, None, "a child came to a bad end");
+    });
 }
 
 #[track_caller]
@@ -153,9 +215,33 @@ fn exhaustion_with_many_threads() {
 }
 
 #[test]
+fn a_thread_that_gets_no_heap_loses_nothing() {
+    let _turn = turn();
+    succeeds("no heap", "ulimit -c 0;");
+}
+
+#[test]
+fn idle_threads_hold_no_more_than_documented() {
+    let _turn = turn();
+    succeeds("idle", "ulimit -c 0;");
+}
+
+#[test]
+fn everything_in_one_process_leaves_nothing_behind() {
+    let _turn = turn();
+    succeeds("everything", "ulimit -c 0;");
+}
+
+#[test]
 fn forked_children_go_on() {
     let _turn = turn();
     succeeds("forks", "ulimit -c 0;");
+}
+
+#[test]
+fn forked_children_adopt_no_heap_in_the_middle_of_a_step() {
+    let _turn = turn();
+    succeeds("forks on slow paths", "ulimit -c 0;");
 }
 
 #[test]
@@ -179,10 +265,6 @@ fn flush() {
             GLOBAL.dealloc(block, layout(64));
         }
     }
-}
-
-fn guilty(ptr: *mut u8) {
-    println!("guilty {ptr:p}");
 }
 
 fn double_free(part: &str) {
@@ -246,15 +328,13 @@ fn large_twice() {
 
 #[track_caller]
 fn dies(crime: &str, message: &str) {
-    let output = child::run("ending::part_of_a_child", crime, "ulimit -c 0;");
-    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
-    let all = format!("{crime}: {}\n{out}\n{err}", output.status);
-    assert_eq!(output.status.signal(), Some(SIGABRT), "{all}");
-    let address = out
-        .split_once("guilty ")
-        .and_then(|(_, rest)| rest.lines().next())
-        .unwrap_or_else(|| panic!("{all}"));
-    assert_eq!(err, format!("flagstone: {message}: {address}\n"), "{all}");
+    crime::dies("ending::part_of_a_child", crime, message);
+}
+
+#[test]
+fn a_panic_in_a_forked_child_shows() {
+    let _turn = turn();
+    succeeds("panics", "ulimit -c 0;");
 }
 
 #[test]
@@ -263,6 +343,7 @@ fn crimes_abort_with_one_line() {
     dies("double free", "double free");
     dies("double free from two threads", "double free");
     dies("foreign", "free of a pointer that is not this owner's");
+    dies("double free without a heap", "double free");
     dies("large twice", "free of a pointer that is not this owner's");
 }
 

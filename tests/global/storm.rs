@@ -42,7 +42,7 @@ impl Block {
     fn checked_size(&self, most: usize) -> usize {
         // SAFETY: a live block of ours starts with its size.
         let size = unsafe { self.ptr().cast::<usize>().read() };
-        assert!((16..1 << 22).contains(&size), "a size of {size:#x}");
+        assert!((16..1 << 23).contains(&size), "a size of {size:#x}");
         let seen = size.min(most) - 8;
         // SAFETY: as long as it says, or at least `most`, and written by `fill`.
         let bytes = unsafe { std::slice::from_raw_parts(self.ptr().add(8), seen) };

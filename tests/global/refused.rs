@@ -1,0 +1,125 @@
+//! Threads whose very first heap is refused, and what they free. In processes of their own: nobody
+//! else may allocate meanwhile.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::c_void;
+use std::sync::Barrier;
+use std::thread;
+
+use crate::crime::guilty;
+use crate::{GLOBAL, settled};
+
+type Start = extern "C" fn(*mut c_void) -> *mut c_void;
+
+unsafe extern "C" {
+    fn pthread_create(id: *mut usize, options: usize, start: Start, with: *mut c_void) -> i32;
+    fn pthread_join(id: usize, result: *mut *mut c_void) -> i32;
+}
+
+const LAYOUT: Layout = Layout::new::<[u64; 8]>();
+/// What the blocks may take: some 60 slabs' worth.
+const ROOM: usize = 4 << 20;
+
+/// Runs `work` on a thread that allocates nothing for itself, as Rust's own threads do. `true` if
+/// it had no heap, neither before nor after.
+fn on_a_bare_thread(work: &mut (dyn FnMut() + Send)) -> bool {
+    struct Task<'a> {
+        work: &'a mut (dyn FnMut() + Send),
+        had_no_heap: bool,
+    }
+    extern "C" fn run(task: *mut c_void) -> *mut c_void {
+        // SAFETY: the task of the caller below, who waits.
+        let task = unsafe { &mut *task.cast::<Task>() };
+        let refused = || {
+            // SAFETY: the size is not zero.
+            let null = unsafe { GLOBAL.alloc(LAYOUT) }.is_null();
+            let error = flagstone::last_error();
+            null && matches!(error, Some(flagstone::AllocError::PagesLimit { .. }))
+        };
+        task.had_no_heap = refused();
+        (task.work)();
+        task.had_no_heap &= refused();
+        std::ptr::null_mut()
+    }
+    let mut task = Task {
+        work,
+        had_no_heap: false,
+    };
+    let mut id = 0;
+    // SAFETY: the task outlives the thread, which is joined at once.
+    unsafe {
+        assert_eq!(pthread_create(&mut id, 0, run, (&raw mut task).cast()), 0);
+        assert_eq!(pthread_join(id, std::ptr::null_mut()), 0);
+    }
+    task.had_no_heap
+}
+
+/// Fills `blocks` until memory is refused.
+fn exhaust(blocks: &mut Vec<usize>) {
+    flagstone::trim();
+    flagstone::set_limit(Some(flagstone::stats().resident + ROOM));
+    while blocks.len() < blocks.capacity() {
+        // SAFETY: the size is not zero.
+        let ptr = unsafe { GLOBAL.alloc(LAYOUT) };
+        if ptr.is_null() {
+            return;
+        }
+        blocks.push(ptr.expose_provenance());
+    }
+    panic!("never refused");
+}
+
+fn free(block: usize) {
+    // SAFETY: the caller's live block.
+    unsafe { GLOBAL.dealloc(std::ptr::with_exposed_provenance_mut(block), LAYOUT) };
+}
+
+/// Every orphan has a holder, who sleeps, so a new thread needs a heap of its own.
+fn with_all_heaps_held(work: impl FnOnce()) {
+    let count = flagstone::stats().thread_heaps + 1;
+    let (held, end) = (Barrier::new(count + 1), Barrier::new(count + 1));
+    thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| {
+                drop(Box::new(5));
+                held.wait();
+                end.wait();
+            });
+        }
+        held.wait();
+        work();
+        end.wait();
+    });
+}
+
+/// What such a thread frees comes back: to the owner of its slab, or to a heap that it gives slabs
+/// without an owner to.
+pub(crate) fn frees_without_a_heap() {
+    let mut blocks: Vec<usize> = Vec::with_capacity(2 * ROOM / LAYOUT.size());
+    let before = settled();
+    with_all_heaps_held(|| {
+        let heaps = flagstone::stats().thread_heaps;
+        exhaust(&mut blocks);
+        assert!(blocks.len() * LAYOUT.size() >= ROOM / 2);
+        let mut work = || blocks.iter().copied().for_each(free);
+        assert!(on_a_bare_thread(&mut work), "the thread had a heap");
+        flagstone::set_limit(None);
+        assert_eq!(flagstone::stats().thread_heaps, heaps);
+    });
+    let after = settled();
+    println!("{} blocks; {before} then {after} bytes", blocks.len());
+    assert!(after <= before + (1 << 20), "{before} then {after}");
+}
+
+pub(crate) fn double_free_without_a_heap() {
+    let mut blocks: Vec<usize> = Vec::with_capacity(2 * ROOM / LAYOUT.size());
+    with_all_heaps_held(|| {
+        let block = {
+            exhaust(&mut blocks);
+            blocks[blocks.len() / 2]
+        };
+        guilty(std::ptr::without_provenance::<u8>(block));
+        on_a_bare_thread(&mut || (0..2).for_each(|_| free(block)));
+    });
+    println!("unpunished");
+}
