@@ -16,8 +16,10 @@
 use core::cell::Cell;
 use core::ptr::null;
 
+use crate::base::config::Config;
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::heap::choices::decide;
 use crate::heap::thread::{CurrentCell, ThreadHeap};
 use crate::pages::Pages;
 
@@ -60,21 +62,26 @@ pub(crate) fn current() -> &'static ThreadHeap {
 }
 
 /// Runs `operation` with a heap that works: the thread's, after claiming one if it has none, or a
-/// borrowed one when the thread is past its exit hook.
+/// borrowed one when the thread is past its exit hook, or when `choices` is `None`: whoever claims
+/// a heap decides (see `choices.rs`).
 #[cold]
 #[inline(never)]
 pub(crate) fn with_heap<R>(
+    choices: Option<Config>,
     operation: impl FnOnce(&'static ThreadHeap) -> R,
 ) -> Result<R, AllocError> {
     let heap = current();
     if !core::ptr::eq(heap, &FRESH) && !core::ptr::eq(heap, &GONE) {
         return Ok(operation(heap));
     }
+    if let Some(choices) = choices {
+        decide(choices);
+    }
     let heap = match pop(&ORPHANS).or_else(|| pop(&VISITED)) {
         Some(heap) => heap,
         None => create()?,
     };
-    if core::ptr::eq(current(), &FRESH) && hook_exit(heap) {
+    if choices.is_some() && core::ptr::eq(current(), &FRESH) && hook_exit(heap) {
         CURRENT.with(|cell| {
             heap.current.set(cell);
             cell.set(heap);
@@ -227,10 +234,7 @@ fn start_visits() {
 extern "C" fn after_fork_in_child() {
     Pages::global().after_fork();
     let mine = current();
-    let mut at = ALL.load(Ordering::Acquire).cast_const();
-    // SAFETY: the list holds thread heaps, which are never freed.
-    while let Some(heap) = unsafe { at.as_ref() } {
-        at = heap.next_all.get();
+    for heap in all() {
         let held = !heap.current.get().is_null();
         if held && !core::ptr::eq(heap, mine) {
             heap.current.set(null());
@@ -241,14 +245,25 @@ extern "C" fn after_fork_in_child() {
     }
 }
 
+/// Every thread heap, held or not.
+fn all() -> impl Iterator<Item = &'static ThreadHeap> {
+    // Acquire: pairs with the Release in `create`.
+    let mut at = ALL.load(Ordering::Acquire).cast_const();
+    core::iter::from_fn(move || {
+        // SAFETY: the list holds thread heaps, which are never freed.
+        let heap = unsafe { at.as_ref() }?;
+        at = heap.next_all.get();
+        Some(heap)
+    })
+}
+
 /// Number of thread heaps, held or not.
 pub(crate) fn heap_count() -> usize {
-    let mut count = 0;
-    let mut at = ALL.load(Ordering::Acquire).cast_const();
-    // SAFETY: the list holds thread heaps, which are never freed.
-    while let Some(heap) = unsafe { at.as_ref() } {
-        at = heap.next_all.get();
-        count += 1;
-    }
-    count
+    all().count()
+}
+
+/// Bytes of slots that thread heaps took out of slabs and did not give back; those that a heap gave
+/// back for another count negative in it.
+pub(crate) fn taken_bytes() -> usize {
+    all().fold(0, |sum, heap| sum.wrapping_add(heap.taken_bytes()))
 }
