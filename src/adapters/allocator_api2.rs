@@ -85,12 +85,12 @@ use crate::heap::Heap;
 #[cfg(feature = "allocator-api2-02")]
 implement_allocator!(allocator_api2, [] & Heap, Heap);
 #[cfg(feature = "allocator-api2-02")]
-implement_allocator!(allocator_api2, [const MIN_ALIGN: usize] &Arena<MIN_ALIGN>, Arena<MIN_ALIGN>);
+implement_allocator!(allocator_api2, [const MIN: usize] &Arena<MIN>, Arena<MIN>);
 #[cfg(all(unix, feature = "std", feature = "allocator-api2-02"))]
 implement_allocator!(allocator_api2, [] Flagstone, Flagstone);
 #[cfg(feature = "allocator-api2-04")]
 implement_allocator!(allocator_api2_04, [] & Heap, Heap);
 #[cfg(feature = "allocator-api2-04")]
-implement_allocator!(allocator_api2_04, [const MIN_ALIGN: usize] &Arena<MIN_ALIGN>, Arena<MIN_ALIGN>);
+implement_allocator!(allocator_api2_04, [const MIN: usize] &Arena<MIN>, Arena<MIN>);
 #[cfg(all(unix, feature = "std", feature = "allocator-api2-04"))]
 implement_allocator!(allocator_api2_04, [] Flagstone, Flagstone);

@@ -1,11 +1,11 @@
 //! [`Check::Full`](crate::Check::Full): every free checked exactly, freed memory filled and
-//! verified, reuse delayed. What follows `impl Heap` is a [`Heap`]'s own; the process's heap has its
-//! quarantine in `quarantine.rs`.
+//! verified, reuse delayed. The free functions serve every heap, what is of [`Heap`] is its own:
+//! the process's heap has its quarantine in `quarantine.rs`.
 //!
 //! * I1: every free slot in a word that was ever taken is filled with `FREED`; slots never taken
 //!   are not (their pages stay untouched).
-//! * I2: a heap's quarantine is a ring of the newest freed slots, in the storage that magazines would
-//!   use; `storage[0]` counts all that ever entered.
+//! * I2: a heap's quarantine is a ring of the newest freed slots, in the storage that magazines
+//!   would use; `storage[0]` counts all that ever entered.
 
 use crate::base::config::Check;
 use crate::base::error::FreeError;

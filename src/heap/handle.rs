@@ -33,12 +33,8 @@ impl Flagstone {
     /// let layout = Layout::new::<[u8; 48]>();
     /// let block = Flagstone::new().allocate(layout)?;
     /// assert!(block.len() >= 48);
-    /// let address = block.addr();
-    /// std::thread::spawn(move || {
-    ///     let block = std::ptr::with_exposed_provenance_mut(address.get());
-    ///     // SAFETY: allocated above with this layout, and not used any more.
-    ///     unsafe { Flagstone::new().deallocate(block, layout) };
-    /// });
+    /// // SAFETY: allocated above with this layout, and not used any more.
+    /// unsafe { Flagstone::new().deallocate(block.cast(), layout) };
     /// # Ok::<(), flagstone::AllocError>(())
     /// ```
     #[inline]

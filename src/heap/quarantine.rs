@@ -46,6 +46,7 @@ impl ThreadHeap {
         }
         let bytes = CLASS_BYTES[class] as usize;
         fill(address, bytes);
+        // Now, not when it leaves: what waits is not live.
         self.count_given(bytes);
         // Relaxed: a number, nothing else.
         let at = ENTERED.fetch_add(1, Ordering::Relaxed) % QUARANTINE;
@@ -78,8 +79,6 @@ impl ThreadHeap {
             // It was in the ring twice, and went home before.
             misuse(message(FreeError::DoubleFree), address)
         };
-        // It counts as given back since it entered.
-        self.count_taken(CLASS_BYTES[class] as usize);
         hand_on(self.bin(class), self, &SHAPE_TABLE[class], address);
     }
 }

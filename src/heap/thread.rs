@@ -167,10 +167,10 @@ impl ThreadHeap {
             // What came back may be for this class, but in its slabs: a refill finds it there.
             let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
             let address = bin.refill(self, shape)?;
-            self.count_taken((1 + bin.claimed_count()) * shape.slot_bytes as usize);
             if choices::is_full() {
                 check::keep_one(bin, self, shape, address);
             }
+            self.count_taken((1 + bin.claimed_count()) * shape.slot_bytes as usize);
             Ok(address)
         })
     }
@@ -182,7 +182,11 @@ impl ThreadHeap {
                 self.free_checked(class, address);
             } else {
                 let storage = self.magazine_storage(class);
-                self.bins[class].push_slow(self, &SHAPE_TABLE[class], storage, address);
+                let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
+                let before = bin.cached().len();
+                bin.push_slow(self, shape, storage, address);
+                let given = before + 1 - bin.cached().len();
+                self.count_given(given * shape.slot_bytes as usize);
             }
             self.empty_inbox();
             self.bins[class].look_now_and_then(self);
@@ -260,6 +264,7 @@ impl ThreadHeap {
     }
 
     fn trim_bins(&self) {
+        self.count_given(self.cached_bytes());
         for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
             bin.trim(self, shape);
         }
@@ -304,8 +309,6 @@ impl SlabOwner for ThreadHeap {
     }
 
     fn keeps(&self, slab: &'static SlabHead, word_index: usize, mask: u64) -> bool {
-        // Before: a slab that is not ours may be gone afterwards.
-        self.count_given(mask.count_ones() as usize * slab.slot_bytes());
         remote::keeps(self, slab, word_index, mask)
     }
 
