@@ -246,6 +246,16 @@ fn part_of_a_child() {
             assert!(LIMITED.allocate(large).is_ok());
         }
         "many at once" => many_at_once(),
+        "purges at once" => assert!(retained_of(PURGING) < 2 << 20),
+        "purges later" => assert!(retained_of(HANDLE) > 6 << 20),
+        "huge pages" => {
+            LIMITED.allocate(small).unwrap();
+            assert!(advised_towards_huge_pages());
+        }
+        "no huge pages" => {
+            CHECKED.allocate(small).unwrap();
+            assert!(!advised_towards_huge_pages());
+        }
         _ => panic!("no such part: {part}"),
     }
 }
@@ -263,9 +273,48 @@ fn many_at_once() {
     });
 }
 
+const PURGING: Flagstone =
+    Flagstone::with(Config::new().purge_delay(Some(Duration::from_millis(1))));
+
+/// Bytes that stay without an owner after 8 MiB were used and freed, and little was for a while.
+fn retained_of(handle: Flagstone) -> usize {
+    let large = layout(100 << 10, 8);
+    let use_together = |count: usize| {
+        let blocks: std::vec::Vec<_> = (0..count)
+            .map(|_| handle.allocate(large).unwrap())
+            .collect();
+        for block in blocks {
+            // SAFETY: allocated above, freed once.
+            unsafe { handle.deallocate(block.cast(), large) };
+        }
+    };
+    use_together(64);
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(2));
+        // As many releases as there are between two looks at the clock.
+        (0..16).for_each(|_| use_together(1));
+    }
+    flagstone::stats().retained
+}
+
+/// Whether a mapping of the process has the flag that `madvise` sets.
+fn advised_towards_huge_pages() -> bool {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut flags = maps.lines().filter(|line| line.starts_with("VmFlags:"));
+    flags.any(|line| line.split(' ').any(|flag| flag == "hg"))
+}
+
+#[test]
+fn the_other_choices_take_effect() {
+    decided(&["purges at once", "purges later"]);
+    if std::fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap_or(false) {
+        decided(&["huge pages", "no huge pages"]);
+    }
+}
+
 #[test]
 fn the_first_with_choices_decides() {
-    let parts = [
+    decided(&[
         "large first",
         "small first",
         "free first",
@@ -277,7 +326,12 @@ fn the_first_with_choices_decides() {
         "trim first",
         "set before",
         "many at once",
-    ];
+    ]);
+}
+
+/// Runs each part in a process in which nobody decided yet.
+#[track_caller]
+fn decided(parts: &[&str]) {
     for part in parts {
         let output = child::run("part_of_a_child", part, "ulimit -c 0;");
         let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
