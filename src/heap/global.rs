@@ -205,13 +205,13 @@ impl Default for Flagstone {
 
 /// A slot of the class, and whether it reads as zero.
 #[inline(always)]
-pub(super) fn allocate_class(choices: Config, class: usize) -> Option<(NonNull<u8>, bool)> {
+pub(super) fn allocate_class(class: usize, choices: Config) -> Option<(NonNull<u8>, bool)> {
     let bin = current().bin(class);
     let (address, zeroed) = match bin.pop() {
         Some(address) => (address, false),
         None => match bin.pop_word(CLASS_BYTES[class] as usize) {
             Some(address) => (address, bin.word_is_zeroed()),
-            None => return refill(choices, class),
+            None => return refill(class, choices),
         },
     };
     // SAFETY: bins hand out slots.
@@ -220,7 +220,7 @@ pub(super) fn allocate_class(choices: Config, class: usize) -> Option<(NonNull<u
 
 #[cold]
 #[inline(never)]
-fn refill(choices: Config, class: usize) -> Option<(NonNull<u8>, bool)> {
+fn refill(class: usize, choices: Config) -> Option<(NonNull<u8>, bool)> {
     let taken = with_heap(Some(choices), |heap| {
         let bin = heap.bin(class);
         // A heap just claimed may have what it needs.
@@ -248,7 +248,7 @@ fn refuse<T>(error: AllocError) -> Option<T> {
 
 #[cold]
 #[inline(never)]
-pub(super) fn allocate_span(choices: Config, layout: Layout) -> Option<(NonNull<u8>, bool)> {
+pub(super) fn allocate_span(layout: Layout, choices: Config) -> Option<(NonNull<u8>, bool)> {
     decide(choices);
     let claim = |bytes| {
         let block = allocate_large(bytes, layout.align())?;
@@ -266,7 +266,7 @@ pub(super) fn count_spans(old_bytes: usize, new_bytes: usize) {
 
 #[cold]
 #[inline(never)]
-pub(super) fn free_slow(choices: Config, class: usize, address: usize) {
+pub(super) fn free_slow(class: usize, address: usize, choices: Config) {
     let freed = with_heap(Some(choices), |heap| {
         if !heap.bin(class).push(address) {
             heap.push_slow(class, address);
@@ -307,8 +307,8 @@ unsafe impl GlobalAlloc for Flagstone {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let block = match class_of(layout.size(), layout.align()) {
-            Some(class) => allocate_class(self.choices, class),
-            None => allocate_span(self.choices, layout),
+            Some(class) => allocate_class(class, self.choices),
+            None => allocate_span(layout, self.choices),
         };
         block.map_or(null_mut(), |(block, _)| block.as_ptr())
     }
@@ -316,8 +316,8 @@ unsafe impl GlobalAlloc for Flagstone {
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let block = match class_of(layout.size(), layout.align()) {
-            Some(class) => allocate_class(self.choices, class),
-            None => allocate_span(self.choices, layout),
+            Some(class) => allocate_class(class, self.choices),
+            None => allocate_span(layout, self.choices),
         };
         let Some((block, zeroed)) = block else {
             return null_mut();
@@ -335,7 +335,7 @@ unsafe impl GlobalAlloc for Flagstone {
             Some(class) => {
                 let address = ptr.addr();
                 if !current().bin(class).push(address) {
-                    free_slow(self.choices, class, address);
+                    free_slow(class, address, self.choices);
                 }
             }
             None => {
@@ -358,7 +358,7 @@ unsafe impl GlobalAlloc for Flagstone {
             return unsafe { slot_at(ptr.addr()) }.as_ptr();
         }
         // SAFETY: the caller's promise: a live block, so not at 0.
-        unsafe { resize_slow(self.choices, NonNull::new_unchecked(ptr), layout, new) }
+        unsafe { resize_slow(NonNull::new_unchecked(ptr), layout, new, self.choices) }
             .map_or(null_mut(), |block| block.cast().as_ptr())
     }
 }

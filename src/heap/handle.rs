@@ -39,7 +39,7 @@ impl Flagstone {
     /// ```
     #[inline]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        allocate(self.choices, layout).map_or_else(refusal, |(block, _)| Ok(block))
+        allocate(layout, self.choices).map_or_else(refusal, |(block, _)| Ok(block))
     }
 
     /// As [`Flagstone::allocate`], and every byte of the slice reads as zero. Pages that were never
@@ -49,7 +49,7 @@ impl Flagstone {
     /// The limit that was hit.
     #[inline]
     pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        let Some((block, zeroed)) = allocate(self.choices, layout) else {
+        let Some((block, zeroed)) = allocate(layout, self.choices) else {
             return refusal();
         };
         if !zeroed {
@@ -73,7 +73,7 @@ impl Flagstone {
             Some(class) => {
                 let address = ptr.addr().get();
                 if !current().bin(class).push(address) {
-                    free_slow(self.choices, class, address);
+                    free_slow(class, address, self.choices);
                 }
             }
             // SAFETY: the caller's promise.
@@ -164,21 +164,21 @@ impl Flagstone {
             }
         }
         // SAFETY: the caller's promise.
-        unsafe { resize_slow(self.choices, ptr, old, new) }.map_or_else(refusal, Ok)
+        unsafe { resize_slow(ptr, old, new, self.choices) }.map_or_else(refusal, Ok)
     }
 }
 
 /// A block of any layout, and whether it reads as zero.
 #[inline]
-fn allocate(choices: Config, layout: Layout) -> Option<(NonNull<[u8]>, bool)> {
+fn allocate(layout: Layout, choices: Config) -> Option<(NonNull<[u8]>, bool)> {
     let (start, zeroed, bytes) = match class_of(layout.size(), layout.align()) {
         _ if layout.size() == 0 => return Some((dangling(layout), true)),
         Some(class) => {
-            let (start, zeroed) = allocate_class(choices, class)?;
+            let (start, zeroed) = allocate_class(class, choices)?;
             (start, zeroed, CLASS_BYTES[class] as usize)
         }
         None => {
-            let (start, zeroed) = allocate_span(choices, layout)?;
+            let (start, zeroed) = allocate_span(layout, choices)?;
             (start, zeroed, rounded(layout).ok()?)
         }
     };
@@ -199,16 +199,16 @@ fn refusal<T>() -> Result<T, AllocError> {
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn resize_slow(
-    choices: Config,
     ptr: NonNull<u8>,
     old: Layout,
     new: Layout,
+    choices: Config,
 ) -> Option<NonNull<[u8]>> {
     // SAFETY: the caller's promise.
     if let Some(block) = unsafe { resize_span(ptr, old, new) } {
         return Some(block);
     }
-    let (block, _) = allocate(choices, new)?;
+    let (block, _) = allocate(new, choices)?;
     let count = old.size().min(new.size());
     // SAFETY: both blocks are live, distinct and at least `count` bytes long; the old one is not
     // used afterwards.
