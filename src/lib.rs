@@ -35,6 +35,8 @@ pub use arena::{
 #[cfg(target_has_atomic = "64")]
 pub use base::bitmap::Bitmap;
 pub use base::config::Check;
+#[cfg(all(unix, feature = "std"))]
+pub use base::config::Config;
 pub use base::error::{AllocError, FreeError};
 #[cfg(all(unix, feature = "std"))]
 pub use heap::{Flagstone, Stats, last_error, set_limit, stats, trim};

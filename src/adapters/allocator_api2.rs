@@ -1,18 +1,21 @@
-//! The `Allocator` traits of allocator-api2 0.2 and 0.4, for `&Heap` and `&Arena`.
+//! The `Allocator` traits of allocator-api2 0.2 and 0.4, for `&Heap`, `&Arena` and `Flagstone`.
 //!
-//! Both have the inherent methods the trait asks for, under the same names and with the same
-//! contracts; this only translates the error. The trait is implemented for references only: on an
-//! owned arena a safe `reset(&mut self)` would be within reach of whoever is shown the allocator.
+//! All have the inherent methods the trait asks for, under the same names and with the same
+//! contracts; this only translates the error. For what owns memory the trait is implemented for
+//! references only: on an owned arena a safe `reset(&mut self)` would be within reach of whoever is
+//! shown the allocator.
 //!
 //! I1: blocks stay valid while the reference lives: what ends them (`reset`, dropping the owner)
-//!     needs the owner exclusively, and moving or copying the reference changes nothing.
+//!     needs the owner exclusively, and moving or copying the reference changes nothing. A
+//!     `Flagstone` owns nothing: all of them are the same allocator, which lives as long as the
+//!     process.
 //! I2: no method unwinds: the inherent ones return errors or abort.
 
-/// Implements one version's trait for one type.
+/// Implements one version's trait for one handle, with the inherent methods of another type.
 macro_rules! implement_allocator {
-    ($api:ident, [$($generics:tt)*] $owner:ty) => {
+    ($api:ident, [$($generics:tt)*] $handle:ty, $owner:ty) => {
         // SAFETY: I1 and I2; the inherent methods have the trait's contracts.
-        unsafe impl<$($generics)*> $api::alloc::Allocator for &$owner {
+        unsafe impl<$($generics)*> $api::alloc::Allocator for $handle {
             #[inline]
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, $api::alloc::AllocError> {
                 <$owner>::allocate(self, layout).map_err(|_| $api::alloc::AllocError)
@@ -75,13 +78,19 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::arena::Arena;
+#[cfg(all(unix, feature = "std"))]
+use crate::heap::Flagstone;
 use crate::heap::Heap;
 
 #[cfg(feature = "allocator-api2-02")]
-implement_allocator!(allocator_api2, [] Heap);
+implement_allocator!(allocator_api2, [] & Heap, Heap);
 #[cfg(feature = "allocator-api2-02")]
-implement_allocator!(allocator_api2, [const MIN_ALIGN: usize] Arena<MIN_ALIGN>);
+implement_allocator!(allocator_api2, [const MIN: usize] &Arena<MIN>, Arena<MIN>);
+#[cfg(all(unix, feature = "std", feature = "allocator-api2-02"))]
+implement_allocator!(allocator_api2, [] Flagstone, Flagstone);
 #[cfg(feature = "allocator-api2-04")]
-implement_allocator!(allocator_api2_04, [] Heap);
+implement_allocator!(allocator_api2_04, [] & Heap, Heap);
 #[cfg(feature = "allocator-api2-04")]
-implement_allocator!(allocator_api2_04, [const MIN_ALIGN: usize] Arena<MIN_ALIGN>);
+implement_allocator!(allocator_api2_04, [const MIN: usize] &Arena<MIN>, Arena<MIN>);
+#[cfg(all(unix, feature = "std", feature = "allocator-api2-04"))]
+implement_allocator!(allocator_api2_04, [] Flagstone, Flagstone);

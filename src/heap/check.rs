@@ -1,47 +1,57 @@
 //! [`Check::Full`](crate::Check::Full): every free checked exactly, freed memory filled and
-//! verified, reuse delayed.
+//! verified, reuse delayed. The free functions serve every heap, what is of [`Heap`] is its own:
+//! the process's heap has its quarantine in `quarantine.rs`.
 //!
 //! * I1: every free slot in a word that was ever taken is filled with `FREED`; slots never taken
 //!   are not (their pages stay untouched).
-//! * I2: the quarantine is a ring of the newest freed slots, in the storage that magazines would
-//!   use; `storage[0]` counts all that ever entered.
+//! * I2: a heap's quarantine is a ring of the newest freed slots, in the storage that magazines
+//!   would use; `storage[0]` counts all that ever entered.
 
 use crate::base::config::Check;
-use crate::base::error::{AllocError, FreeError};
-use crate::base::size_class::CLASS_BYTES;
+use crate::base::error::FreeError;
+use crate::base::size_class::{CLASS_BYTES, class_of};
 use crate::base::trap::misuse;
 use crate::heap::{Heap, SHAPE_TABLE};
 use crate::pages::Span;
-use crate::slab::bin::message;
+use crate::slab::bin::{Bin, message};
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{SlabHead, slot_at};
+use crate::slab::shape::SlotShape;
 
 /// What freed memory is filled with: odd, not ASCII, and not a plausible address.
 const FREED: u8 = 0xF5;
-/// Freed slots that wait before they can be handed out again. The check for a double free walks
-/// them, so a longer ring makes each free slower in proportion.
-const QUARANTINE: usize = 256;
+/// Freed slots that wait before they can be handed out again, in a heap or in the whole process.
+/// The check for a double free walks them, so a longer ring makes each free slower in proportion,
+/// and a shorter one hands a slot out again before a late write shows.
+pub(super) const QUARANTINE: usize = 256;
+
+/// After a refill that took `address`: gives the rest of its word back, and verifies that nobody
+/// wrote to the slot since it was freed.
+pub(super) fn keep_one(bin: &Bin, owner: &impl SlabOwner, shape: &SlotShape, address: usize) {
+    let slot_bytes = shape.slot_bytes as usize;
+    let untouched = bin.word_is_untouched();
+    // All at once: one by one, each would look for its slab.
+    let (mut rest, mut count) = ([0; 64], 0);
+    while let Some(slot) = bin.pop_word(slot_bytes) {
+        if untouched {
+            fill(slot, slot_bytes);
+        }
+        rest[count] = slot;
+        count += 1;
+    }
+    bin.give(owner, shape, &rest[..count]);
+    if !untouched {
+        verify(address, slot_bytes);
+    }
+}
+
+/// Hands a slot that waited to its slab.
+pub(super) fn hand_on(bin: &Bin, owner: &impl SlabOwner, shape: &SlotShape, address: usize) {
+    verify(address, shape.slot_bytes as usize);
+    bin.give(owner, shape, &[address]);
+}
 
 impl Heap {
-    /// Takes one slot, verifies that nobody wrote to it since it was freed, and gives the rest of
-    /// its word back.
-    pub(super) fn refill_checked(&self, class: usize) -> Result<usize, AllocError> {
-        let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
-        let slot_bytes = CLASS_BYTES[class] as usize;
-        let address = bin.refill(&self.set, shape)?;
-        let untouched = bin.word_is_untouched();
-        while let Some(rest) = bin.pop_word(slot_bytes) {
-            if untouched {
-                fill(rest, slot_bytes);
-            }
-            bin.give(&self.set, shape, &[rest]);
-        }
-        if !untouched {
-            verify(address, slot_bytes);
-        }
-        Ok(address)
-    }
-
     /// Checks, fills and delays a freed slot.
     pub(super) fn free_checked(&self, class: usize, address: usize) {
         let found = self.set.locate(address, &SHAPE_TABLE[class]);
@@ -70,15 +80,11 @@ impl Heap {
 
     /// Hands a slot from the quarantine to its slab.
     fn release_checked(&self, address: usize) {
-        let slot_bytes = self.slot_bytes_of(address);
-        let Some(class) = CLASS_BYTES
-            .iter()
-            .position(|bytes| *bytes as usize == slot_bytes)
-        else {
+        let slab = SlabHead::of_owner(address, self.set.owner());
+        let Some(class) = slab.and_then(|slab| class_of(slab.slot_bytes(), 1)) else {
             misuse("internal: a quarantined slot without a slab", address)
         };
-        verify(address, slot_bytes);
-        self.bins[class].give(&self.set, &SHAPE_TABLE[class], &[address]);
+        hand_on(&self.bins[class], &self.set, &SHAPE_TABLE[class], address);
     }
 
     /// Whether the slot waits in the quarantine.
@@ -134,7 +140,7 @@ pub(super) fn clear_quarantine(storage: &Span) {
 }
 
 /// Fills a dead slot.
-fn fill(address: usize, bytes: usize) {
+pub(super) fn fill(address: usize, bytes: usize) {
     // SAFETY: callers own the slot and it holds nothing.
     unsafe { slot_at(address).write_bytes(FREED, bytes) };
 }

@@ -1,17 +1,23 @@
-//! [`Flagstone`]: the process's heap as a `#[global_allocator]`.
+//! [`Flagstone`]: the process's heap as a `#[global_allocator]`. As an allocator handle it is in
+//! `handle.rs`.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use core::fmt;
 use core::ptr::{NonNull, null_mut};
 
+use crate::base::config::Config;
 use crate::base::error::{AllocError, FreeError};
 use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, class_of};
+use crate::base::sync::{AtomicUsize, Ordering};
 use crate::base::trap::misuse;
 use crate::heap::SHAPE_TABLE;
-use crate::heap::large::{resize_units, rounded};
-use crate::heap::process::{current, heap_count, heir, trim_orphans, with_heap};
+use crate::heap::check::fill;
+use crate::heap::choices::{self, decide};
+use crate::heap::handle::resize_slow;
+use crate::heap::large::rounded;
+use crate::heap::process::{current, heap_count, heir, taken_bytes, trim_orphans, with_heap};
 use crate::heap::remote::free_without_heap;
 use crate::heap::thread::{HUGE_OWNER, allocate_large};
 use crate::pages::{Pages, registry};
@@ -34,17 +40,55 @@ use crate::slab::raw::{SlabHead, slot_at};
 ///
 /// Exhaustion returns null, and [`last_error`] says which limit was hit. A double free, a foreign
 /// pointer or a wrong layout that shows when a magazine is flushed prints one line and aborts; one
-/// that was handed out again before is not seen.
-#[derive(Clone, Copy, Debug, Default)]
+/// that was handed out again before is not seen, unless
+/// [`Check::Full`](crate::Check::Full) was chosen.
+///
+/// # Choices
+/// [`Flagstone::with`] takes a [`Config`]. There is one heap per process, so the choices are the
+/// process's, and the first `Flagstone` with choices that allocates decides. They take effect when
+/// it allocates on a thread that did not allocate before, or a block above 32 KiB; for a
+/// `#[global_allocator]` that is the process's first allocation. Every other `Flagstone`, with
+/// choices or without, then uses the same heap as it is. Where one without choices was first, the
+/// check stays [`Check::Fast`](crate::Check::Fast): blocks handed out before could not be checked.
+/// A limit that [`set_limit`] set before stays.
+///
+/// # As a handle
+/// `Flagstone` is `Copy` and an `Allocator` of allocator-api2: what it holds may be moved to and
+/// dropped on any thread, beside whatever the process's global allocator is.
+///
+/// ```
+/// use allocator_api2::{boxed::Box, vec::Vec};
+/// use flagstone::Flagstone;
+///
+/// let mut numbers = Vec::new_in(Flagstone::new());
+/// numbers.extend([1, 2, 3]);
+/// let boxed = Box::new_in(numbers, Flagstone::new());
+/// let sum = std::thread::spawn(move || boxed.iter().sum::<i32>()).join().unwrap();
+/// assert_eq!(sum, 6);
+/// ```
+#[derive(Clone, Copy, Debug)]
 pub struct Flagstone {
-    _private: (),
+    pub(super) choices: Config,
 }
+
+/// Bytes of the blocks that no class serves, less slots that were freed without a heap.
+static SPANS: AtomicUsize = AtomicUsize::new(0);
 
 std::thread_local! {
     static LAST_ERROR: Cell<Option<AllocError>> = const { Cell::new(None) };
 }
 
 /// Why the last allocation through [`Flagstone`] that failed on this thread did.
+///
+/// ```
+/// use flagstone::{AllocError, Flagstone};
+/// use std::alloc::{GlobalAlloc, Layout};
+/// let layout = Layout::from_size_align(100, 8 << 20)?;
+/// // SAFETY: the size is not zero.
+/// assert!(unsafe { Flagstone::new().alloc(layout) }.is_null());
+/// assert_eq!(flagstone::last_error(), Some(AllocError::LayoutTooLarge));
+/// # Ok::<(), std::alloc::LayoutError>(())
+/// ```
 pub fn last_error() -> Option<AllocError> {
     LAST_ERROR.with(Cell::get)
 }
@@ -54,11 +98,15 @@ pub fn set_limit(limit_bytes: Option<usize>) {
     Pages::global().set_limit(limit_bytes);
 }
 
-/// Gives back what the calling thread and ended threads cache, and all unused pages. Returns the
-/// bytes that the operating system got back. What other running threads cache stays with them.
+/// Gives back what the calling thread and ended threads cache, what waits in the quarantine of
+/// [`Check::Full`](crate::Check::Full), and all unused pages. Returns the bytes that the operating
+/// system got back. What other running threads cache stays with them.
 pub fn trim() -> usize {
-    // A thread without a heap has nothing to trim, and one without memory for a heap neither.
-    let _ = with_heap(|heap| heap.trim_whole());
+    // Without memory for a heap there is nothing to trim.
+    let _ = with_heap(None, |heap| {
+        heap.end_quarantine();
+        heap.trim_whole();
+    });
     trim_orphans();
     Pages::global().trim()
 }
@@ -67,6 +115,12 @@ pub fn trim() -> usize {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
+    /// An upper bound of the bytes of live blocks, each counted with the whole of its slot or span.
+    /// What the calling thread and ended threads cache is not in it, what other running threads
+    /// cache in their magazines and claimed words is. (With [`Check::Full`](crate::Check::Full)
+    /// nobody caches, and what waits in the quarantine is not in it.) While others allocate and
+    /// free, their counts are of slightly different moments.
+    pub allocated: usize,
     /// Bytes of spans that have an owner: slabs, large blocks, arenas' chunks.
     pub active: usize,
     /// An upper bound of what is resident, in bytes.
@@ -82,14 +136,26 @@ pub struct Stats {
 }
 
 /// The process's figures now.
+///
+/// ```
+/// use flagstone::{Flagstone, stats};
+/// let before = stats().allocated;
+/// let block = allocator_api2::boxed::Box::new_in([0u8; 100], Flagstone::new());
+/// assert_eq!(stats().allocated - before, 112); // the slot's bytes
+/// # drop(block);
+/// ```
 pub fn stats() -> Stats {
     let pages = Pages::global().stats();
+    let cached_here = current().cached_bytes();
+    let taken = taken_bytes().wrapping_add(SPANS.load(Ordering::Relaxed));
     Stats {
+        // Counts that others change meanwhile may add up to less than nothing.
+        allocated: (taken.wrapping_sub(cached_here) as isize).max(0) as usize,
         active: pages.active,
         resident: pages.charged,
         mapped: pages.mapped,
         retained: pages.retained,
-        cached_here: current().cached_bytes(),
+        cached_here,
         thread_heaps: heap_count(),
     }
 }
@@ -97,6 +163,7 @@ pub fn stats() -> Stats {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = [
+            ("allocated at most", self.allocated),
             ("active", self.active),
             ("resident at most", self.resident),
             ("mapped", self.mapped),
@@ -113,13 +180,35 @@ impl fmt::Display for Stats {
 impl Flagstone {
     /// The allocator. Nothing is mapped before the first allocation.
     pub const fn new() -> Flagstone {
-        Flagstone { _private: () }
+        Flagstone {
+            choices: Config::new(),
+        }
+    }
+
+    /// The allocator with choices, which are the process's: see [`Flagstone`].
+    ///
+    /// ```
+    /// use flagstone::{Check, Config, Flagstone};
+    /// #[global_allocator]
+    /// static GLOBAL: Flagstone = Flagstone::with(Config::new().check(Check::Full));
+    /// # fn main() {}
+    /// ```
+    pub const fn with(choices: Config) -> Flagstone {
+        Flagstone {
+            choices: choices.chosen(),
+        }
+    }
+}
+
+impl Default for Flagstone {
+    fn default() -> Flagstone {
+        Flagstone::new()
     }
 }
 
 /// A slot of the class; null when there is none to be had.
 #[inline(always)]
-fn allocate_class(class: usize) -> *mut u8 {
+fn take_class(class: usize, choices: Config) -> *mut u8 {
     let bin = current().bin(class);
     let taken = match bin.pop() {
         Some(address) => Some(address),
@@ -128,19 +217,19 @@ fn allocate_class(class: usize) -> *mut u8 {
     match taken {
         // SAFETY: bins hand out slots.
         Some(address) => unsafe { slot_at(address) }.as_ptr(),
-        None => start_of(refill(class)),
+        None => start_of(refill(class, choices)),
     }
 }
 
 /// A slot of the class, and whether it reads as zero.
-#[inline]
-fn allocate_class_zeroed(class: usize) -> Option<(NonNull<u8>, bool)> {
+#[inline(always)]
+pub(super) fn allocate_class(class: usize, choices: Config) -> Option<(NonNull<u8>, bool)> {
     let bin = current().bin(class);
     let (address, zeroed) = match bin.pop() {
         Some(address) => (address, false),
         None => match bin.pop_word(CLASS_BYTES[class] as usize) {
             Some(address) => (address, bin.word_is_zeroed()),
-            None => return refill(class),
+            None => return refill(class, choices),
         },
     };
     // SAFETY: bins hand out slots.
@@ -153,8 +242,8 @@ fn start_of(block: Option<(NonNull<u8>, bool)>) -> *mut u8 {
 
 #[cold]
 #[inline(never)]
-fn refill(class: usize) -> Option<(NonNull<u8>, bool)> {
-    let taken = with_heap(|heap| {
+fn refill(class: usize, choices: Config) -> Option<(NonNull<u8>, bool)> {
+    let taken = with_heap(Some(choices), |heap| {
         let bin = heap.bin(class);
         // A heap just claimed may have what it needs.
         let cached = bin.pop().map(|slot| (slot, false));
@@ -181,22 +270,38 @@ fn refuse<T>(error: AllocError) -> Option<T> {
 
 #[cold]
 #[inline(never)]
-fn allocate_span(layout: Layout) -> Option<(NonNull<u8>, bool)> {
-    rounded(layout)
-        .and_then(|bytes| allocate_large(bytes, layout.align()))
-        .map_or_else(refuse, Some)
+pub(super) fn allocate_span(layout: Layout, choices: Config) -> Option<(NonNull<u8>, bool)> {
+    decide(choices);
+    let claim = |bytes| {
+        let block = allocate_large(bytes, layout.align())?;
+        count_spans(0, bytes);
+        Ok(block)
+    };
+    rounded(layout).and_then(claim).map_or_else(refuse, Some)
+}
+
+/// Counts a block that no class serves and whose length changes.
+pub(super) fn count_spans(old_bytes: usize, new_bytes: usize) {
+    // Relaxed: a figure.
+    SPANS.fetch_add(new_bytes.wrapping_sub(old_bytes), Ordering::Relaxed);
 }
 
 #[cold]
 #[inline(never)]
-fn free_slow(class: usize, address: usize) {
-    let freed = with_heap(|heap| {
+pub(super) fn free_slow(class: usize, address: usize, choices: Config) {
+    let freed = with_heap(Some(choices), |heap| {
         if !heap.bin(class).push(address) {
             heap.push_slow(class, address);
         }
     });
     if let (Err(_), Some(heir)) = (freed, heir()) {
+        let bytes = CLASS_BYTES[class] as usize;
+        if choices::is_full() {
+            fill(address, bytes);
+        }
         free_without_heap(heir, &SHAPE_TABLE[class], address);
+        // Nobody else may write a heap's own count.
+        count_spans(bytes, 0);
     }
 }
 
@@ -204,7 +309,7 @@ fn free_slow(class: usize, address: usize) {
 /// A live block of this layout, which no class serves, starts at `ptr`, and nobody uses it.
 #[cold]
 #[inline(never)]
-unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
+pub(super) unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
     let address = ptr.addr().get();
     let bytes = rounded(layout).unwrap_or(0);
     // SAFETY: the caller's block pins its record.
@@ -220,6 +325,7 @@ unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
     if let Some(block) = block {
         block.retire();
     }
+    count_spans(bytes, 0);
     // SAFETY: checked to be a block of this length; the caller gives it up.
     unsafe { Pages::global().release_span(ptr, bytes) };
 }
@@ -230,16 +336,16 @@ unsafe impl GlobalAlloc for Flagstone {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class_of(layout.size(), layout.align()) {
-            Some(class) => allocate_class(class),
-            None => start_of(allocate_span(layout)),
+            Some(class) => take_class(class, self.choices),
+            None => start_of(allocate_span(layout, self.choices)),
         }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let block = match class_of(layout.size(), layout.align()) {
-            Some(class) => allocate_class_zeroed(class),
-            None => allocate_span(layout),
+            Some(class) => allocate_class(class, self.choices),
+            None => allocate_span(layout, self.choices),
         };
         let Some((block, zeroed)) = block else {
             return null_mut();
@@ -257,7 +363,7 @@ unsafe impl GlobalAlloc for Flagstone {
             Some(class) => {
                 let address = ptr.addr();
                 if !current().bin(class).push(address) {
-                    free_slow(class, address);
+                    free_slow(class, address, self.choices);
                 }
             }
             None => {
@@ -279,60 +385,8 @@ unsafe impl GlobalAlloc for Flagstone {
             // SAFETY: a live slot's address.
             return unsafe { slot_at(ptr.addr()) }.as_ptr();
         }
-        // SAFETY: the caller's promise.
-        unsafe { move_block(ptr, layout, new) }
+        // SAFETY: the caller's promise: a live block, so not at 0.
+        unsafe { resize_slow(NonNull::new_unchecked(ptr), layout, new, self.choices) }
+            .map_or(null_mut(), |block| block.cast().as_ptr())
     }
-}
-
-/// # Safety
-/// As for `GlobalAlloc::realloc`.
-#[cold]
-#[inline(never)]
-unsafe fn move_block(ptr: *mut u8, old: Layout, new: Layout) -> *mut u8 {
-    let spans =
-        class_of(old.size(), old.align()).is_none() && class_of(new.size(), new.align()).is_none();
-    if spans {
-        // SAFETY: the caller's promise.
-        if let Some(block) = unsafe { resize_span(ptr, old, new) } {
-            return block.as_ptr();
-        }
-    }
-    // SAFETY: sizes are not zero (the caller's promise); both blocks live and distinct.
-    unsafe {
-        let moved = Flagstone::new().alloc(new);
-        if !moved.is_null() {
-            moved.copy_from_nonoverlapping(ptr, old.size().min(new.size()));
-            Flagstone::new().dealloc(ptr, old);
-        }
-        moved
-    }
-}
-
-/// Adjusts the units of a large block in place, or the mapping of a huge one. Returns where it now
-/// is with its new length, issued anew as above.
-///
-/// # Safety
-/// A live block of layout `old`, which no class serves, starts at `ptr`; it is the caller's.
-unsafe fn resize_span(ptr: *mut u8, old: Layout, new: Layout) -> Option<NonNull<u8>> {
-    let (old_bytes, new_bytes) = (rounded(old).ok()?, rounded(new).ok()?);
-    let address = ptr.addr();
-    // SAFETY: a live block's address.
-    let start = unsafe { slot_at(address) };
-    if old_bytes == new_bytes {
-        return Some(start);
-    }
-    if old_bytes > SPAN_BYTES_MAX && new_bytes > SPAN_BYTES_MAX {
-        if !registry::is_huge_of(address, HUGE_OWNER) {
-            return None;
-        }
-        // SAFETY: the caller's promise.
-        return unsafe { Pages::global().resize_huge(address, new_bytes, new.align()) };
-    }
-    if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX {
-        return None;
-    }
-    // SAFETY: the caller's block pins its record.
-    let block = unsafe { SlabHead::of(address) }.filter(|block| block.is_large())?;
-    // SAFETY: the caller's promise.
-    unsafe { resize_units(Pages::global(), block, start, old_bytes, new_bytes) }.then_some(start)
 }

@@ -54,7 +54,7 @@ pub(super) unsafe fn resize_units(
 }
 
 /// A dangling pointer for a layout of size 0.
-fn dangling(layout: Layout) -> NonNull<[u8]> {
+pub(super) fn dangling(layout: Layout) -> NonNull<[u8]> {
     let ptr = core::ptr::without_provenance_mut(layout.align());
     NonNull::slice_from_raw_parts(NonNull::new(ptr).unwrap_or(NonNull::dangling()), 0)
 }

@@ -13,13 +13,19 @@
 mod builder;
 mod check;
 #[cfg(all(unix, feature = "std"))]
+mod choices;
+#[cfg(all(unix, feature = "std"))]
 mod global;
+#[cfg(all(unix, feature = "std"))]
+mod handle;
 #[cfg(all(unix, feature = "std"))]
 mod idle;
 mod large;
 mod map;
 #[cfg(all(unix, feature = "std"))]
 mod process;
+#[cfg(all(unix, feature = "std"))]
+mod quarantine;
 mod realloc;
 #[cfg(all(unix, feature = "std"))]
 mod remote;
@@ -307,10 +313,12 @@ impl Heap {
         if self.pressure.replace(pressure) != pressure {
             self.trim_bins();
         }
-        match self.check {
-            Check::Fast => self.bins[class].refill(&self.set, &SHAPE_TABLE[class]),
-            Check::Full => self.refill_checked(class),
+        let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
+        let address = bin.refill(&self.set, shape)?;
+        if self.check == Check::Full {
+            check::keep_one(bin, &self.set, shape, address);
         }
+        Ok(address)
     }
 
     /// Gives the heap its number before its first slab names it.

@@ -18,8 +18,10 @@
 use core::cell::Cell;
 use core::ptr::null;
 
+use crate::base::config::Config;
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::heap::choices::decide;
 use crate::heap::thread::{CurrentCell, ThreadHeap};
 
 /// The heap of a thread that has not allocated yet.
@@ -64,21 +66,26 @@ pub(crate) fn current() -> &'static ThreadHeap {
 }
 
 /// Runs `operation` with a heap that works: the thread's, after claiming one if it has none, or a
-/// borrowed one when the thread is past its exit hook.
+/// borrowed one when the thread is past its exit hook, or when `choices` is `None`: whoever claims
+/// a heap decides (see `choices.rs`).
 #[cold]
 #[inline(never)]
 pub(crate) fn with_heap<R>(
+    choices: Option<Config>,
     operation: impl FnOnce(&'static ThreadHeap) -> R,
 ) -> Result<R, AllocError> {
     let heap = current();
     if !core::ptr::eq(heap, &FRESH) && !core::ptr::eq(heap, &GONE) {
         return Ok(operation(heap));
     }
+    if let Some(choices) = choices {
+        decide(choices);
+    }
     let heap = match pop(&ORPHANS).or_else(|| pop(&VISITED)) {
         Some(heap) => heap,
         None => create()?,
     };
-    if core::ptr::eq(current(), &FRESH) && hook_exit(heap) {
+    if choices.is_some() && core::ptr::eq(current(), &FRESH) && hook_exit(heap) {
         CURRENT.with(|cell| {
             heap.current.set(cell);
             cell.set(heap);
@@ -270,6 +277,12 @@ pub(crate) fn heap_count() -> usize {
     COUNT.load(Ordering::Relaxed)
 }
 
+/// Bytes of slots that thread heaps took out of slabs and did not give back; those that a heap gave
+/// back for another count negative in it.
+pub(crate) fn taken_bytes() -> usize {
+    all().fold(0, |sum, heap| sum.wrapping_add(heap.taken_bytes()))
+}
+
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
@@ -291,7 +304,7 @@ mod tests {
     #[test]
     fn a_forked_child_adopts_no_heap_from_the_slow_path() {
         let (held, end) = (Barrier::new(3), Barrier::new(3));
-        let address = || with_heap(|heap| heap.address()).unwrap();
+        let address = || with_heap(Some(Config::new()), |heap| heap.address()).unwrap();
         let status = thread::scope(|scope| {
             let (sender, addresses) = std::sync::mpsc::channel();
             let senders = [sender.clone(), sender];
@@ -304,7 +317,7 @@ mod tests {
                         end.wait();
                     };
                     match number {
-                        0 => with_heap(|heap| heap.slow(wait)).unwrap(),
+                        0 => with_heap(Some(Config::new()), |heap| heap.slow(wait)).unwrap(),
                         _ => wait(),
                     }
                 });

@@ -21,7 +21,7 @@ use crate::base::size_class::{CLASS_BYTES, CLASS_COUNT, class_of};
 use crate::base::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap::misuse;
 use crate::heap::process::visit_orphan;
-use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, remote};
+use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, check, choices, remote};
 use crate::pages::{Pages, registry};
 use crate::slab::bin::Bin;
 use crate::slab::owner::SlabOwner;
@@ -47,6 +47,9 @@ pub(crate) struct ThreadHeap {
     cached_max: Cell<usize>,
     /// The pages' pressure when the heap last looked.
     pressure: Cell<usize>,
+    /// Bytes of slots taken out of slabs less those given back, modulo the word: others' slots come
+    /// back here too. Written by the holder, read by all.
+    taken: AtomicUsize,
     shared: Shared,
 }
 
@@ -76,6 +79,7 @@ impl ThreadHeap {
             in_slow: AtomicBool::new(false),
             cached_max: Cell::new(0),
             pressure: Cell::new(0),
+            taken: AtomicUsize::new(0),
             shared: Shared {
                 inbox: AtomicPtr::new(null_mut()),
                 next_orphan: AtomicUsize::new(0),
@@ -124,6 +128,23 @@ impl ThreadHeap {
         self.in_slow.load(Ordering::SeqCst)
     }
 
+    /// Counts bytes of slots taken out of slabs. By the holder.
+    pub(super) fn count_taken(&self, bytes: usize) {
+        // Relaxed, and no read-modify-write: a figure with one writer.
+        let sum = self.taken_bytes().wrapping_add(bytes);
+        self.taken.store(sum, Ordering::Relaxed);
+    }
+
+    /// As [`ThreadHeap::count_taken`], given back.
+    pub(super) fn count_given(&self, bytes: usize) {
+        self.count_taken(bytes.wrapping_neg());
+    }
+
+    /// See the field. Any thread.
+    pub(crate) fn taken_bytes(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Runs `step` where bins and lists may be inconsistent for a while (I3).
     pub(super) fn slow<R>(&self, step: impl FnOnce() -> R) -> R {
         self.in_slow.store(true, Ordering::SeqCst);
@@ -140,18 +161,33 @@ impl ThreadHeap {
             self.empty_inbox();
             let pressure = Pages::global().pressure();
             if self.pressure.replace(pressure) != pressure {
+                self.drain_quarantine();
                 self.trim_bins();
             }
             // What came back may be for this class, but in its slabs: a refill finds it there.
-            self.bins[class].refill(self, &SHAPE_TABLE[class])
+            let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
+            let address = bin.refill(self, shape)?;
+            if choices::is_full() {
+                check::keep_one(bin, self, shape, address);
+            }
+            self.count_taken((1 + bin.claimed_count()) * shape.slot_bytes as usize);
+            Ok(address)
         })
     }
 
     /// Frees a slot when the magazine has no room.
     pub(crate) fn push_slow(&self, class: usize, address: usize) {
         self.slow(|| {
-            let storage = self.magazine_storage(class);
-            self.bins[class].push_slow(self, &SHAPE_TABLE[class], storage, address);
+            if choices::is_full() {
+                self.free_checked(class, address);
+            } else {
+                let storage = self.magazine_storage(class);
+                let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
+                let before = bin.cached().len();
+                bin.push_slow(self, shape, storage, address);
+                let given = before + 1 - bin.cached().len();
+                self.count_given(given * shape.slot_bytes as usize);
+            }
             self.empty_inbox();
             self.bins[class].look_now_and_then(self);
         });
@@ -209,6 +245,11 @@ impl ThreadHeap {
         }
     }
 
+    /// Hands every slot in the process's quarantine to its slab.
+    pub(crate) fn end_quarantine(&self) {
+        self.slow(|| self.drain_quarantine());
+    }
+
     /// Takes in what other threads gave back.
     pub(crate) fn take_in(&self) {
         self.slow(|| self.empty_inbox());
@@ -237,6 +278,7 @@ impl ThreadHeap {
     }
 
     fn trim_bins(&self) {
+        self.count_given(self.cached_bytes());
         for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
             bin.trim(self, shape);
         }

@@ -158,6 +158,16 @@ impl Pages {
             .store(limit_bytes.unwrap_or(usize::MAX), Ordering::Relaxed);
     }
 
+    /// Limits the bytes unless a limit was set already.
+    #[cfg(all(unix, feature = "std"))]
+    pub(crate) fn set_first_limit(&self, limit_bytes: usize) {
+        let order = (Ordering::Relaxed, Ordering::Relaxed);
+        // Only the first counts, so whether this was it does not matter.
+        let _ = self
+            .limit
+            .compare_exchange(usize::MAX, limit_bytes, order.0, order.1);
+    }
+
     /// Asks for transparent huge pages in segments published from now on. Off by default: the first
     /// touch of 2 MiB is about twenty times cheaper with them, but a mostly empty segment then
     /// holds 2 MiB where it would hold a few pages.

@@ -455,6 +455,11 @@ impl SlabHead {
         self.segment().remote_words(self.page(), count)
     }
 
+    /// Whether another thread freed slot `index` and the owner did not collect it yet.
+    pub(crate) fn holds_remote(&self, index: usize) -> bool {
+        bitmap::is_set(self.remote_words(), index)
+    }
+
     /// The link of an owner's inbox: that of the list of all, which shared slabs are not in.
     pub(crate) fn inbox_link(&self) -> &Cell<*const SlabHead> {
         &self.next_all
