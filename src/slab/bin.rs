@@ -324,48 +324,41 @@ impl Bin {
     #[inline(never)]
     pub(crate) fn give(&self, owner: &impl SlabOwner, shape: &SlotShape, slots: &[usize]) {
         let mut left = slots;
-        while let Some((&first, after)) = left.split_first() {
+        while let Some(&first) = left.first() {
             let found = owner.locate(first, shape);
             let (slab, index) = found.unwrap_or_else(|error| misuse(message(error), first));
-            if !owner.owns(slab) {
-                left = &left[self.give_word(owner, slab, left, index)..];
-                continue;
-            }
-            left = after;
-            let mut stays = self.give_slot(owner, shape, (slab, index), first);
-            // What was freed together often lies in the same slab, and then mostly in one unit.
-            while let Some((&next, after)) = left.split_first() {
-                if !stays || (next ^ first) >= UNIT_BYTES {
-                    break;
-                }
-                let Some(index) = slab.index_in(next, shape) else {
-                    break;
-                };
-                left = after;
-                stays = self.give_slot(owner, shape, (slab, index), next);
-            }
+            let count = if !owner.owns(slab) {
+                self.give_word(owner, slab, left, index)
+            } else if left.get(1).is_some_and(|next| next ^ first < UNIT_BYTES) {
+                // What was freed together often lies in the same slab, and then mostly in one unit.
+                self.give_run(owner, shape, slab, left)
+            } else {
+                let word_base = self.word_base.get();
+                let in_word = first.wrapping_sub(word_base) < 64 * shape.slot_bytes as usize;
+                // A slab's last word may have fewer slots, and then another slab behind it.
+                let is_held = in_word && slab.base().addr().get() <= word_base;
+                let held = if is_held { self.word.get() } else { 0 };
+                let given = slab.give_slot(index, held);
+                self.given(owner, slab, given.ok_or(first));
+                1
+            };
+            left = &left[count..];
         }
     }
 
-    /// Gives back one slot of a slab of this owner. `false` if the slab may be gone now.
+    /// Gives back the first of `slots`, those that lie in a slab of this owner. Returns how many.
     #[inline(always)]
-    fn give_slot(
+    fn give_run(
         &self,
         owner: &impl SlabOwner,
         shape: &SlotShape,
-        (slab, index): (&'static SlabHead, usize),
-        slot: usize,
-    ) -> bool {
-        let word_base = self.word_base.get();
-        let in_word = slot.wrapping_sub(word_base) < 64 * shape.slot_bytes as usize;
-        // A slab's last word may have fewer slots, and then another slab behind it.
-        let is_held = in_word && slab.base().addr().get() <= word_base;
-        let held = if is_held { self.word.get() } else { 0 };
-        let Some(free) = slab.give_slot(index, held) else {
-            misuse(message(FreeError::DoubleFree), slot)
-        };
-        self.given(owner, slab, free);
-        free < slab.slot_count()
+        slab: &'static SlabHead,
+        slots: &[usize],
+    ) -> usize {
+        let word = (self.word_base.get(), self.word.get());
+        let (count, given) = slab.give_run(slots, shape, word);
+        self.given(owner, slab, given);
+        count
     }
 
     /// Gives back the first of `slots`, the one numbered `index` of a slab that is not this
@@ -394,17 +387,19 @@ impl Bin {
         }
         // Nobody's before, it is this owner's now.
         let (twice, free) = slab.give_mask(word_index, mask, count);
-        if twice != 0 {
-            let slot = slab.address_of(word_index * 64 + twice.trailing_zeros() as usize);
-            misuse(message(FreeError::DoubleFree), slot);
-        }
-        self.given(owner, slab, free);
+        let given = match twice {
+            0 => Ok(free),
+            _ => Err(slab.address_of(word_index * 64 + twice.trailing_zeros() as usize)),
+        };
+        self.given(owner, slab, given);
         count
     }
 
-    /// After slots went to the slab's bitmap, which holds `free` now.
+    /// After slots went to the slab's bitmap, which holds so many now; or the address of one that
+    /// it held before.
     #[inline(always)]
-    fn given(&self, owner: &impl SlabOwner, slab: &'static SlabHead, free: usize) {
+    fn given(&self, owner: &impl SlabOwner, slab: &'static SlabHead, given: Result<usize, usize>) {
+        let free = given.unwrap_or_else(|slot| misuse(message(FreeError::DoubleFree), slot));
         if !slab.is_partial() {
             slab.link(List::Partial, &self.partial);
         }

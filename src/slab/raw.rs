@@ -352,6 +352,44 @@ impl SlabHead {
         Some(free)
     }
 
+    /// Gives back the first of `slots`, up to one that is no slot of this slab, of this shape. The
+    /// caller holds the slots `claimed.1` of the word whose first slot starts at `claimed.0`.
+    /// Returns how many were given and how many are free now; or the address of one that was free
+    /// already.
+    #[inline(always)]
+    pub(crate) fn give_run(
+        &self,
+        slots: &[usize],
+        shape: &SlotShape,
+        claimed: (usize, u64),
+    ) -> (usize, Result<usize, usize>) {
+        // The number of the claimed word, unless it is another slab's.
+        let claimed_word = self.index_in(claimed.0, shape).map(|index| index / 64);
+        let claimed_word = claimed_word.unwrap_or(usize::MAX);
+        let mut lowest = self.hint.get() as usize;
+        let mut count = 0;
+        for &slot in slots {
+            let Some(index) = self.index_in(slot, shape) else {
+                break;
+            };
+            let (number, bit) = (index / 64, 1u64 << (index % 64));
+            // SAFETY: the slot is one of this slab's, so there is a word for it.
+            let word = unsafe { self.segment().local_word(self.page(), number) };
+            let before = word.load(Ordering::Relaxed);
+            let held = if number == claimed_word { claimed.1 } else { 0 };
+            if (before | held) & bit != 0 {
+                return (count, Err(slot));
+            }
+            word.store(before | bit, Ordering::Relaxed);
+            lowest = lowest.min(number);
+            count += 1;
+        }
+        self.hint.set(lowest as u8);
+        let free = self.free_count() + count;
+        self.free_count.store(free as u16, Ordering::Relaxed);
+        (count, Ok(free))
+    }
+
     /// Whether the bitmap holds slot `index`.
     pub(crate) fn holds(&self, index: usize) -> bool {
         bitmap::is_set(self.words(), index)
