@@ -20,7 +20,7 @@ use crate::heap::large::rounded;
 use crate::heap::process::{current, heap_count, heir, taken_bytes, trim_orphans, with_heap};
 use crate::heap::remote::free_without_heap;
 use crate::heap::thread::{HUGE_OWNER, allocate_large};
-use crate::pages::{Pages, registry};
+use crate::pages::{Pages, Room, registry};
 use crate::slab::bin::message;
 use crate::slab::raw::{SlabHead, slot_at};
 
@@ -270,10 +270,14 @@ fn refuse<T>(error: AllocError) -> Option<T> {
 
 #[cold]
 #[inline(never)]
-pub(super) fn allocate_span(layout: Layout, choices: Config) -> Option<(NonNull<u8>, bool)> {
+pub(super) fn allocate_span(
+    layout: Layout,
+    room: Room,
+    choices: Config,
+) -> Option<(NonNull<u8>, bool)> {
     decide(choices);
     let claim = |bytes| {
-        let block = allocate_large(bytes, layout.align())?;
+        let block = allocate_large(bytes, layout.align(), room)?;
         count_spans(0, bytes);
         Ok(block)
     };
@@ -337,7 +341,7 @@ unsafe impl GlobalAlloc for Flagstone {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class_of(layout.size(), layout.align()) {
             Some(class) => take_class(class, self.choices),
-            None => start_of(allocate_span(layout, self.choices)),
+            None => start_of(allocate_span(layout, Room::Fit, self.choices)),
         }
     }
 
@@ -345,7 +349,7 @@ unsafe impl GlobalAlloc for Flagstone {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let block = match class_of(layout.size(), layout.align()) {
             Some(class) => allocate_class(class, self.choices),
-            None => allocate_span(layout, self.choices),
+            None => allocate_span(layout, Room::Fit, self.choices),
         };
         let Some((block, zeroed)) = block else {
             return null_mut();

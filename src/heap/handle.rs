@@ -17,7 +17,7 @@ use crate::heap::global::{
 use crate::heap::large::{dangling, resize_units, rounded};
 use crate::heap::process::current;
 use crate::heap::thread::HUGE_OWNER;
-use crate::pages::{Pages, registry};
+use crate::pages::{Pages, Room, registry};
 use crate::slab::raw::{SlabHead, slot_at};
 
 impl Flagstone {
@@ -40,7 +40,7 @@ impl Flagstone {
     /// ```
     #[inline]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        allocate(layout, self.choices).map_or_else(refusal, |(block, _)| Ok(block))
+        allocate(layout, Room::Fit, self.choices).map_or_else(refusal, |(block, _)| Ok(block))
     }
 
     /// As [`Flagstone::allocate`], and every byte of the slice reads as zero. Pages that were never
@@ -50,7 +50,7 @@ impl Flagstone {
     /// The limit that was hit.
     #[inline]
     pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        let Some((block, zeroed)) = allocate(layout, self.choices) else {
+        let Some((block, zeroed)) = allocate(layout, Room::Fit, self.choices) else {
             return refusal();
         };
         if !zeroed {
@@ -171,7 +171,7 @@ impl Flagstone {
 
 /// A block of any layout, and whether it reads as zero.
 #[inline]
-fn allocate(layout: Layout, choices: Config) -> Option<(NonNull<[u8]>, bool)> {
+fn allocate(layout: Layout, room: Room, choices: Config) -> Option<(NonNull<[u8]>, bool)> {
     let (start, zeroed, bytes) = match class_of(layout.size(), layout.align()) {
         _ if layout.size() == 0 => return Some((dangling(layout), true)),
         Some(class) => {
@@ -179,7 +179,7 @@ fn allocate(layout: Layout, choices: Config) -> Option<(NonNull<[u8]>, bool)> {
             (start, zeroed, CLASS_BYTES[class] as usize)
         }
         None => {
-            let (start, zeroed) = allocate_span(layout, choices)?;
+            let (start, zeroed) = allocate_span(layout, room, choices)?;
             (start, zeroed, rounded(layout).ok()?)
         }
     };
@@ -209,7 +209,7 @@ pub(super) unsafe fn resize_slow(
     if let Some(block) = unsafe { resize_span(ptr, old, new) } {
         return Some(block);
     }
-    let (block, _) = allocate(new, choices)?;
+    let (block, _) = allocate(new, Room::Grow, choices)?;
     let count = old.size().min(new.size());
     // SAFETY: both blocks are live, distinct and at least `count` bytes long; the old one is not
     // used afterwards.

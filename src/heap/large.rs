@@ -10,10 +10,11 @@ use core::ptr::NonNull;
 
 use crate::base::error::{AllocError, FreeError};
 use crate::base::geometry::{SPAN_BYTES_MAX, UNIT_BYTES};
+use crate::base::size_class::class_of;
 use crate::base::trap::misuse;
 use crate::heap::Heap;
 use crate::pages::huge::{huge_bytes, huge_links};
-use crate::pages::{Pages, registry, span_bytes};
+use crate::pages::{Pages, Room, registry, span_bytes};
 use crate::slab::bin::message;
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
@@ -63,7 +64,18 @@ impl Heap {
     #[cold]
     #[inline(never)]
     pub(super) fn allocate_other(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        self.allocate_span(layout).map(|(block, _)| block)
+        self.allocate_span(layout, Room::Fit)
+            .map(|(block, _)| block)
+    }
+
+    /// A block to move one into that did not fit where it was any more.
+    pub(super) fn allocate_moved(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        match class_of(layout.size(), layout.align()) {
+            Some(_) => self.allocate(layout),
+            None => self
+                .allocate_span(layout, Room::Grow)
+                .map(|(block, _)| block),
+        }
     }
 
     #[cold]
@@ -72,7 +84,7 @@ impl Heap {
         &self,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let (block, zeroed) = self.allocate_span(layout)?;
+        let (block, zeroed) = self.allocate_span(layout, Room::Fit)?;
         if !zeroed {
             // SAFETY: the block is ours and this long.
             unsafe { block.cast::<u8>().write_bytes(0, block.len()) };
@@ -81,7 +93,11 @@ impl Heap {
     }
 
     /// A block of its own and whether it reads as zero.
-    fn allocate_span(&self, layout: Layout) -> Result<(NonNull<[u8]>, bool), AllocError> {
+    fn allocate_span(
+        &self,
+        layout: Layout,
+        room: Room,
+    ) -> Result<(NonNull<[u8]>, bool), AllocError> {
         if layout.size() == 0 {
             return Ok((dangling(layout), true));
         }
@@ -95,7 +111,7 @@ impl Heap {
             unsafe { self.link_huge(address) };
             return Ok((NonNull::slice_from_raw_parts(span.ptr, bytes), span.zeroed));
         }
-        let (block, zeroed) = self.set.add_large(bytes, layout.align())?;
+        let (block, zeroed) = self.set.add_large(bytes, layout.align(), room)?;
         Ok((NonNull::slice_from_raw_parts(block.base(), bytes), zeroed))
     }
 

@@ -114,7 +114,7 @@ impl Heap {
         if let Some(block) = unsafe { self.resize_span(ptr, old, new) } {
             return Ok(block);
         }
-        let block = self.allocate(new)?;
+        let block = self.allocate_moved(new)?;
         let count = old.size().min(new.size());
         // SAFETY: both blocks are live, distinct and at least `count` bytes long; the old one is
         // not used afterwards.

@@ -22,7 +22,7 @@ use crate::base::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap::misuse;
 use crate::heap::process::visit_orphan;
 use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, check, choices, remote};
-use crate::pages::{Pages, registry};
+use crate::pages::{Pages, Room, registry};
 use crate::slab::bin::Bin;
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
@@ -349,8 +349,9 @@ pub(crate) const HUGE_OWNER: usize = 2;
 pub(crate) fn allocate_large(
     bytes: usize,
     align: usize,
+    room: Room,
 ) -> Result<(NonNull<u8>, bool), AllocError> {
-    let span = Pages::global().claim_span(bytes, align)?;
+    let span = Pages::global().claim_span_in(bytes, align, room)?;
     if bytes <= SPAN_BYTES_MAX {
         // SAFETY: just claimed, and cut from a segment (it is not huge).
         unsafe { SlabHead::create_large(&span, 0, true) };

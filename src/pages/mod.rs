@@ -88,6 +88,16 @@ pub(crate) struct Span {
     pub(crate) zeroed: bool,
 }
 
+/// Where a span of units is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Where it fits first.
+    Fit,
+    /// Where it could grow to the longest span, if there is such a place: a block that has grown
+    /// once and had to move will probably grow again.
+    Grow,
+}
+
 /// How a request is served. A function of the size and alignment alone, and the rounded size of
 /// each kind lies in a range of its own, so that a release finds its way back from the bytes.
 enum Kind {
@@ -214,8 +224,19 @@ impl Pages {
         bytes: usize,
         align: usize,
     ) -> Result<Span, AllocError> {
+        self.claim_span_in(bytes, align, Room::Fit)
+    }
+
+    /// The same, with a choice of the place.
+    pub(crate) fn claim_span_in(
+        &'static self,
+        bytes: usize,
+        align: usize,
+        room: Room,
+    ) -> Result<Span, AllocError> {
         let span = match kind_of(bytes, align)? {
             Kind::Piece(pages) => self.claim_piece(pages),
+            Kind::Units(count, align) if room == Room::Grow => self.claim_roomy(count, align),
             Kind::Units(count, align) => self.claim_units(count, align),
             Kind::Huge(bytes) => self.claim_huge(bytes, align),
         }?;

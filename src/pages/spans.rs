@@ -14,7 +14,8 @@ use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
 use crate::base::geometry::{
-    PAGE_BYTES, PAGES_PER_UNIT, SEGMENT_BYTES, UNIT_BYTES, find_run, page_index, run_mask,
+    PAGE_BYTES, PAGES_PER_UNIT, SEGMENT_BYTES, SPAN_BYTES_MAX, UNIT_BYTES, find_run, page_index,
+    run_mask,
 };
 use crate::base::sync::{AtomicU16, Ordering};
 use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE};
@@ -22,6 +23,21 @@ use crate::pages::table::Want;
 use crate::pages::{Pages, Span};
 
 impl Pages {
+    /// As [`Pages::claim_units`], where the span has room to grow to its longest behind it, if
+    /// there is such a place.
+    pub(crate) fn claim_roomy(&'static self, count: u32, align: u32) -> Result<Span, AllocError> {
+        let room = (SPAN_BYTES_MAX / UNIT_BYTES) as u32;
+        let found = self.table.search(Want::Units, |entry, index| {
+            let start = self.claim_in(entry, index, (count, align, room), false)?;
+            Some((entry, index, start))
+        });
+        let claimed = found.map(|(entry, index, start)| self.hand_out(entry, index, start, count));
+        match claimed {
+            Some(Ok(span)) => Ok(span),
+            _ => self.claim_units(count, align),
+        }
+    }
+
     /// Claims `count` units that start at a multiple of `align` units.
     pub(crate) fn claim_units(&'static self, count: u32, align: u32) -> Result<Span, AllocError> {
         let mut retried = false;
@@ -55,26 +71,26 @@ impl Pages {
         dirty_only: bool,
     ) -> Option<Result<Span, AllocError>> {
         let found = self.table.search(Want::Units, |entry, index| {
-            let start = self.claim_in(entry, index, (count, align), dirty_only)?;
+            let start = self.claim_in(entry, index, (count, align, count), dirty_only)?;
             Some((entry, index, start))
         });
         found.map(|(entry, index, start)| self.hand_out(entry, index, start, count))
     }
 
-    /// Takes a run of so many units, so aligned, out of the entry's free word: dirty ones where
-    /// they will do, since they are charged and resident already.
+    /// Takes a run of `count` units, so aligned, from a run of `room`, out of the entry's free
+    /// word: dirty ones where they will do, since they are charged and resident already.
     fn claim_in(
         &self,
         entry: &SegmentEntry,
         index: usize,
-        (count, align): (u32, u32),
+        (count, align, room): (u32, u32, u32),
         dirty_only: bool,
     ) -> Option<u32> {
         let mut free = entry.free.load(Ordering::Relaxed);
         loop {
             let dirty = free & entry.dirty.load(Ordering::Relaxed);
             let clean = if dirty_only { 0 } else { free };
-            let start = find_run(dirty, count, align).or_else(|| find_run(clean, count, align))?;
+            let start = find_run(dirty, room, align).or_else(|| find_run(clean, room, align))?;
             let left = free & !run_mask(start, count);
             // Acquire: pairs with the Release in `release_mask`; what the last owner wrote into the
             // span, and the purge, are over.

@@ -8,7 +8,7 @@ use core::cell::Cell;
 use core::ptr::null;
 
 use crate::base::error::AllocError;
-use crate::pages::{Pages, Span};
+use crate::pages::{Pages, Room, Span};
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{List, SlabHead};
 use crate::slab::shape::SlotShape;
@@ -88,10 +88,14 @@ impl SlabSet {
 
     /// A span, counted.
     pub(crate) fn claim(&self, bytes: usize, align: usize) -> Result<Span, AllocError> {
+        self.claim_in(bytes, align, Room::Fit)
+    }
+
+    fn claim_in(&self, bytes: usize, align: usize, room: Room) -> Result<Span, AllocError> {
         self.charge(bytes)?;
         let span = self
             .pages()
-            .claim_span(bytes, align)
+            .claim_span_in(bytes, align, room)
             .inspect_err(|_| self.discharge(bytes))?;
         // Rounding is part of the span's kind; callers ask for rounded sizes.
         debug_assert_eq!(span.bytes, bytes);
@@ -103,8 +107,9 @@ impl SlabSet {
         &self,
         bytes: usize,
         align: usize,
+        room: Room,
     ) -> Result<(&'static SlabHead, bool), AllocError> {
-        let span = self.claim(bytes, align)?;
+        let span = self.claim_in(bytes, align, room)?;
         // SAFETY: just claimed.
         let block = unsafe { SlabHead::create_large(&span, self.owner.get(), false) };
         block.link(List::All, &self.all);
