@@ -2,10 +2,11 @@
 #![cfg(target_os = "linux")]
 
 use std::alloc::Layout;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flagstone::Heap;
-use flagstone::pages::{MmapSource, Pages};
+use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
 
 fn pages(delay: Option<Duration>) -> &'static Pages {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
@@ -105,5 +106,74 @@ fn heaps_give_back_what_they_cache_when_the_budget_runs_short() {
     for block in held {
         // SAFETY: live, of this layout.
         unsafe { busy.deallocate(block.cast(), large) };
+    }
+}
+
+/// Passes everything on and counts the bytes that were returned.
+#[derive(Debug, Default)]
+struct Counting {
+    purged: AtomicUsize,
+}
+
+// SAFETY: does what `MmapSource` does.
+unsafe impl PageSource for Counting {
+    fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        MmapSource.reserve(bytes)
+    }
+
+    unsafe fn purge(&self, reservation: &Reservation, offset: usize, bytes: usize) -> bool {
+        self.purged.fetch_add(bytes, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { MmapSource.purge(reservation, offset, bytes) }
+    }
+}
+
+/// A trim returns the slabs' records and bitmaps too where nothing is in use any more, and the
+/// segment serves again afterwards.
+#[test]
+fn a_trim_returns_what_empty_segments_know_of_slabs() {
+    /// What each segment reserves for that: two units but for the first page.
+    const METADATA: usize = (128 << 10) - 4096;
+    let source: &Counting = Box::leak(Box::default());
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(source)));
+    let heap = Heap::builder().pages(pages).build().unwrap();
+    let layout = Layout::new::<[u64; 2]>();
+    for round in 0..3u64 {
+        // A page of blocks stays in the second round, and with it what is known of its slab.
+        let blocks: Vec<_> = (0..300_000)
+            .map(|_| heap.allocate_zeroed(layout).unwrap().cast::<u64>())
+            .collect();
+        for (block, value) in blocks.iter().zip(1u64..) {
+            // SAFETY: a block of ours, two words long, zeroed.
+            unsafe {
+                assert_eq!(block.read(), 0);
+                block.write(value);
+            }
+        }
+        let kept = if round == 1 { 1000 } else { 0 };
+        for (block, value) in blocks[kept..].iter().zip(kept as u64 + 1..) {
+            // SAFETY: as above; freed once.
+            unsafe {
+                assert_eq!(block.read(), value);
+                heap.deallocate(block.cast(), layout);
+            }
+        }
+        let charged = pages.stats().charged;
+        source.purged.store(0, Ordering::Relaxed);
+        heap.trim();
+        let purged = source.purged.load(Ordering::Relaxed);
+        let left = pages.stats().charged;
+        // Two segments hold 300,000 blocks; pieces of a split unit are purged and stay charged.
+        let metadata = purged.saturating_sub(charged - left);
+        if kept == 0 {
+            assert!(metadata >= METADATA, "{metadata}");
+        }
+        for (block, value) in blocks[..kept].iter().zip(1u64..) {
+            // SAFETY: as above; kept until now.
+            unsafe {
+                assert_eq!(block.read(), value);
+                heap.deallocate(block.cast(), layout);
+            }
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! What the programs `under_…` do: one workload under one allocator, then one line of figures.
 //!
 //! Such a program is started by `global` with a workload's name, a number of threads, and the path
-//! of a JSON document. Its line is `checksum nanoseconds start peak settled`: resident memory in
-//! KiB before the work, at its highest, and after everything was freed and trimmed.
+//! of a JSON document. Its line is `checksum nanoseconds start peak settled`, memory in KiB: what
+//! was resident at most; and before the work, and after everything was freed and trimmed, what of
+//! that is no file's (the pages of the program that a workload is the first to run stay, and are
+//! not the allocator's).
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -34,13 +36,13 @@ pub fn main(trim: fn()) {
         Reads::Json => input.text = fs::read_to_string(file).expect("a JSON document"),
         Reads::Sources => sources(SOURCES, &mut input.sources),
     }
-    let before = resident();
+    let before = anonymous();
     let start = Instant::now();
     let checksum = (workload.run)(&input);
     let nanoseconds = start.elapsed().as_nanos();
     let peak = figure("/proc/self/status", "VmHWM:");
     trim();
-    let settled = resident();
+    let settled = anonymous();
     println!("{checksum} {nanoseconds} {before} {peak} {settled}");
 }
 
@@ -59,11 +61,11 @@ fn sources(folder: impl AsRef<Path>, texts: &mut Vec<String>) {
     }
 }
 
-/// Resident memory now, in KiB. The kernel sums `smaps_rollup` up from the pages; the figure in
-/// `status` lags behind by up to some dozens of pages for each processor.
-fn resident() -> u64 {
-    match figure("/proc/self/smaps_rollup", "Rss:") {
-        0 => figure("/proc/self/status", "VmRSS:"),
+/// Resident memory that is no file's now, in KiB. The kernel sums `smaps_rollup` up from the pages;
+/// the figure in `status` lags behind by up to some dozens of pages for each processor.
+fn anonymous() -> u64 {
+    match figure("/proc/self/smaps_rollup", "Anonymous:") {
+        0 => figure("/proc/self/status", "RssAnon:"),
         kibibytes => kibibytes,
     }
 }

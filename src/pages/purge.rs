@@ -11,7 +11,7 @@ use crate::base::geometry::{PAGE_BYTES, PAGES_PER_UNIT, UNIT_BYTES, run_mask};
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
 use crate::pages::map::clock_ms;
-use crate::pages::segment::{SegmentEntry, SegmentHead};
+use crate::pages::segment::{HEAD_END, RECORDS_OFFSET, SegmentEntry, SegmentHead, UNITS_USABLE};
 
 /// Spans released between two looks at the clock: a look costs about as much as a release.
 const RELEASES_PER_LOOK: usize = 16;
@@ -48,8 +48,25 @@ impl Pages {
             }
             bytes += self.purge_pieces(entry);
             bytes += self.purge_units(entry, index, u64::MAX);
+            self.purge_head(entry, index);
         }
         bytes
+    }
+
+    /// Returns what the records and words of a segment hold in which nothing is in use: some dozens
+    /// of KiB for each of the segments of a past peak. They do not count against the limit.
+    fn purge_head(&self, entry: &SegmentEntry, index: usize) {
+        // Acquire: pairs with the release of the last span. Nobody claims one meanwhile.
+        let order = (Ordering::Acquire, Ordering::Relaxed);
+        let claimed = entry
+            .free
+            .compare_exchange(UNITS_USABLE, 0, order.0, order.1);
+        if claimed.is_ok() {
+            // No page names a record, so none is read; words are filled when a slab is made, and
+            // those of remote frees are all zero, as the pages will be.
+            self.purge_range(self.head(entry), RECORDS_OFFSET, HEAD_END - RECORDS_OFFSET);
+            self.release_mask(entry, index, UNITS_USABLE);
+        }
     }
 
     /// Called with every span that is released: now and then looks at the clock, and when the delay

@@ -32,11 +32,13 @@ pub(crate) const RECORD_BYTES: usize = 64;
 /// Bitmap words per page: 4096 / 16 slots are 256 bits.
 pub(crate) const WORDS_PER_PAGE: usize = 4;
 
-const RECORDS_OFFSET: usize = PAGE_BYTES;
+/// Where the records begin, and behind them the words.
+pub(crate) const RECORDS_OFFSET: usize = PAGE_BYTES;
 const RECORD_COUNT: usize = (UNITS_PER_SEGMENT - HEAD_UNITS) * PAGES_PER_UNIT;
 const LOCAL_OFFSET: usize = RECORDS_OFFSET + RECORD_COUNT * RECORD_BYTES;
 const REMOTE_OFFSET: usize = LOCAL_OFFSET + RECORD_COUNT * WORDS_PER_PAGE * 8;
-const HEAD_END: usize = REMOTE_OFFSET + RECORD_COUNT * WORDS_PER_PAGE * 8;
+/// Where the words end.
+pub(crate) const HEAD_END: usize = REMOTE_OFFSET + RECORD_COUNT * WORDS_PER_PAGE * 8;
 
 const _: () = assert!(size_of::<SegmentHead>() <= RECORDS_OFFSET);
 const _: () = assert!(HEAD_END == HEAD_UNITS * UNIT_BYTES);
