@@ -24,11 +24,12 @@ use crate::pages::{Pages, Span};
 
 impl Pages {
     /// As [`Pages::claim_units`], where the span has room to grow to its longest behind it, if
-    /// there is such a place.
+    /// there is such a place among what is resident already: fresh pages would cost more than the
+    /// copies that they save.
     pub(crate) fn claim_roomy(&'static self, count: u32, align: u32) -> Result<Span, AllocError> {
         let room = (SPAN_BYTES_MAX / UNIT_BYTES) as u32;
         let found = self.table.search(Want::Units, |entry, index| {
-            let start = self.claim_in(entry, index, (count, align, room), false)?;
+            let start = self.claim_in(entry, index, (count, align, room), true)?;
             Some((entry, index, start))
         });
         let claimed = found.map(|(entry, index, start)| self.hand_out(entry, index, start, count));
