@@ -3,6 +3,7 @@
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
+use flagstone::pages::{MmapSource, Pages};
 use flagstone::{AllocError, Check, FreeError, Heap};
 
 const UNIT: usize = 64 << 10;
@@ -412,4 +413,57 @@ fn a_heap_moves_with_its_blocks() {
     })
     .join()
     .unwrap();
+}
+
+/// A freed large block serves the next of its length; what is kept is bounded, goes at a trim, and
+/// makes room where a limit would refuse.
+#[test]
+fn large_blocks_are_kept_within_bounds() {
+    const KEPT_MAX: usize = 256 << 10;
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
+    let heap = Heap::builder().pages(pages).limit_bytes(1 << 20);
+    let heap = heap.build().unwrap();
+    let large = layout(100 << 10, 8);
+    let block = take(&heap, large, 1);
+    let (first, active) = (block.ptr, heap.stats().active);
+    give(&heap, block);
+    assert_eq!(heap.stats().allocated, 0);
+    assert_eq!(heap.stats().active, active);
+    // A layout of the same units gets it, one of others does not.
+    let shorter = take(&heap, layout(70 << 10, 8), 2);
+    assert_eq!(shorter.ptr, first);
+    let longer = take(&heap, layout(200 << 10, 8), 3);
+    assert_ne!(longer.ptr, first);
+    give(&heap, shorter);
+    give(&heap, longer);
+    for size in [64 << 10, 128 << 10, 256 << 10, 700 << 10] {
+        let blocks: Vec<_> = (0..(1 << 20) / size)
+            .map(|fill| take(&heap, layout(size, 8), fill as u8))
+            .collect();
+        blocks.into_iter().for_each(|block| give(&heap, block));
+        let stats = heap.stats();
+        assert_eq!(stats.allocated, 0);
+        assert!(stats.active <= KEPT_MAX, "{stats}");
+    }
+    // All of the limit is to be had although some is kept.
+    let all: Vec<_> = (0..4)
+        .map(|fill| take(&heap, layout(256 << 10, 8), fill))
+        .collect();
+    let error = heap.allocate(large).unwrap_err();
+    assert!(matches!(error, AllocError::OwnerLimit { .. }));
+    all.into_iter().for_each(|block| give(&heap, block));
+    give(&heap, take(&heap, layout(1 << 20, 8), 5));
+    // Zeroed is zeroed.
+    let zeroed = heap.allocate_zeroed(layout(256 << 10, 8)).unwrap();
+    // SAFETY: the block is live and this long.
+    let bytes = unsafe { std::slice::from_raw_parts(zeroed.cast::<u8>().as_ptr(), zeroed.len()) };
+    assert!(bytes.iter().all(|byte| *byte == 0));
+    // SAFETY: allocated with this layout, freed once.
+    unsafe { heap.deallocate(zeroed.cast(), layout(256 << 10, 8)) };
+    heap.trim();
+    assert_eq!(heap.stats().active, 0);
+    // And where the pages' limit refuses, too.
+    give(&heap, take(&heap, layout(256 << 10, 8), 6));
+    pages.set_limit(Some(pages.stats().charged));
+    give(&heap, take(&heap, layout(64 << 10, 8), 7));
 }

@@ -269,7 +269,7 @@ fn wrong_class() {
 #[test]
 fn large_and_huge_blocks() {
     dies("small freed as large", FOREIGN);
-    dies("large double free", FOREIGN);
+    dies("large double free", DOUBLE);
     dies("huge double free", FOREIGN);
 }
 

@@ -19,7 +19,7 @@ use crate::heap::handle::resize_slow;
 use crate::heap::large::rounded;
 use crate::heap::process::{current, heap_count, heir, taken_bytes, trim_orphans, with_heap};
 use crate::heap::remote::free_without_heap;
-use crate::heap::thread::{HUGE_OWNER, allocate_large};
+use crate::heap::thread::{HUGE_OWNER, allocate_large, free_large};
 use crate::pages::{Pages, Room, registry};
 use crate::slab::bin::message;
 use crate::slab::raw::{SlabHead, slot_at};
@@ -318,20 +318,20 @@ pub(super) unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
     let bytes = rounded(layout).unwrap_or(0);
     // SAFETY: the caller's block pins its record.
     let block = unsafe { SlabHead::of(address) };
-    let is_large = block.is_some_and(|block| {
+    let large = block.filter(|block| {
         let starts = block.base().addr().get() == address;
         block.is_shared() && block.is_large() && starts && block.span_bytes() == bytes
     });
     let is_huge = bytes > SPAN_BYTES_MAX && registry::is_huge_of(address, HUGE_OWNER);
-    if !is_large && !is_huge {
-        misuse(message(FreeError::Foreign), address);
-    }
-    if let Some(block) = block {
-        block.retire();
-    }
     count_spans(bytes, 0);
-    // SAFETY: checked to be a block of this length; the caller gives it up.
-    unsafe { Pages::global().release_span(ptr, bytes) };
+    match large {
+        Some(block) if block.free_count() != 0 => misuse(message(FreeError::DoubleFree), address),
+        // SAFETY: checked to be a block of this length; the caller gives it up.
+        Some(block) => unsafe { free_large(block) },
+        // SAFETY: the same.
+        None if is_huge => unsafe { Pages::global().release_span(ptr, bytes) },
+        None => misuse(message(FreeError::Foreign), address),
+    }
 }
 
 // SAFETY: blocks are as long and as aligned as their layout says (the classes' invariant I1), live

@@ -10,10 +10,11 @@ use crate::heap::{MAGAZINE_STORAGE_BYTES, SHAPES};
 use crate::slab::bin::MAGAZINE_FIRST;
 use crate::slab::set::MAGAZINES_BYTES_MAX;
 use crate::slab::shape::SlotShape;
+use crate::slab::spares::SPARES_BYTES_MAX;
 
 /// A thread's heap, which stays until the process ends and serves one thread after the other, and
-/// the room for its magazines, which stays until `trim`.
-const HEAP_BYTES: usize = size_of::<ThreadHeap>() + MAGAZINE_STORAGE_BYTES;
+/// the room for its magazines and the large blocks that it keeps, which stay until `trim`.
+const HEAP_BYTES: usize = size_of::<ThreadHeap>() + MAGAZINE_STORAGE_BYTES + SPARES_BYTES_MAX;
 
 impl Flagstone {
     /// Bytes of slots that a thread caches at most, in magazines and claimed words: 6.2 MiB. Each

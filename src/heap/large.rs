@@ -16,7 +16,6 @@ use crate::heap::Heap;
 use crate::pages::huge::{huge_bytes, huge_links};
 use crate::pages::{Pages, Room, registry, span_bytes};
 use crate::slab::bin::message;
-use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
 
 /// Where the links of a huge block's list lie.
@@ -136,8 +135,8 @@ impl Heap {
     /// A live large or huge block of this heap starts at `address`, and nobody uses it.
     unsafe fn release_span(&self, address: usize) {
         match SlabHead::of_owner(address, self.set.owner()) {
-            // SAFETY: the caller's promise; large blocks are in no partial list.
-            Some(block) => unsafe { self.set.remove(block) },
+            // SAFETY: the caller's promise.
+            Some(block) => unsafe { self.set.remove_large(block) },
             // SAFETY: the caller's promise.
             None => unsafe { self.release_huge(address) },
         }
@@ -163,6 +162,8 @@ impl Heap {
             Err(FreeError::NotASlot)
         } else if !block.is_large() || block.span_bytes() != bytes {
             Err(FreeError::WrongClass)
+        } else if block.free_count() != 0 {
+            Err(FreeError::DoubleFree)
         } else {
             Ok(())
         }

@@ -62,7 +62,7 @@ impl Heap {
                 slot_bytes: slab.slot_bytes(),
                 slot_count: slab.slot_count(),
                 words: if slab.is_large() {
-                    [0].to_vec()
+                    [slab.free_count() as u64].to_vec()
                 } else {
                     bitmap::snapshot(slab.words())
                 },

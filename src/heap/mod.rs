@@ -292,6 +292,7 @@ impl Heap {
     }
 
     fn trim_bins(&self) {
+        self.set.release_spares();
         for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
             bin.trim(&self.set, shape);
         }

@@ -65,6 +65,13 @@ pub(crate) fn current() -> &'static ThreadHeap {
     CURRENT.with(Cell::get)
 }
 
+/// The calling thread's heap, if it has one.
+pub(crate) fn own() -> Option<&'static ThreadHeap> {
+    let heap = current();
+    let is_own = !core::ptr::eq(heap, &FRESH) && !core::ptr::eq(heap, &GONE);
+    is_own.then_some(heap)
+}
+
 /// Runs `operation` with a heap that works: the thread's, after claiming one if it has none, or a
 /// borrowed one when the thread is past its exit hook, or when `choices` is `None`: whoever claims
 /// a heap decides (see `choices.rs`).
@@ -74,8 +81,7 @@ pub(crate) fn with_heap<R>(
     choices: Option<Config>,
     operation: impl FnOnce(&'static ThreadHeap) -> R,
 ) -> Result<R, AllocError> {
-    let heap = current();
-    if !core::ptr::eq(heap, &FRESH) && !core::ptr::eq(heap, &GONE) {
+    if let Some(heap) = own() {
         return Ok(operation(heap));
     }
     if let Some(choices) = choices {

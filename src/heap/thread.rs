@@ -20,7 +20,7 @@ use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, CLASS_COUNT, class_of};
 use crate::base::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap::misuse;
-use crate::heap::process::visit_orphan;
+use crate::heap::process::{own, visit_orphan};
 use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, check, choices, remote};
 use crate::pages::{Pages, Room, registry};
 use crate::slab::bin::Bin;
@@ -28,6 +28,7 @@ use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
 use crate::slab::set::may_cache;
 use crate::slab::shape::SlotShape;
+use crate::slab::spares::Spares;
 
 /// A thread's cell that says which heap it uses.
 pub(crate) type CurrentCell = Cell<&'static ThreadHeap>;
@@ -45,6 +46,8 @@ pub(crate) struct ThreadHeap {
     in_slow: AtomicBool,
     /// Bytes of slots that magazines were lengthened by.
     cached_max: Cell<usize>,
+    /// Large blocks kept for later.
+    spares: Spares,
     /// The pages' pressure when the heap last looked.
     pressure: Cell<usize>,
     /// Bytes of slots taken out of slabs less those given back, modulo the word: others' slots come
@@ -78,6 +81,7 @@ impl ThreadHeap {
             next_all: Cell::new(null()),
             in_slow: AtomicBool::new(false),
             cached_max: Cell::new(0),
+            spares: Spares::new(),
             pressure: Cell::new(0),
             taken: AtomicUsize::new(0),
             shared: Shared {
@@ -278,9 +282,36 @@ impl ThreadHeap {
     }
 
     fn trim_bins(&self) {
+        self.release_spares();
         self.count_given(self.cached_bytes());
         for (bin, shape) in self.bins.iter().zip(&SHAPE_TABLE) {
             bin.trim(self, shape);
+        }
+    }
+
+    /// Gives back the large blocks that are kept. Whether there were any.
+    fn release_spares(&self) -> bool {
+        let mut any = false;
+        while let Some(block) = self.spares.take_any() {
+            // SAFETY: what was kept is ours, and nobody uses it.
+            unsafe { self.remove(block) };
+            any = true;
+        }
+        any
+    }
+
+    /// Keeps a large block for later, or gives it back.
+    ///
+    /// # Safety
+    /// It is of the process's heap, the caller's, and nobody uses it.
+    pub(crate) unsafe fn free_large(&self, block: &'static SlabHead) {
+        while let Some(other) = self.spares.surplus(block.span_bytes()) {
+            // SAFETY: what was kept is ours, and nobody uses it.
+            unsafe { self.remove(other) };
+        }
+        if !self.spares.put(Pages::global(), block) {
+            // SAFETY: the caller's promise.
+            unsafe { self.remove(block) };
         }
     }
 
@@ -344,14 +375,22 @@ impl SlabOwner for ThreadHeap {
 /// The owner of every huge block of the process's heap: neither an odd number nor an address.
 pub(crate) const HUGE_OWNER: usize = 2;
 
-/// A large or huge block, straight from the pages, and whether it reads as zero. Any thread may
-/// free it, so it needs no owner.
+/// A large or huge block, one that the thread's heap keeps or else from the pages, and whether it
+/// reads as zero. Any thread may free it, so it needs no owner.
 pub(crate) fn allocate_large(
     bytes: usize,
     align: usize,
     room: Room,
 ) -> Result<(NonNull<u8>, bool), AllocError> {
-    let span = Pages::global().claim_span_in(bytes, align, room)?;
+    let heap = own();
+    if let Some(block) = heap.and_then(|heap| heap.spares.take(bytes, align)) {
+        return Ok((block.base(), false));
+    }
+    let claim = || Pages::global().claim_span_in(bytes, align, room);
+    let span = claim().or_else(|error| match heap {
+        Some(heap) if heap.release_spares() => claim(),
+        _ => Err(error),
+    })?;
     if bytes <= SPAN_BYTES_MAX {
         // SAFETY: just claimed, and cut from a segment (it is not huge).
         unsafe { SlabHead::create_large(&span, 0, true) };
@@ -359,4 +398,20 @@ pub(crate) fn allocate_large(
         registry::set_huge_owner(span.ptr.addr().get(), HUGE_OWNER);
     }
     Ok((span.ptr, span.zeroed))
+}
+
+/// Frees a large block.
+///
+/// # Safety
+/// It is of the process's heap, live until now, and the caller's.
+pub(crate) unsafe fn free_large(block: &'static SlabHead) {
+    match own() {
+        // SAFETY: the caller's promise.
+        Some(heap) => unsafe { heap.free_large(block) },
+        None => {
+            let (ptr, bytes) = block.retire();
+            // SAFETY: the block's span, which nobody uses any more.
+            unsafe { Pages::global().release_span(ptr, bytes) };
+        }
+    }
 }

@@ -15,7 +15,7 @@ mod huge_cache;
     allow(dead_code, reason = "nothing maps without std")
 )]
 mod map;
-mod purge;
+pub(crate) mod purge;
 pub(crate) mod registry;
 pub(crate) mod segment;
 mod source;

@@ -14,7 +14,7 @@ use crate::pages::map::clock_ms;
 use crate::pages::segment::{HEAD_END, RECORDS_OFFSET, SegmentEntry, SegmentHead, UNITS_USABLE};
 
 /// Spans released between two looks at the clock: a look costs about as much as a release.
-const RELEASES_PER_LOOK: usize = 16;
+pub(crate) const RELEASES_PER_LOOK: usize = 16;
 /// Half of this would purge what a request per second uses; twice would double what idles.
 const DELAY_MS: usize = 1000;
 
@@ -73,10 +73,18 @@ impl Pages {
     /// is over returns what lay idle all the while. Aging takes two visits: what is free and dirty
     /// at one and was not claimed since is purged at the next.
     pub(crate) fn purge_by_and_by(&self) {
+        let count = self.aging.releases.fetch_add(1, Ordering::Relaxed);
+        if count % RELEASES_PER_LOOK == 0 {
+            self.purge_if_due();
+        }
+    }
+
+    /// Looks at the clock, as said there. For owners that keep spans instead of releasing them,
+    /// once in `RELEASES_PER_LOOK` times.
+    pub(crate) fn purge_if_due(&self) {
         let aging = &self.aging;
-        let count = aging.releases.fetch_add(1, Ordering::Relaxed);
         let delay = aging.delay_ms.load(Ordering::Relaxed);
-        if count % RELEASES_PER_LOOK != 0 || delay == usize::MAX {
+        if delay == usize::MAX {
             return;
         }
         let Some(now) = clock_ms() else { return };

@@ -10,6 +10,7 @@ pub(crate) mod shape;
 mod shared;
 #[cfg(feature = "std")]
 pub(crate) mod slots;
+pub(crate) mod spares;
 mod typed;
 
 pub use handles::{OwnedSlot, Slot};

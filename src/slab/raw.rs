@@ -395,6 +395,12 @@ impl SlabHead {
         bitmap::is_set(self.words(), index)
     }
 
+    /// Says whether a large block is kept for later, its one slot free, or handed out.
+    pub(crate) fn set_large_free(&self, is_free: bool) {
+        debug_assert!(self.is_large());
+        self.free_count.store(u16::from(is_free), Ordering::Relaxed);
+    }
+
     /// After the span of a large block changed its length in place.
     pub(crate) fn resize_large(&self, bytes: usize) {
         debug_assert!(self.is_large());

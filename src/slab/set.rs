@@ -12,6 +12,7 @@ use crate::pages::{Pages, Room, Span};
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{List, SlabHead};
 use crate::slab::shape::SlotShape;
+use crate::slab::spares::Spares;
 
 /// What the magazines of one owner may hold together beyond their first entries: it is what five
 /// hundred idle threads can strand, half a gigabyte; a single busy class fills an eighth of it.
@@ -37,6 +38,8 @@ pub(crate) struct SlabSet {
     active: Cell<usize>,
     /// Bytes of slots that magazines were lengthened by.
     cached_max: Cell<usize>,
+    /// Large blocks kept for later: of the list and counted, like those in use.
+    spares: Spares,
     limit: usize,
 }
 
@@ -48,6 +51,7 @@ impl SlabSet {
             all: Cell::new(null()),
             active: Cell::new(0),
             cached_max: Cell::new(0),
+            spares: Spares::new(),
             limit,
         }
     }
@@ -92,10 +96,16 @@ impl SlabSet {
     }
 
     fn claim_in(&self, bytes: usize, align: usize, room: Room) -> Result<Span, AllocError> {
-        self.charge(bytes)?;
-        let span = self
-            .pages()
-            .claim_span_in(bytes, align, room)
+        if self.charge(bytes).is_err() {
+            self.release_spares();
+            self.charge(bytes)?;
+        }
+        let claim = || self.pages().claim_span_in(bytes, align, room);
+        let span = claim()
+            .or_else(|error| match self.release_spares() {
+                0 => Err(error),
+                _ => claim(),
+            })
             .inspect_err(|_| self.discharge(bytes))?;
         // Rounding is part of the span's kind; callers ask for rounded sizes.
         debug_assert_eq!(span.bytes, bytes);
@@ -109,6 +119,9 @@ impl SlabSet {
         align: usize,
         room: Room,
     ) -> Result<(&'static SlabHead, bool), AllocError> {
+        if let Some(block) = self.spares.take(bytes, align) {
+            return Ok((block, false));
+        }
         let span = self.claim_in(bytes, align, room)?;
         // SAFETY: just claimed.
         let block = unsafe { SlabHead::create_large(&span, self.owner.get(), false) };
@@ -116,11 +129,38 @@ impl SlabSet {
         Ok((block, span.zeroed))
     }
 
+    /// Keeps a large block for later, or gives it back.
+    ///
+    /// # Safety
+    /// It is the owner's, and nobody uses it.
+    pub(crate) unsafe fn remove_large(&self, block: &'static SlabHead) {
+        while let Some(other) = self.spares.surplus(block.span_bytes()) {
+            // SAFETY: what was kept is the owner's, and nobody uses it.
+            unsafe { self.remove(other) };
+        }
+        if !self.spares.put(self.pages(), block) {
+            // SAFETY: the caller's promise; large blocks are in no partial list.
+            unsafe { self.remove(block) };
+        }
+    }
+
+    /// Gives back the large blocks that are kept. Returns their number.
+    pub(crate) fn release_spares(&self) -> usize {
+        let mut count = 0;
+        while let Some(block) = self.spares.take_any() {
+            // SAFETY: what was kept is the owner's, and nobody uses it.
+            unsafe { self.remove(block) };
+            count += 1;
+        }
+        count
+    }
+
     /// Gives everything back.
     ///
     /// # Safety
     /// Nobody uses any slot or block of the set, and no partial list is used again.
     pub(crate) unsafe fn remove_all(&self) {
+        self.release_spares();
         // SAFETY: the list holds live slabs.
         while let Some(slab) = unsafe { self.all.get().as_ref() } {
             // SAFETY: the caller's promise.

@@ -41,7 +41,8 @@ fn part_of_a_child() {
         }
         "double free" | "double free from two threads" | "held stderr" => double_free(&part),
         "foreign" => foreign(),
-        "large twice" => large_twice(),
+        "large twice" => large_twice(100 << 10),
+        "longer twice" => large_twice(700 << 10),
         "panics" => assert!(!in_a_forked_child(|| panic!("as it should"))),
         "idle" => memory::idle(),
         "everything" => memory::everything(),
@@ -315,14 +316,14 @@ fn foreign() {
     println!("unpunished");
 }
 
-fn large_twice() {
+fn large_twice(size: usize) {
     // SAFETY: the second free is the crime.
     unsafe {
-        let ptr = GLOBAL.alloc(layout(100 << 10));
+        let ptr = GLOBAL.alloc(layout(size));
         guilty(ptr);
         let _ = std::io::stdout().flush();
-        GLOBAL.dealloc(ptr, layout(100 << 10));
-        GLOBAL.dealloc(ptr, layout(100 << 10));
+        GLOBAL.dealloc(ptr, layout(size));
+        GLOBAL.dealloc(ptr, layout(size));
     }
 }
 
@@ -344,7 +345,9 @@ fn crimes_abort_with_one_line() {
     dies("double free from two threads", "double free");
     dies("foreign", "free of a pointer that is not this owner's");
     dies("double free without a heap", "double free");
-    dies("large twice", "free of a pointer that is not this owner's");
+    dies("large twice", "double free");
+    // What is too long to be kept is nobody's after the first free.
+    dies("longer twice", "free of a pointer that is not this owner's");
 }
 
 #[test]
