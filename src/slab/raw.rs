@@ -366,23 +366,40 @@ impl SlabHead {
         // The number of the claimed word, unless it is another slab's.
         let claimed_word = self.index_in(claimed.0, shape).map(|index| index / 64);
         let claimed_word = claimed_word.unwrap_or(usize::MAX);
+        // What was allocated together is often freed in the same order; then neighbours in a word
+        // need no look-up of their own. Whether that is so is asked once and not for each slot: where
+        // it is so now and then, the processor would guess wrong each time.
+        let slot_bytes = shape.slot_bytes as usize;
+        let length = |(first, last): (&usize, &usize)| last.wrapping_sub(*first);
+        let in_order = slots.first().zip(slots.last()).map(length)
+            == Some(slots.len().wrapping_sub(1) * slot_bytes);
         let mut lowest = self.hint.get() as usize;
         let mut count = 0;
-        for &slot in slots {
+        while let Some(&slot) = slots.get(count) {
             let Some(index) = self.index_in(slot, shape) else {
                 break;
             };
-            let (number, bit) = (index / 64, 1u64 << (index % 64));
+            let number = index / 64;
+            let most = if in_order {
+                (64 - index % 64).min(self.slot_count() - index)
+            } else {
+                1
+            };
+            let follows = |n: &usize| slots.get(count + n) == Some(&(slot + n * slot_bytes));
+            let run = (1..most).take_while(follows).count() + 1;
+            let bits = (u64::MAX >> (64 - run)) << (index % 64);
             // SAFETY: the slot is one of this slab's, so there is a word for it.
             let word = unsafe { self.segment().local_word(self.page(), number) };
             let before = word.load(Ordering::Relaxed);
             let held = if number == claimed_word { claimed.1 } else { 0 };
-            if (before | held) & bit != 0 {
+            let twice = (before | held) & bits;
+            if twice != 0 {
+                let slot = self.address_of(number * 64 + twice.trailing_zeros() as usize);
                 return (count, Err(slot));
             }
-            word.store(before | bit, Ordering::Relaxed);
+            word.store(before | bits, Ordering::Relaxed);
             lowest = lowest.min(number);
-            count += 1;
+            count += run;
         }
         self.hint.set(lowest as u8);
         let free = self.free_count() + count;
