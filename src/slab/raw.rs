@@ -367,8 +367,8 @@ impl SlabHead {
         let claimed_word = self.index_in(claimed.0, shape).map(|index| index / 64);
         let claimed_word = claimed_word.unwrap_or(usize::MAX);
         // What was allocated together is often freed in the same order; then neighbours in a word
-        // need no look-up of their own. Whether that is so is asked once and not for each slot: where
-        // it is so now and then, the processor would guess wrong each time.
+        // need no look-up of their own. Whether that is so is asked once and not for each slot:
+        // where it is so now and then, the processor would guess wrong each time.
         let slot_bytes = shape.slot_bytes as usize;
         let length = |(first, last): (&usize, &usize)| last.wrapping_sub(*first);
         let in_order = slots.first().zip(slots.last()).map(length)
