@@ -42,15 +42,26 @@ impl Pages {
     /// Returns every free dirty unit and piece to the source. Returns the bytes given back.
     pub(crate) fn purge_all(&self) -> usize {
         let mut bytes = self.purge_huge();
-        for (entry, index) in self.table.lines() {
-            if entry.head.load(Ordering::Acquire).is_null() {
-                continue;
-            }
+        for (entry, index) in self.segments() {
             bytes += self.purge_pieces(entry);
             bytes += self.purge_units(entry, index, u64::MAX);
-            self.purge_head(entry, index);
         }
         bytes
+    }
+
+    /// Returns the metadata of every segment in which nothing is in use. Not for a charge that was
+    /// refused: the limit gains nothing, and others find the segments taken meanwhile.
+    pub(crate) fn purge_heads(&self) {
+        for (entry, index) in self.segments() {
+            self.purge_head(entry, index);
+        }
+    }
+
+    /// Every segment that is published, or about to be.
+    fn segments(&self) -> impl Iterator<Item = (&'static SegmentEntry, usize)> + '_ {
+        self.table
+            .lines()
+            .filter(|(entry, _)| !entry.head.load(Ordering::Acquire).is_null())
     }
 
     /// Returns what the records and words of a segment hold in which nothing is in use: some dozens
@@ -105,10 +116,7 @@ impl Pages {
     #[cold]
     fn purge_idle(&self) {
         self.purge_idle_huge();
-        for (entry, index) in self.table.lines() {
-            if entry.head.load(Ordering::Acquire).is_null() {
-                continue;
-            }
+        for (entry, index) in self.segments() {
             let idle = entry.idle.load(Ordering::Relaxed);
             self.purge_units(entry, index, idle);
             let free = entry.free.load(Ordering::Relaxed);
