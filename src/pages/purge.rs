@@ -11,7 +11,7 @@ use crate::base::geometry::{PAGE_BYTES, PAGES_PER_UNIT, UNIT_BYTES, run_mask};
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
 use crate::pages::map::clock_ms;
-use crate::pages::segment::{HEAD_END, RECORDS_OFFSET, SegmentEntry, SegmentHead, UNITS_USABLE};
+use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE, UPPER_UNITS, metadata_of};
 
 /// Spans released between two looks at the clock: a look costs about as much as a release.
 pub(crate) const RELEASES_PER_LOOK: usize = 16;
@@ -65,18 +65,26 @@ impl Pages {
     }
 
     /// Returns what the records and words of a segment hold in which nothing is in use: some dozens
-    /// of KiB for each of the segments of a past peak. They do not count against the limit.
+    /// of KiB for each of the segments of a past peak. They do not count against the limit. One
+    /// half after the other, so that others find room for the longest span in the segment.
     fn purge_head(&self, entry: &SegmentEntry, index: usize) {
-        // Acquire: pairs with the release of the last span. Nobody claims one meanwhile.
-        let order = (Ordering::Acquire, Ordering::Relaxed);
-        let claimed = entry
-            .free
-            .compare_exchange(UNITS_USABLE, 0, order.0, order.1);
-        if claimed.is_ok() {
+        for half in [UNITS_USABLE & !UPPER_UNITS, UPPER_UNITS] {
+            // Acquire: pairs with the release of the last span. Nobody claims one meanwhile. All
+            // must be free, or two threads would take both halves at once.
+            let order = (Ordering::Acquire, Ordering::Relaxed);
+            let left = UNITS_USABLE & !half;
+            let claimed = entry
+                .free
+                .compare_exchange(UNITS_USABLE, left, order.0, order.1);
+            if claimed.is_err() {
+                return;
+            }
             // No page names a record, so none is read; words are filled when a slab is made, and
             // those of remote frees are all zero, as the pages will be.
-            self.purge_range(self.head(entry), RECORDS_OFFSET, HEAD_END - RECORDS_OFFSET);
-            self.release_mask(entry, index, UNITS_USABLE);
+            for (offset, bytes) in metadata_of(half) {
+                self.purge_range(self.head(entry), offset, bytes);
+            }
+            self.release_mask(entry, index, half);
         }
     }
 
