@@ -246,8 +246,25 @@ fn part_of_a_child() {
             assert!(LIMITED.allocate(large).is_ok());
         }
         "many at once" => many_at_once(),
+        "purges at once" => assert!(retained_of(PURGING) < 2 << 20),
+        "purges later" => assert!(retained_of(HANDLE) > 6 << 20),
+        "huge pages" => {
+            LIMITED.allocate(small).unwrap();
+            assert!(advised_towards_huge_pages());
+        }
+        "no huge pages" => {
+            CHECKED.allocate(small).unwrap();
+            assert!(!advised_towards_huge_pages());
+        }
+        _ => kept_part(&part),
+    }
+}
+
+/// Parts about what a thread keeps.
+fn kept_part(part: &str) {
+    HANDLE.allocate(layout(64, 8)).unwrap();
+    match part {
         "slots in the place of what is kept" => {
-            HANDLE.allocate(small).unwrap();
             let kept = keep_and_limit();
             let slots = [(); 4].map(|()| HANDLE.allocate(layout(32 << 10, 8)));
             assert!(slots.iter().all(Result::is_ok), "{slots:?}");
@@ -255,7 +272,6 @@ fn part_of_a_child() {
         }
         "growth in the place of what is kept" => {
             let [whole, grown] = [640, 832].map(|kib| layout(kib << 10, 8));
-            HANDLE.allocate(small).unwrap();
             let block = HANDLE.allocate(whole).unwrap().cast();
             keep_and_limit();
             // SAFETY: a live block with the layout it has.
@@ -267,23 +283,12 @@ fn part_of_a_child() {
         "grown after free" => {
             let sizes = [100 << 10, 200 << 10];
             let [old, new] = sizes.map(|size| layout(size, 8));
-            HANDLE.allocate(small).unwrap();
             let block = HANDLE.allocate(old).unwrap().cast();
             // SAFETY: live; then none: this is a crime, which must be seen.
             let _ = unsafe {
                 HANDLE.deallocate(block, old);
                 HANDLE.grow(block, old, new)
             };
-        }
-        "purges at once" => assert!(retained_of(PURGING) < 2 << 20),
-        "purges later" => assert!(retained_of(HANDLE) > 6 << 20),
-        "huge pages" => {
-            LIMITED.allocate(small).unwrap();
-            assert!(advised_towards_huge_pages());
-        }
-        "no huge pages" => {
-            CHECKED.allocate(small).unwrap();
-            assert!(!advised_towards_huge_pages());
         }
         _ => panic!("no such part: {part}"),
     }
