@@ -102,12 +102,15 @@ pub fn set_limit(limit_bytes: Option<usize>) {
 /// [`Check::Full`](crate::Check::Full), and all unused pages. Returns the bytes that the operating
 /// system got back. What other running threads cache stays with them.
 pub fn trim() -> usize {
-    // Without memory for a heap there is nothing to trim.
-    let _ = with_heap(None, |heap| {
-        heap.end_quarantine();
-        heap.trim_whole();
-    });
-    trim_orphans();
+    // Twice: what one heap gives back may be of slabs of another that was trimmed before.
+    for _ in 0..2 {
+        // Without memory for a heap there is nothing to trim.
+        let _ = with_heap(None, |heap| {
+            heap.end_quarantine();
+            heap.trim_whole();
+        });
+        trim_orphans();
+    }
     Pages::global().trim()
 }
 
