@@ -160,7 +160,7 @@ impl Scene {
         };
         let (block, foreign) = (take(&self.heap, size), take(&self.other, size));
         let (guilty_of, freed_as) = match deed {
-            "double free" => (block, size),
+            "double free" | "grown after free" => (block, size),
             "freed as small" => (block, 64),
             "wrong size" => (block, 2 * size),
             "interior free" => (inside(block), size),
@@ -169,8 +169,14 @@ impl Scene {
         };
         guilty(guilty_of);
         free(&self.heap, guilty_of, freed_as);
-        if deed == "double free" {
-            free(&self.heap, guilty_of, freed_as);
+        match deed {
+            "double free" => free(&self.heap, guilty_of, freed_as),
+            "grown after free" => {
+                let (old, new) = (layout(size), layout(size + (64 << 10)));
+                // SAFETY: none: this is the crime.
+                let _ = unsafe { self.heap.grow(guilty_of, old, new) };
+            }
+            _ => {}
         }
         true
     }
@@ -246,6 +252,13 @@ fn write_after_free_in_full() {
 fn large_double_free() {
     dies("large double free in Fast", DOUBLE);
     dies("large double free in Full", DOUBLE);
+}
+
+/// Nor may it grow while it waits there, or be given to whoever grows it.
+#[test]
+fn large_grown_after_free() {
+    dies("large grown after free in Fast", DOUBLE);
+    dies("huge grown after free in Fast", FOREIGN);
 }
 
 #[test]

@@ -256,6 +256,40 @@ fn part_of_a_child() {
             CHECKED.allocate(small).unwrap();
             assert!(!advised_towards_huge_pages());
         }
+        _ => kept_part(&part),
+    }
+}
+
+/// Parts about what a thread keeps.
+fn kept_part(part: &str) {
+    HANDLE.allocate(layout(64, 8)).unwrap();
+    match part {
+        "slots in the place of what is kept" => {
+            let kept = keep_and_limit();
+            let slots = [(); 4].map(|()| HANDLE.allocate(layout(32 << 10, 8)));
+            assert!(slots.iter().all(Result::is_ok), "{slots:?}");
+            assert!(flagstone::stats().active < kept);
+        }
+        "growth in the place of what is kept" => {
+            let [whole, grown] = [640, 832].map(|kib| layout(kib << 10, 8));
+            let block = HANDLE.allocate(whole).unwrap().cast();
+            keep_and_limit();
+            // SAFETY: a live block with the layout it has.
+            let resized = unsafe { HANDLE.grow(block, whole, grown) };
+            assert_eq!(resized.unwrap().cast(), block);
+            // SAFETY: the same; what was added is not initialised.
+            unsafe { HANDLE.deallocate(block, grown) };
+        }
+        "grown after free" => {
+            let sizes = [100 << 10, 200 << 10];
+            let [old, new] = sizes.map(|size| layout(size, 8));
+            let block = HANDLE.allocate(old).unwrap().cast();
+            // SAFETY: live; then none: this is a crime, which must be seen.
+            let _ = unsafe {
+                HANDLE.deallocate(block, old);
+                HANDLE.grow(block, old, new)
+            };
+        }
         _ => panic!("no such part: {part}"),
     }
 }
@@ -302,6 +336,37 @@ fn advised_towards_huge_pages() -> bool {
     let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
     let mut flags = maps.lines().filter(|line| line.starts_with("VmFlags:"));
     flags.any(|line| line.split(' ').any(|flag| flag == "hg"))
+}
+
+/// Sets a limit that leaves no room, then frees a large block. Bytes in use with it.
+fn keep_and_limit() -> usize {
+    let large = layout(256 << 10, 8);
+    let block = HANDLE.allocate(large).unwrap();
+    let stats = flagstone::stats();
+    flagstone::set_limit(Some(stats.resident));
+    // SAFETY: a live block of this layout.
+    unsafe { HANDLE.deallocate(block.cast(), large) };
+    assert_eq!(flagstone::stats().active, stats.active, "kept");
+    stats.active
+}
+
+#[test]
+fn what_a_thread_keeps_gives_way_where_a_limit_refuses() {
+    decided(&[
+        "slots in the place of what is kept",
+        "growth in the place of what is kept",
+    ]);
+}
+
+/// The thread keeps the freed block: a growth in place would hand it out twice.
+#[test]
+fn a_freed_block_does_not_grow() {
+    let output = child::run("part_of_a_child", "grown after free", "ulimit -c 0;");
+    let err = child::text(&output.stderr);
+    assert!(
+        !output.status.success() && err.starts_with("flagstone: double free: "),
+        "{err}"
+    );
 }
 
 #[test]

@@ -467,3 +467,28 @@ fn large_blocks_are_kept_within_bounds() {
     pages.set_limit(Some(pages.stats().charged));
     give(&heap, take(&heap, layout(64 << 10, 8), 7));
 }
+
+/// What a heap keeps for later makes room for a block that grows where it is, too: beside it, and
+/// in each of the limits.
+#[test]
+fn large_blocks_that_are_kept_give_way_to_one_that_grows() {
+    let [whole, part, grown] = [640, 256, 832].map(|kib| layout(kib << 10, 8));
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
+    for limit_bytes in [1 << 20, usize::MAX] {
+        let heap = Heap::builder().pages(pages).limit_bytes(limit_bytes);
+        let heap = heap.build().unwrap();
+        let mut block = take(&heap, whole, 1);
+        give(&heap, take(&heap, part, 2));
+        if limit_bytes == usize::MAX {
+            pages.set_limit(Some(1 << 20));
+        }
+        // SAFETY: a live block with the layout it has.
+        let resized = unsafe { heap.grow(block.ptr, whole, grown) };
+        assert_eq!(resized.unwrap().cast(), block.ptr);
+        block.layout = grown;
+        assert_eq!(heap.stats().active, grown.size());
+        // SAFETY: the same; what was added is not initialised.
+        unsafe { heap.deallocate(block.ptr, block.layout) };
+        heap.trim();
+    }
+}

@@ -302,3 +302,19 @@ fn threads_share_what_is_kept() {
     pages.trim();
     assert_eq!(pages.stats().charged, 0);
 }
+
+/// What is kept counts against a limit that is set after it: it serves no request above that.
+#[test]
+fn a_limit_lowered_later_holds_for_what_is_kept() {
+    let (pages, heap) = pages(&MmapSource);
+    let held = take(&heap, 2 * MIB);
+    let block = take(&heap, 30 * MIB);
+    give(&heap, block, 30 * MIB);
+    pages.set_limit(Some(10 * MIB));
+    let error = heap.allocate(layout(20 * MIB)).unwrap_err();
+    assert!(matches!(error, AllocError::PagesLimit { .. }));
+    assert_eq!(pages.stats().charged, 2 * MIB, "went back instead");
+    let small = take(&heap, 8 * MIB);
+    give(&heap, small, 8 * MIB);
+    give(&heap, held, 2 * MIB);
+}

@@ -132,8 +132,9 @@ unsafe impl PageSource for Counting {
 /// segment serves again afterwards.
 #[test]
 fn a_trim_returns_what_empty_segments_know_of_slabs() {
-    /// What each segment reserves for that: two units but for the first page.
-    const METADATA: usize = (128 << 10) - 4096;
+    /// What a segment reserves for that: two units but for the first page, and for four pages that
+    /// both halves use.
+    const METADATA: usize = (128 << 10) - 5 * 4096;
     let source: &Counting = Box::leak(Box::default());
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(source)));
     let heap = Heap::builder().pages(pages).build().unwrap();
@@ -176,4 +177,60 @@ fn a_trim_returns_what_empty_segments_know_of_slabs() {
             }
         }
     }
+}
+
+/// Has one segment, and allocates whenever pages of it are returned.
+#[derive(Debug)]
+struct Meddling {
+    segments: AtomicUsize,
+    /// Ranges shorter than a unit that were returned: of segments' heads, where nobody uses pieces.
+    heads: AtomicUsize,
+}
+
+static MEDDLING: Meddling = Meddling {
+    segments: AtomicUsize::new(0),
+    heads: AtomicUsize::new(0),
+};
+static MEDDLED: Pages = Pages::new(&MEDDLING);
+
+/// The longest span, aligned to itself: nothing is harder to find room for.
+fn take_longest(heap: &Heap) {
+    let longest = Layout::from_size_align(1 << 20, 1 << 20).unwrap();
+    let block = heap.allocate(longest).unwrap().cast();
+    // SAFETY: a live block of this layout.
+    unsafe { heap.deallocate(block, longest) };
+}
+
+// SAFETY: does what `MmapSource` does, or nothing.
+unsafe impl PageSource for Meddling {
+    fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        let is_segment = bytes == 8 << 20;
+        let is_first = || self.segments.fetch_add(1, Ordering::Relaxed) == 0;
+        let may = bytes < 1 << 20 || is_segment && is_first();
+        may.then(|| MmapSource.reserve(bytes))?
+    }
+
+    unsafe fn purge(&self, reservation: &Reservation, offset: usize, bytes: usize) -> bool {
+        let is_head = usize::from(bytes < 64 << 10);
+        self.heads.fetch_add(is_head, Ordering::Relaxed);
+        take_longest(&Heap::builder().pages(&MEDDLED).build().unwrap());
+        // SAFETY: the caller's promise.
+        unsafe { MmapSource.purge(reservation, offset, bytes) }
+    }
+}
+
+/// While a segment's metadata is returned there is room in it for others; and only a trim returns
+/// it, since a limit that refuses gains nothing by it.
+#[test]
+fn what_is_allocated_while_metadata_is_returned_finds_room() {
+    let heads = || MEDDLING.heads.load(Ordering::Relaxed);
+    MEDDLED.set_purge_delay(None);
+    let heap = Heap::builder().pages(&MEDDLED).build().unwrap();
+    take_longest(&heap);
+    MEDDLED.set_limit(Some(2 << 20));
+    assert!(heap.allocate(Layout::new::<[u8; 3 << 20]>()).is_err());
+    assert_eq!(heads(), 0);
+    MEDDLED.set_limit(None);
+    heap.trim();
+    assert_eq!(heads(), 6, "records and words of two halves");
 }

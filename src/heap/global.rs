@@ -102,12 +102,15 @@ pub fn set_limit(limit_bytes: Option<usize>) {
 /// [`Check::Full`](crate::Check::Full), and all unused pages. Returns the bytes that the operating
 /// system got back. What other running threads cache stays with them.
 pub fn trim() -> usize {
-    // Without memory for a heap there is nothing to trim.
-    let _ = with_heap(None, |heap| {
-        heap.end_quarantine();
-        heap.trim_whole();
-    });
-    trim_orphans();
+    // Twice: what one heap gives back may be of slabs of another that was trimmed before.
+    for _ in 0..2 {
+        // Without memory for a heap there is nothing to trim.
+        let _ = with_heap(None, |heap| {
+            heap.end_quarantine();
+            heap.trim_whole();
+        });
+        trim_orphans();
+    }
     Pages::global().trim()
 }
 
@@ -316,22 +319,34 @@ pub(super) fn free_slow(class: usize, address: usize, choices: Config) {
 pub(super) unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
     let address = ptr.addr().get();
     let bytes = rounded(layout).unwrap_or(0);
-    // SAFETY: the caller's block pins its record.
-    let block = unsafe { SlabHead::of(address) };
-    let large = block.filter(|block| {
-        let starts = block.base().addr().get() == address;
-        block.is_shared() && block.is_large() && starts && block.span_bytes() == bytes
-    });
+    // SAFETY: the caller's promise.
+    let large = unsafe { live_large(address, bytes) };
     let is_huge = bytes > SPAN_BYTES_MAX && registry::is_huge_of(address, HUGE_OWNER);
     count_spans(bytes, 0);
     match large {
-        Some(block) if block.free_count() != 0 => misuse(message(FreeError::DoubleFree), address),
         // SAFETY: checked to be a block of this length; the caller gives it up.
         Some(block) => unsafe { free_large(block) },
         // SAFETY: the same.
         None if is_huge => unsafe { Pages::global().release_span(ptr, bytes) },
         None => misuse(message(FreeError::Foreign), address),
     }
+}
+
+/// The record of the large block of `bytes` bytes that starts at `address`; `None` if none does.
+/// Aborts if it is free already.
+///
+/// # Safety
+/// `address` is that of a live block of the caller's, as far as the caller knows.
+pub(super) unsafe fn live_large(address: usize, bytes: usize) -> Option<&'static SlabHead> {
+    // SAFETY: the caller's block pins its record.
+    let block = unsafe { SlabHead::of(address) }.filter(|block| {
+        let starts = block.base().addr().get() == address;
+        block.is_shared() && block.is_large() && starts && block.span_bytes() == bytes
+    })?;
+    if block.free_count() != 0 {
+        misuse(message(FreeError::DoubleFree), address);
+    }
+    Some(block)
 }
 
 // SAFETY: blocks are as long and as aligned as their layout says (the classes' invariant I1), live

@@ -8,17 +8,20 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::base::config::Config;
-use crate::base::error::AllocError;
+use crate::base::error::{AllocError, FreeError};
 use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, class_of};
+use crate::base::trap::misuse;
 use crate::heap::global::{
     Flagstone, allocate_class, allocate_span, count_spans, free_slow, free_span, last_error,
+    live_large,
 };
 use crate::heap::large::{dangling, resize_units, rounded};
 use crate::heap::process::current;
 use crate::heap::thread::HUGE_OWNER;
 use crate::pages::{Pages, Room, registry};
-use crate::slab::raw::{SlabHead, slot_at};
+use crate::slab::bin::message;
+use crate::slab::raw::slot_at;
 
 impl Flagstone {
     /// Allocates `layout.size()` bytes at `layout.align()`. The slice returned may be longer; every
@@ -209,7 +212,11 @@ pub(super) unsafe fn resize_slow(
     if let Some(block) = unsafe { resize_span(ptr, old, new) } {
         return Some(block);
     }
-    let (block, _) = allocate(new, Room::Grow, choices)?;
+    let Some((block, _)) = allocate(new, Room::Grow, choices) else {
+        // What was kept went back before that was refused: there may be room in place now.
+        // SAFETY: the caller's promise.
+        return unsafe { resize_span(ptr, old, new) };
+    };
     let count = old.size().min(new.size());
     // SAFETY: both blocks are live, distinct and at least `count` bytes long; the old one is not
     // used afterwards.
@@ -233,8 +240,11 @@ unsafe fn resize_span(ptr: NonNull<u8>, old: Layout, new: Layout) -> Option<NonN
         return None;
     }
     let (old_bytes, new_bytes) = (rounded(old).ok()?, rounded(new).ok()?);
-    if old_bytes > SPAN_BYTES_MAX && new_bytes > SPAN_BYTES_MAX {
+    if old_bytes > SPAN_BYTES_MAX {
         if !registry::is_huge_of(address, HUGE_OWNER) {
+            misuse(message(FreeError::Foreign), address);
+        }
+        if new_bytes <= SPAN_BYTES_MAX {
             return None;
         }
         // SAFETY: the caller's promise, and a huge block.
@@ -242,12 +252,14 @@ unsafe fn resize_span(ptr: NonNull<u8>, old: Layout, new: Layout) -> Option<NonN
         count_spans(old_bytes, new_bytes);
         return Some(NonNull::slice_from_raw_parts(start, new_bytes));
     }
+    // SAFETY: the caller's promise.
+    let Some(block) = (unsafe { live_large(address, old_bytes) }) else {
+        misuse(message(FreeError::Foreign), address)
+    };
     if old_bytes != new_bytes {
-        if old_bytes > SPAN_BYTES_MAX || new_bytes > SPAN_BYTES_MAX {
+        if new_bytes > SPAN_BYTES_MAX {
             return None;
         }
-        // SAFETY: the caller's block pins its record.
-        let block = unsafe { SlabHead::of(address) }.filter(|block| block.is_large())?;
         // SAFETY: the caller's promise.
         let resized = unsafe { resize_units(Pages::global(), block, ptr, old_bytes, new_bytes) };
         if !resized {

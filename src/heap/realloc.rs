@@ -10,7 +10,9 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, class_of};
+use crate::base::trap::misuse;
 use crate::heap::{Heap, large};
+use crate::slab::bin::message;
 use crate::slab::raw::{SlabHead, slot_at};
 
 impl Heap {
@@ -114,7 +116,12 @@ impl Heap {
         if let Some(block) = unsafe { self.resize_span(ptr, old, new) } {
             return Ok(block);
         }
-        let block = self.allocate_moved(new)?;
+        let block = match self.allocate_moved(new) {
+            Ok(block) => block,
+            // What was kept went back before that was refused: there may be room in place now.
+            // SAFETY: the caller's promise.
+            Err(error) => return unsafe { self.resize_span(ptr, old, new) }.ok_or(error),
+        };
         let count = old.size().min(new.size());
         // SAFETY: both blocks are live, distinct and at least `count` bytes long; the old one is
         // not used afterwards.
@@ -141,6 +148,10 @@ impl Heap {
         let address = ptr.addr().get();
         if !is_large(old) || !is_large(new) || address % new.align() != 0 {
             return None;
+        }
+        // Before anything is changed: a freed block may be kept, and would be handed out twice.
+        if let Err(error) = self.check_live_large(address, old) {
+            misuse(message(error), address);
         }
         let old_bytes = large::rounded(old).ok()?;
         let new_bytes = large::rounded(new).ok()?;

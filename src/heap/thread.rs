@@ -327,7 +327,11 @@ impl SlabOwner for ThreadHeap {
     fn add_slab(&self, shape: &SlotShape, bytes: usize) -> Result<&'static SlabHead, AllocError> {
         // Before memory is taken anew: an orphan may have some to give back.
         visit_orphan();
-        let span = Pages::global().claim_span(bytes, 1)?;
+        let claim = || Pages::global().claim_span(bytes, 1);
+        let span = claim().or_else(|error| match self.release_spares() {
+            true => claim(),
+            false => Err(error),
+        })?;
         let owner = core::ptr::from_ref(self).expose_provenance();
         // SAFETY: just claimed.
         Ok(unsafe { SlabHead::create(&span, shape, owner, true) })

@@ -111,7 +111,10 @@ impl Pages {
     fn use_again(&'static self, start: usize, bytes: usize) -> Option<Span> {
         // SAFETY: the block is the caller's, registered no more, and nobody uses it.
         unsafe {
-            let Some(moved) = self.fit_huge(start, bytes, PAGE_BYTES) else {
+            // Charged already, but perhaps against a limit that was higher then.
+            let may = self.charge(0).is_ok();
+            let fits = || self.fit_huge(start, bytes, PAGE_BYTES);
+            let Some(moved) = may.then(fits).flatten() else {
                 self.unmap_huge(start);
                 return None;
             };
@@ -284,7 +287,7 @@ impl Pages {
         unsafe { (&raw mut (*record_of(moved)).reservation).write(reservation) };
         self.mapped.fetch_add(after, Ordering::Relaxed);
         self.mapped.fetch_sub(before, Ordering::Relaxed);
-        (after > before).then_some(moved)
+        (after >= offset + bytes).then_some(moved)
     }
 }
 

@@ -128,7 +128,10 @@ impl HugeCache {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         // AcqRel: both of the above.
         let old = self.places[turn % PLACES].swap(word, Ordering::AcqRel);
-        let old = Kept::unpack(old)?;
+        let Some(old) = Kept::unpack(old) else {
+            // Taken just before.
+            return self.surplus();
+        };
         self.bytes.fetch_sub(old.room, Ordering::Relaxed);
         Some(old)
     }

@@ -199,7 +199,9 @@ impl Pages {
     ///
     /// Memory cached inside heaps, arenas and pools is not reached: trim those first.
     pub fn trim(&self) -> usize {
-        self.purge_all()
+        let bytes = self.purge_all();
+        self.purge_heads();
+        bytes
     }
 
     /// Figures in bytes. Each is exact, but they are read one after the other.

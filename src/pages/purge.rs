@@ -11,7 +11,7 @@ use crate::base::geometry::{PAGE_BYTES, PAGES_PER_UNIT, UNIT_BYTES, run_mask};
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
 use crate::pages::map::clock_ms;
-use crate::pages::segment::{HEAD_END, RECORDS_OFFSET, SegmentEntry, SegmentHead, UNITS_USABLE};
+use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE, UPPER_UNITS, metadata_of};
 
 /// Spans released between two looks at the clock: a look costs about as much as a release.
 pub(crate) const RELEASES_PER_LOOK: usize = 16;
@@ -42,30 +42,49 @@ impl Pages {
     /// Returns every free dirty unit and piece to the source. Returns the bytes given back.
     pub(crate) fn purge_all(&self) -> usize {
         let mut bytes = self.purge_huge();
-        for (entry, index) in self.table.lines() {
-            if entry.head.load(Ordering::Acquire).is_null() {
-                continue;
-            }
+        for (entry, index) in self.segments() {
             bytes += self.purge_pieces(entry);
             bytes += self.purge_units(entry, index, u64::MAX);
-            self.purge_head(entry, index);
         }
         bytes
     }
 
+    /// Returns the metadata of every segment in which nothing is in use. Not for a charge that was
+    /// refused: the limit gains nothing, and others find the segments taken meanwhile.
+    pub(crate) fn purge_heads(&self) {
+        for (entry, index) in self.segments() {
+            self.purge_head(entry, index);
+        }
+    }
+
+    /// Every segment that is published, or about to be.
+    fn segments(&self) -> impl Iterator<Item = (&'static SegmentEntry, usize)> + '_ {
+        self.table
+            .lines()
+            .filter(|(entry, _)| !entry.head.load(Ordering::Acquire).is_null())
+    }
+
     /// Returns what the records and words of a segment hold in which nothing is in use: some dozens
-    /// of KiB for each of the segments of a past peak. They do not count against the limit.
+    /// of KiB for each of the segments of a past peak. They do not count against the limit. One
+    /// half after the other, so that others find room for the longest span in the segment.
     fn purge_head(&self, entry: &SegmentEntry, index: usize) {
-        // Acquire: pairs with the release of the last span. Nobody claims one meanwhile.
-        let order = (Ordering::Acquire, Ordering::Relaxed);
-        let claimed = entry
-            .free
-            .compare_exchange(UNITS_USABLE, 0, order.0, order.1);
-        if claimed.is_ok() {
+        for half in [UNITS_USABLE & !UPPER_UNITS, UPPER_UNITS] {
+            // Acquire: pairs with the release of the last span. Nobody claims one meanwhile. All
+            // must be free, or two threads would take both halves at once.
+            let order = (Ordering::Acquire, Ordering::Relaxed);
+            let left = UNITS_USABLE & !half;
+            let claimed = entry
+                .free
+                .compare_exchange(UNITS_USABLE, left, order.0, order.1);
+            if claimed.is_err() {
+                return;
+            }
             // No page names a record, so none is read; words are filled when a slab is made, and
             // those of remote frees are all zero, as the pages will be.
-            self.purge_range(self.head(entry), RECORDS_OFFSET, HEAD_END - RECORDS_OFFSET);
-            self.release_mask(entry, index, UNITS_USABLE);
+            for (offset, bytes) in metadata_of(half) {
+                self.purge_range(self.head(entry), offset, bytes);
+            }
+            self.release_mask(entry, index, half);
         }
     }
 
@@ -105,10 +124,7 @@ impl Pages {
     #[cold]
     fn purge_idle(&self) {
         self.purge_idle_huge();
-        for (entry, index) in self.table.lines() {
-            if entry.head.load(Ordering::Acquire).is_null() {
-                continue;
-            }
+        for (entry, index) in self.segments() {
             let idle = entry.idle.load(Ordering::Relaxed);
             self.purge_units(entry, index, idle);
             let free = entry.free.load(Ordering::Relaxed);

@@ -33,18 +33,40 @@ pub(crate) const RECORD_BYTES: usize = 64;
 pub(crate) const WORDS_PER_PAGE: usize = 4;
 
 /// Where the records begin, and behind them the words.
-pub(crate) const RECORDS_OFFSET: usize = PAGE_BYTES;
+const RECORDS_OFFSET: usize = PAGE_BYTES;
 const RECORD_COUNT: usize = (UNITS_PER_SEGMENT - HEAD_UNITS) * PAGES_PER_UNIT;
 const LOCAL_OFFSET: usize = RECORDS_OFFSET + RECORD_COUNT * RECORD_BYTES;
 const REMOTE_OFFSET: usize = LOCAL_OFFSET + RECORD_COUNT * WORDS_PER_PAGE * 8;
 /// Where the words end.
-pub(crate) const HEAD_END: usize = REMOTE_OFFSET + RECORD_COUNT * WORDS_PER_PAGE * 8;
+const HEAD_END: usize = REMOTE_OFFSET + RECORD_COUNT * WORDS_PER_PAGE * 8;
 
 const _: () = assert!(size_of::<SegmentHead>() <= RECORDS_OFFSET);
 const _: () = assert!(HEAD_END == HEAD_UNITS * UNIT_BYTES);
 
 /// The units that spans are cut from.
 pub(crate) const UNITS_USABLE: u64 = u64::MAX << HEAD_UNITS;
+
+/// Those whose metadata is returned second, after 32 others whose records end with a page.
+pub(crate) const UPPER_UNITS: u64 = UNITS_USABLE << 32;
+
+/// Offset and length of the whole pages that hold records and words of a run of units, and nothing
+/// of others.
+pub(crate) fn metadata_of(units: u64) -> [(usize, usize); 3] {
+    let (first, count) = (units.trailing_zeros(), units.count_ones());
+    let pages = |units: u32| units as usize * PAGES_PER_UNIT;
+    let words = WORDS_PER_PAGE * size_of::<u64>();
+    let areas = [
+        (RECORDS_OFFSET, RECORD_BYTES),
+        (LOCAL_OFFSET, words),
+        (REMOTE_OFFSET, words),
+    ];
+    areas.map(|(area, bytes)| {
+        let from = area + (pages(first) - HEAD_PAGES) * bytes;
+        let start = from.next_multiple_of(PAGE_BYTES);
+        let end = (from + pages(count) * bytes) / PAGE_BYTES * PAGE_BYTES;
+        (start, end - start)
+    })
+}
 
 /// A segment's line in the process table: everything that searching, claiming and purging touch,
 /// so that heads 4 MiB apart, which share a cache set, stay out of it.
