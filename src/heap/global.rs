@@ -20,6 +20,7 @@ use crate::heap::large::rounded;
 use crate::heap::process::{current, heap_count, heir, taken_bytes, trim_orphans, with_heap};
 use crate::heap::remote::free_without_heap;
 use crate::heap::thread::{HUGE_OWNER, allocate_large, free_large};
+use crate::pages::huge::huge_bytes;
 use crate::pages::{Pages, Room, registry};
 use crate::slab::bin::message;
 use crate::slab::raw::{SlabHead, slot_at};
@@ -326,7 +327,11 @@ pub(super) unsafe fn free_span(ptr: NonNull<u8>, layout: Layout) {
     match large {
         // SAFETY: checked to be a block of this length; the caller gives it up.
         Some(block) => unsafe { free_large(block) },
-        // SAFETY: the same.
+        // SAFETY: the block is registered, and the caller's.
+        None if is_huge && unsafe { huge_bytes(address) } != bytes => {
+            misuse(message(FreeError::WrongClass), address)
+        }
+        // SAFETY: as for a large one.
         None if is_huge => unsafe { Pages::global().release_span(ptr, bytes) },
         None => misuse(message(FreeError::Foreign), address),
     }

@@ -43,6 +43,7 @@ fn part_of_a_child() {
         "foreign" => foreign(),
         "large twice" => large_twice(100 << 10),
         "longer twice" => large_twice(700 << 10),
+        "huge, other size" => huge_with_another_size(),
         "panics" => assert!(!in_a_forked_child(|| panic!("as it should"))),
         "idle" => memory::idle(),
         "everything" => memory::everything(),
@@ -327,6 +328,15 @@ fn large_twice(size: usize) {
     }
 }
 
+fn huge_with_another_size() {
+    // SAFETY: the layout of the free is the crime.
+    unsafe {
+        let ptr = GLOBAL.alloc(layout(3 << 20));
+        guilty(ptr);
+        GLOBAL.dealloc(ptr, layout(4 << 20));
+    }
+}
+
 #[track_caller]
 fn dies(crime: &str, message: &str) {
     crime::dies("ending::part_of_a_child", crime, message);
@@ -346,6 +356,10 @@ fn crimes_abort_with_one_line() {
     dies("foreign", "free of a pointer that is not this owner's");
     dies("double free without a heap", "double free");
     dies("large twice", "double free");
+    dies(
+        "huge, other size",
+        "free with a layout of another size class",
+    );
     // What is too long to be kept is nobody's after the first free.
     dies("longer twice", "free of a pointer that is not this owner's");
 }
