@@ -18,6 +18,7 @@ use crate::heap::global::{
 };
 use crate::heap::large::{dangling, resize_units, rounded};
 use crate::heap::process::current;
+use crate::heap::realloc::{clear_from, same_slot};
 use crate::heap::thread::HUGE_OWNER;
 use crate::pages::{Pages, Room, registry};
 use crate::slab::bin::message;
@@ -121,9 +122,8 @@ impl Flagstone {
         debug_assert!(new.size() >= old.size());
         // SAFETY: the caller's promise.
         let block = unsafe { self.resize(ptr, old, new) }?;
-        let tail = block.len() - old.size();
         // SAFETY: the block is at least `old.size()` long, and ours.
-        unsafe { block.cast::<u8>().add(old.size()).write_bytes(0, tail) };
+        unsafe { clear_from(block, old.size()) };
         Ok(block)
     }
 
@@ -156,18 +156,11 @@ impl Flagstone {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        if let Some(class) = class_of(new.size(), new.align()) {
-            let same = class_of(old.size(), old.align()) == Some(class);
-            if same && old.size() != 0 && new.size() != 0 {
-                // Every slot of a class is aligned for every layout of the class. Issued anew: the
-                // one given may be narrowed to the old length (by a Box, say).
-                // SAFETY: a live slot's address.
-                let slot = unsafe { slot_at(ptr.addr().get()) };
-                let bytes = CLASS_BYTES[class] as usize;
-                return Ok(NonNull::slice_from_raw_parts(slot, bytes));
-            }
-        }
         // SAFETY: the caller's promise.
+        if let Some(block) = unsafe { same_slot(ptr, old, new) } {
+            return Ok(block);
+        }
+        // SAFETY: the same.
         unsafe { resize_slow(ptr, old, new, self.choices) }.map_or_else(refusal, Ok)
     }
 }

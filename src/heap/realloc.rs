@@ -15,6 +15,45 @@ use crate::heap::{Heap, large};
 use crate::slab::bin::message;
 use crate::slab::raw::{SlabHead, slot_at};
 
+/// The block as it is, where both layouts are of one class; any slot of a class is aligned for all
+/// of its layouts. The pointer is issued anew: the one given may be narrowed to the old length (by a
+/// Box, say).
+///
+/// # Safety
+/// `ptr` is a live block that `old` fits.
+#[inline(always)]
+pub(super) unsafe fn same_slot(
+    ptr: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> Option<NonNull<[u8]>> {
+    let class = class_of(new.size(), new.align())?;
+    let same = class_of(old.size(), old.align()) == Some(class);
+    if !same || old.size() == 0 || new.size() == 0 {
+        return None;
+    }
+    // SAFETY: a live slot's address.
+    let slot = unsafe { slot_at(ptr.addr().get()) };
+    Some(NonNull::slice_from_raw_parts(
+        slot,
+        CLASS_BYTES[class] as usize,
+    ))
+}
+
+/// Clears a block behind its first `from` bytes.
+///
+/// # Safety
+/// It is the caller's, and at least that long.
+pub(super) unsafe fn clear_from(block: NonNull<[u8]>, from: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        block
+            .cast::<u8>()
+            .add(from)
+            .write_bytes(0, block.len() - from);
+    }
+}
+
 impl Heap {
     /// Makes a block longer, keeping its first `old.size()` bytes. On success the old pointer is
     /// dead (also when the new one equals it).
@@ -52,9 +91,8 @@ impl Heap {
         debug_assert!(new.size() >= old.size());
         // SAFETY: the caller's promise.
         let block = unsafe { self.resize(ptr, old, new) }?;
-        let tail = block.len() - old.size();
         // SAFETY: the block is at least `old.size()` long, and ours.
-        unsafe { block.cast::<u8>().add(old.size()).write_bytes(0, tail) };
+        unsafe { clear_from(block, old.size()) };
         Ok(block)
     }
 
@@ -87,18 +125,11 @@ impl Heap {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        if let Some(class) = class_of(new.size(), new.align()) {
-            let same = class_of(old.size(), old.align()) == Some(class);
-            if same && old.size() != 0 && new.size() != 0 {
-                // Every slot of a class is aligned for every layout of the class. The pointer is
-                // issued anew: the one given may be narrowed to the old length (by a Box, say).
-                // SAFETY: a live slot's address.
-                let slot = unsafe { slot_at(ptr.addr().get()) };
-                let bytes = CLASS_BYTES[class] as usize;
-                return Ok(NonNull::slice_from_raw_parts(slot, bytes));
-            }
-        }
         // SAFETY: the caller's promise.
+        if let Some(block) = unsafe { same_slot(ptr, old, new) } {
+            return Ok(block);
+        }
+        // SAFETY: the same.
         unsafe { self.resize_slow(ptr, old, new) }
     }
 

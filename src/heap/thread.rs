@@ -291,13 +291,9 @@ impl ThreadHeap {
 
     /// Gives back the large blocks that are kept. Whether there were any.
     fn release_spares(&self) -> bool {
-        let mut any = false;
-        while let Some(block) = self.spares.take_any() {
-            // SAFETY: what was kept is ours, and nobody uses it.
-            unsafe { self.remove(block) };
-            any = true;
-        }
-        any
+        // SAFETY: what was kept is ours, and nobody uses it.
+        let release = |block| unsafe { self.remove(block) };
+        self.spares.release_all(release)
     }
 
     /// Keeps a large block for later, or gives it back.
@@ -305,14 +301,9 @@ impl ThreadHeap {
     /// # Safety
     /// It is of the process's heap, the caller's, and nobody uses it.
     pub(crate) unsafe fn free_large(&self, block: &'static SlabHead) {
-        while let Some(other) = self.spares.surplus(block.span_bytes()) {
-            // SAFETY: what was kept is ours, and nobody uses it.
-            unsafe { self.remove(other) };
-        }
-        if !self.spares.put(Pages::global(), block) {
-            // SAFETY: the caller's promise.
-            unsafe { self.remove(block) };
-        }
+        // SAFETY: the caller's promise; what was kept before is ours, and nobody uses it.
+        let release = |block| unsafe { self.remove(block) };
+        self.spares.keep(Pages::global(), block, release);
     }
 
     /// Bytes in magazines and claimed words. By the holder.

@@ -103,8 +103,8 @@ impl SlabSet {
         let claim = || self.pages().claim_span_in(bytes, align, room);
         let span = claim()
             .or_else(|error| match self.release_spares() {
-                0 => Err(error),
-                _ => claim(),
+                true => claim(),
+                false => Err(error),
             })
             .inspect_err(|_| self.discharge(bytes))?;
         // Rounding is part of the span's kind; callers ask for rounded sizes.
@@ -134,25 +134,17 @@ impl SlabSet {
     /// # Safety
     /// It is the owner's, and nobody uses it.
     pub(crate) unsafe fn remove_large(&self, block: &'static SlabHead) {
-        while let Some(other) = self.spares.surplus(block.span_bytes()) {
-            // SAFETY: what was kept is the owner's, and nobody uses it.
-            unsafe { self.remove(other) };
-        }
-        if !self.spares.put(self.pages(), block) {
-            // SAFETY: the caller's promise; large blocks are in no partial list.
-            unsafe { self.remove(block) };
-        }
+        // SAFETY: the owner's, as is what was kept before, and nobody uses it; large blocks are in
+        // no partial list.
+        let release = |block| unsafe { self.remove(block) };
+        self.spares.keep(self.pages(), block, release);
     }
 
-    /// Gives back the large blocks that are kept. Returns their number.
-    pub(crate) fn release_spares(&self) -> usize {
-        let mut count = 0;
-        while let Some(block) = self.spares.take_any() {
-            // SAFETY: what was kept is the owner's, and nobody uses it.
-            unsafe { self.remove(block) };
-            count += 1;
-        }
-        count
+    /// Gives back the large blocks that are kept. Whether there were any.
+    pub(crate) fn release_spares(&self) -> bool {
+        // SAFETY: what was kept is the owner's, and nobody uses it.
+        let release = |block| unsafe { self.remove(block) };
+        self.spares.release_all(release)
     }
 
     /// Gives everything back.

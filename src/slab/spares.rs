@@ -58,15 +58,26 @@ impl Spares {
         Some(block)
     }
 
-    /// Keeps a block that nobody uses; `false` if there is no room for it. Who made room with
-    /// [`Spares::surplus`] finds some, but for a block that is too long ever to be kept.
-    /// Now and then it looks at the clock in the place of the release that did not happen.
+    /// Keeps a block that nobody uses, and gives to `release` what must make room for it; or the
+    /// block itself, if it is too long ever to be kept. Now and then it looks at the clock in the
+    /// place of the release that did not happen.
     #[inline]
-    pub(crate) fn put(&self, pages: &Pages, block: &'static SlabHead) -> bool {
-        let empty = self.places.iter().find(|place| place.get().is_null());
-        let Some(place) = empty.filter(|_| self.bytes() + block.span_bytes() <= SPARES_BYTES_MAX)
-        else {
-            return false;
+    pub(crate) fn keep(
+        &self,
+        pages: &Pages,
+        block: &'static SlabHead,
+        release: impl Fn(&'static SlabHead),
+    ) {
+        if block.span_bytes() > SPARES_BYTES_MAX {
+            return release(block);
+        }
+        let place = loop {
+            let empty = self.places.iter().find(|place| place.get().is_null());
+            let fits = self.bytes() + block.span_bytes() <= SPARES_BYTES_MAX;
+            match empty.filter(|_| fits) {
+                Some(place) => break place,
+                None => self.take_any().map(&release),
+            };
         };
         block.set_large_free(true);
         place.set(block);
@@ -75,23 +86,19 @@ impl Spares {
         if count % RELEASES_PER_LOOK == 0 {
             pages.purge_if_due();
         }
-        true
     }
 
-    /// Takes out a block, any, if a further one of `bytes` bytes could be kept then or later.
-    pub(crate) fn surplus(&self, bytes: usize) -> Option<&'static SlabHead> {
-        if bytes > SPARES_BYTES_MAX {
-            return None;
+    /// Gives all that is kept to `release`. Whether there was any.
+    pub(crate) fn release_all(&self, release: impl Fn(&'static SlabHead)) -> bool {
+        let mut any = false;
+        while let Some(block) = self.take_any() {
+            release(block);
+            any = true;
         }
-        let is_full = self.iter().count() == PLACES;
-        if is_full || self.bytes() + bytes > SPARES_BYTES_MAX {
-            return self.take_any();
-        }
-        None
+        any
     }
 
-    /// Takes out a block, any.
-    pub(crate) fn take_any(&self) -> Option<&'static SlabHead> {
+    fn take_any(&self) -> Option<&'static SlabHead> {
         let (place, block) = self.iter().next()?;
         place.set(null());
         Some(block)
