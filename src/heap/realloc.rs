@@ -16,8 +16,8 @@ use crate::slab::bin::message;
 use crate::slab::raw::{SlabHead, slot_at};
 
 /// The block as it is, where both layouts are of one class; any slot of a class is aligned for all
-/// of its layouts. The pointer is issued anew: the one given may be narrowed to the old length (by a
-/// Box, say).
+/// of its layouts. The pointer is issued anew: the one given may be narrowed to the old length (by
+/// a Box, say).
 ///
 /// # Safety
 /// `ptr` is a live block that `old` fits.

@@ -19,8 +19,9 @@ const PLACES: usize = 16;
 /// Bytes that they may hold together: as much as glibc keeps at the end of its heap at most.
 const BYTES_MAX: usize = 64 << 20;
 /// A block is taken for a request when at most half of it stays unused, which would be resident in
-/// the cache, too. One that is too short always will do: moving its pages is nothing beside touching
-/// new ones. So a table that doubles over and over leaves one block behind, not one of each length.
+/// the cache, too. One that is too short always will do: moving its pages is nothing beside the
+/// first touch of new ones. So a table that doubles over and over leaves one block behind, not one
+/// of each length.
 const UNUSED_SHARE: usize = 2;
 
 /// See the module's header.
