@@ -20,7 +20,9 @@ use core::ptr::NonNull;
 /// ```
 pub struct ArenaBox<'a, T> {
     value: NonNull<T>,
-    owns: PhantomData<(&'a mut T, T)>,
+    /// Covariant, as `Box` is: nobody else reaches the value (I1), so a shorter-lived one may take
+    /// its place. That `T` is owned the destructor says.
+    memory: PhantomData<&'a T>,
 }
 
 // SAFETY: I1; the box is the only way to the value, as with `Box`. The arena is not touched by it.
@@ -34,7 +36,7 @@ impl<'a, T> ArenaBox<'a, T> {
     pub(crate) unsafe fn new(value: NonNull<T>) -> Self {
         ArenaBox {
             value,
-            owns: PhantomData,
+            memory: PhantomData,
         }
     }
 

@@ -5,6 +5,7 @@ mod blocks;
 mod chunks;
 mod closures;
 mod footprint;
+mod history;
 mod scopes;
 mod sizes;
 mod stream;
