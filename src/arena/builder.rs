@@ -59,10 +59,8 @@ impl ArenaBuilder {
 
     /// A reset keeps what recent rounds used, four times over and at least 64 KiB; what a rare
     /// large round claimed fades by a sixty-fourth with each reset that did not need it, and goes
-    /// back to the pages. For arenas that serve requests of many sizes: [`ArenaPool`] builds its
-    /// own so. `keep_bytes` is the bound of it.
-    ///
-    /// [`ArenaPool`]: https://docs.rs/flagstone/latest/flagstone/struct.ArenaPool.html
+    /// back to the pages. For arenas that serve requests of many sizes: those of an `ArenaPool` are
+    /// built so. `keep_bytes` is its bound.
     #[must_use]
     pub const fn keep_recent(mut self) -> ArenaBuilder {
         self.keeping.recent = true;

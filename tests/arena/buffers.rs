@@ -159,3 +159,18 @@ fn what_a_rare_large_round_claimed_fades() {
         }
     }
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "minutes there")]
+fn pooled_arenas_forget_a_rare_large_request() {
+    let arenas = flagstone::ArenaPool::new();
+    let mut held = 0;
+    for request in 0..1000 {
+        let arena = arenas.get();
+        held = arena.capacity_bytes();
+        let bytes = if request == 0 { 8 << 20 } else { 10_000 };
+        arena.alloc_slice_fill_copy(bytes, 1u8);
+    }
+    assert!((10_000..=128 << 10).contains(&held), "{held}");
+    assert_eq!(arenas.stats().creates, 1);
+}
