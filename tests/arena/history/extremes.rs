@@ -137,7 +137,7 @@ fn frozen_and_reborn_buffers_never_overlap() {
 }
 
 #[test]
-fn collections_of_an_outer_scope_grow_inside_an_inner_one() {
+fn blocks_of_an_outer_scope_grow_inside_an_inner_one() {
     let mut arena = arena();
     for before in [0, 100, 3990, 20_000] {
         // What was there outside must survive the end of the scope where it was.
@@ -353,7 +353,11 @@ fn kept_chunks_that_are_too_small() {
                 arena.reset();
                 capacity.push(arena.capacity_bytes());
             }
-            let most = if keep == usize::MAX { capacity[3] } else { keep };
+            let most = if keep == usize::MAX {
+                capacity[3]
+            } else {
+                keep
+            };
             assert!(capacity[5] <= most, "{small} {large} {keep} {capacity:?}");
         }
     }
