@@ -108,6 +108,16 @@
 //! fn send<T: Send>() {}
 //! send::<flagstone::Session<'static>>();
 //! ```
+//! A scope may be one of a claim, which takes its chunks from an arena that stayed behind:
+//! ```compile_fail,E0277
+//! let arena = flagstone::Arena::new();
+//! arena.claim().scope(|inner| {
+//!     std::thread::scope(|threads| {
+//!         threads.spawn(move || { inner.alloc([1; 5000]); });
+//!         arena.alloc([2; 5000]);
+//!     });
+//! });
+//! ```
 //! ```compile_fail,E0277
 //! fn send<T: Send>() {}
 //! send::<flagstone::ArenaBox<'static, std::rc::Rc<u8>>>();
