@@ -6,8 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Barrier;
 
 use flagstone::{
-    ArenaBuilder, ArenaBytes, ArenaPool, ArenaStats, ArenaVecIntoIter, OwnedPooledArena,
-    PooledArena,
+    ArenaBuilder, ArenaBytes, ArenaPool, ArenaStats, ArenaVecIntoIter, BufferArena, Checkpoint,
+    Claim, OwnedPooledArena, PooledArena,
 };
 
 use crate::*;
@@ -427,8 +427,10 @@ fn auto_traits_of_every_type() {
     // Send, Sync, both kinds of unwind safety.
     assert_eq!(traits!(Arena), (true, false, false));
     assert_eq!(traits!(&'static Arena), (false, false, false));
-    // As `&mut Arena`: whoever sends it has nothing left that borrows it.
-    assert_eq!(traits!(Scope<'static>), (true, false, false));
+    assert_eq!(traits!(Scope<'static>), (false, false, false));
+    assert_eq!(traits!(Claim<'static>), (false, false, false));
+    assert_eq!(traits!(BufferArena<'static>), (true, false, false));
+    assert_eq!(traits!(Checkpoint), (false, false, false));
     assert_eq!(traits!(Session<'static>), (false, false, false));
     assert_eq!(traits!(ArenaVec<'static, u8>), (false, false, false));
     assert_eq!(traits!(ArenaString<'static>), (false, false, false));
@@ -467,8 +469,12 @@ fn lifetimes_shrink() {
     fn boxed<'s, 'l: 's>(b: ArenaBox<'l, &'l str>) -> ArenaBox<'s, &'s str> {
         b
     }
+    fn claim<'s, 'l: 's>(c: Claim<'l>) -> Claim<'s> {
+        c
+    }
     let arena = arena();
     let word = String::from("word");
+    assert_eq!(*claim(arena.claim()).alloc(3), 3);
     let mut v = vec(ArenaVec::new_in(&arena));
     v.push(word.as_str());
     let mut text = string(ArenaString::new_in(&arena));
