@@ -130,7 +130,7 @@
 //! A box is coerced to what its value is, nothing else: not to what else lies at its address, which
 //! may be somebody else's (here a token that would be dropped twice), nor to a part of the value,
 //! which its type may only lend:
-//! ```compile_fail
+//! ```compile_fail,E0308
 //! struct Token;
 //! impl Drop for Token { fn drop(&mut self) { println!("dropped"); } }
 //! fn lifetime_of<T>(_: &T) -> std::marker::PhantomData<&T> { std::marker::PhantomData }
@@ -140,7 +140,7 @@
 //! let unit = arena.alloc_box(lifetime_of(&local));
 //! let stolen = flagstone::ArenaBox::coerce(unit, |_| borrowed);
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0616
 //! let arena = flagstone::Arena::new();
 //! let lent = arena.alloc_box((String::from("a part"),));
 //! let kept: flagstone::ArenaBox<String> = flagstone::ArenaBox::coerce(lent, |l| &mut l.0);
