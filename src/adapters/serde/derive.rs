@@ -42,15 +42,15 @@ use ::serde::de::{DeserializeSeed, Deserializer, Error, Unexpected, Visitor};
 ///
 /// let arena = Arena::new();
 /// let batch: Batch = arena.deserialize(&mut serde_json::Deserializer::from_str(
-///     r#"{ "type": "log", "events": ["closed", { "moved": { "from": [0, 0], "to": [3, 4] } }] }"#,
+///     r#"{ "events": ["closed", { "moved": { "from": [0, 0], "to": [3, 4] } }], "type": "log" }"#,
 /// ))?;
 /// assert_eq!(batch.kind, Some("log"));
 /// assert_eq!(batch.events[1], Event::Moved { from: [0, 0], to: [3, 4] });
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// The type is read into an [`Arena`](crate::Arena) of the usual minimum alignment; for another one,
-/// for type parameters and for other shapes, implement the trait by hand.
+/// The type is read into an [`Arena`](crate::Arena) of the usual minimum alignment; for another
+/// one, for type parameters and for other shapes, implement the trait by hand.
 #[macro_export]
 macro_rules! deserialize_in {
     (
@@ -188,9 +188,9 @@ macro_rules! __deserialize_in {
         )
     };
 
-    // Reads `$make { fields }` by `source.method(before, …)`.
+    // Reads `Name { fields }` or `Name::Variant { fields }` by `source.method(before, …)`.
     (@fields
-        $a:lifetime [$own:ty] [$($make:tt)*]
+        $a:lifetime [$own:ty] [$name:ident $(:: $variant:ident)?]
         ($source:ident $method:ident $($before:ident)?) $arena:ident
         { $($field:ident [$($key:literal)?])* }
     ) => {{
@@ -202,7 +202,11 @@ macro_rules! __deserialize_in {
             type Value = $own;
 
             fn expecting(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.write_str(::core::concat!("fields of ", ::core::stringify!($($make)*)))
+                f.write_str(::core::concat!(
+                    "fields of ",
+                    ::core::stringify!($name)
+                    $(, "::", ::core::stringify!($variant))?
+                ))
             }
 
             #[allow(unused_mut, unused_variables)]
@@ -211,7 +215,7 @@ macro_rules! __deserialize_in {
                 mut seq: __A,
             ) -> ::core::result::Result<Self::Value, __A::Error> {
                 use $crate::__serde::de::Error as _;
-                ::core::result::Result::Ok($($make)* {$(
+                ::core::result::Result::Ok($name$(::$variant)? {$(
                     $field: match seq.next_element_seed($crate::ArenaSeed::new(self.0))? {
                         ::core::option::Option::Some(value) => value,
                         ::core::option::Option::None => {
@@ -246,7 +250,7 @@ macro_rules! __deserialize_in {
                     )*
                     map.next_value::<$crate::__serde::de::IgnoredAny>()?;
                 }
-                ::core::result::Result::Ok($($make)* {$(
+                ::core::result::Result::Ok($name$(::$variant)? {$(
                     $field: match $field {
                         ::core::option::Option::Some(value) => value,
                         ::core::option::Option::None => {

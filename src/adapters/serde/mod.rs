@@ -35,7 +35,8 @@ use crate::arena::{Arena, ArenaVec};
 /// |---|---|---|
 /// | numbers, `bool`, `char`, `()` | themselves | in the value |
 /// | `&'a str`, `&'a [u8]` | text, bytes | in the input if the format can lend it, else the arena |
-/// | `&'a mut str`, [`ArenaString`](crate::ArenaString), `&'a mut [u8]`, `ArenaVec<u8>` | text, bytes | copied into the arena |
+/// | `&'a mut str`, [`ArenaString`](crate::ArenaString) | text | copied into the arena |
+/// | `&'a mut [u8]`, `ArenaVec<u8>` | bytes | copied into the arena |
 /// | `&'a [T]`, `&'a mut [T]`, [`ArenaVec`] | a list | in the arena |
 /// | `&'a T`, `&'a mut T`, [`ArenaBox`](crate::ArenaBox) | a `T` | in the arena |
 /// | [`ArenaEntries`] | a map | in the arena, as a list of pairs |
@@ -189,7 +190,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
 /// use serde::de::{DeserializeSeed, MapAccess, value::MapDeserializer};
 ///
 /// let arena = Arena::new();
-/// let mut map = MapDeserializer::<_, serde_json::Error>::new([("one", 1), ("two", 2)].into_iter());
+/// let mut map = MapDeserializer::<_, serde_json::Error>::new([("one", 1)].into_iter());
 /// let entry: Option<(&str, u64)> =
 ///     map.next_entry_seed(ArenaSeed::new(&arena), ArenaSeed::new(&arena))?;
 /// assert_eq!(entry, Some(("one", 1)));
