@@ -151,7 +151,12 @@ macro_rules! __deserialize_in {
                         access: __A,
                     ) -> ::core::result::Result<Self::Value, __A::Error> {
                         use $crate::__serde::de::VariantAccess as _;
-                        let names = $crate::__Names::of_variants(__VARIANTS);
+                        let names = $crate::__Names::of_variants(__VARIANTS, |name| match name {
+                            $($crate::__deserialize_in!(@key $variant $($key)?) => {
+                                __Variant::$variant as usize
+                            })*
+                            _ => __VARIANTS.len(),
+                        });
                         let (index, access) = access.variant_seed(names)?;
                         let arena = self.0;
                         $(
@@ -234,7 +239,12 @@ macro_rules! __deserialize_in {
             ) -> ::core::result::Result<Self::Value, __A::Error> {
                 use $crate::__serde::de::Error as _;
                 $(let mut $field = ::core::option::Option::None;)*
-                let names = $crate::__Names::of_fields(__FIELDS);
+                let names = $crate::__Names::of_fields(__FIELDS, |name| match name {
+                    $($crate::__deserialize_in!(@key $field $($key)?) => {
+                        __Field::$field as usize
+                    })*
+                    _ => __FIELDS.len(),
+                });
                 while let ::core::option::Option::Some(index) = map.next_key_seed(names)? {
                     $(
                         if index == __Field::$field as usize {
@@ -272,36 +282,50 @@ macro_rules! __deserialize_in {
     };
 }
 
-/// Finds the name of a field or variant in a list: its index, and for an unknown field the list's
+/// Reads the name of a field or variant as its index in a list, an unknown field's as the list's
 /// length.
+///
+/// `find` does the same for text, as a `match` whose strings the compiler knows: walking the list
+/// took one instruction in seven when short structs were read from JSON.
 #[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Names {
+#[derive(Clone, Copy)]
+pub struct Names<F> {
     list: &'static [&'static str],
+    find: F,
     may_be_unknown: bool,
 }
 
-impl Names {
+impl<F: Fn(&str) -> usize> Names<F> {
     /// Fields: an unknown one is skipped.
-    pub const fn of_fields(list: &'static [&'static str]) -> Names {
+    #[inline]
+    pub const fn of_fields(list: &'static [&'static str], find: F) -> Names<F> {
         let may_be_unknown = true;
         Names {
             list,
+            find,
             may_be_unknown,
         }
     }
 
     /// Variants: an unknown one is an error.
-    pub const fn of_variants(list: &'static [&'static str]) -> Names {
+    #[inline]
+    pub const fn of_variants(list: &'static [&'static str], find: F) -> Names<F> {
         let may_be_unknown = false;
         Names {
             list,
+            find,
             may_be_unknown,
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Names {
+impl<F> fmt::Debug for Names<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Names").field(&self.list).finish()
+    }
+}
+
+impl<'de, F: Fn(&str) -> usize> DeserializeSeed<'de> for Names<F> {
     type Value = usize;
 
     #[inline]
@@ -310,7 +334,7 @@ impl<'de> DeserializeSeed<'de> for Names {
     }
 }
 
-impl Visitor<'_> for Names {
+impl<F: Fn(&str) -> usize> Visitor<'_> for Names<F> {
     type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -327,11 +351,11 @@ impl Visitor<'_> for Names {
 
     #[inline]
     fn visit_str<E: Error>(self, name: &str) -> Result<usize, E> {
-        match self.list.iter().position(|own| *own == name) {
-            Some(index) => Ok(index),
-            None if self.may_be_unknown => Ok(self.list.len()),
-            None => Err(E::unknown_variant(name, self.list)),
+        let index = (self.find)(name);
+        if index == self.list.len() && !self.may_be_unknown {
+            return Err(E::unknown_variant(name, self.list));
         }
+        Ok(index)
     }
 
     fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<usize, E> {
