@@ -77,7 +77,7 @@ mod before {
             let lens = bump.alloc_slice_fill_iter(shelf.words.iter().map(|word| word.len()));
             let bytes: usize = lens.iter().sum();
             let (letter, count) = (shelf.letter, lens.len());
-            let line = bumpalo::format!(in bump, "\n{letter}: {count} words, {bytes} bytes");
+            let line = bumpalo::format!(in bump, "\n{letter}: {count} words, {} bytes", bytes);
             text.push_str(&line);
         }
         text.into_bump_str()

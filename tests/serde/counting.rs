@@ -94,7 +94,8 @@ fn calls_for(text: &str, count: usize) -> u64 {
 
 #[test]
 fn typed_document_without_escapes_asks_the_heap_for_nothing() {
-    assert_eq!(calls_for(&document(1000, ""), 1000), 0);
+    let count = if cfg!(miri) { 10 } else { 1000 };
+    assert_eq!(calls_for(&document(count, ""), count), 0);
     // The count counts: serde_json unescapes into a buffer of its own.
     assert!(calls_for(&document(10, "\\n"), 10) > 0);
 }
