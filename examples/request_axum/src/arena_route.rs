@@ -1,0 +1,117 @@
+//! `POST /arena`: the handler whose every allocation is in the request's arena: the order, the map,
+//! the lists, the texts and the answer.
+
+use std::hash::RandomState;
+use std::io;
+
+use axum::response::Response;
+use bytes::Bytes;
+use flagstone::{Arena, ArenaBytes, ArenaString, ArenaVec, OwnedPooledArena};
+use hashbrown::HashMap;
+use serde::Serialize;
+
+use crate::order::{self, Refusal, discount, json, write_path};
+use crate::parse::{self, Item, Order};
+use crate::pooled::RequestArena;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    customer: &'a str,
+    total_cents: u64,
+    groups: &'a [Group<'a>],
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Group<'a> {
+    category: &'a str,
+    total_cents: u64,
+    lines: &'a [Line<'a>],
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Line<'a> {
+    label: &'a str,
+    path: &'a str,
+    cents: u64,
+    note: Option<&'a str>,
+    tags: &'a [&'a str],
+}
+
+pub async fn price(RequestArena(arena): RequestArena, body: Bytes) -> Result<Response, Refusal> {
+    // The arena goes with the body and returns to its pool when that is sent.
+    Ok(json(Bytes::from_owner(answer(arena, &body).await?)))
+}
+
+/// The handler without axum.
+pub async fn answer(arena: OwnedPooledArena, body: &[u8]) -> Result<ArenaBytes, Refusal> {
+    arena
+        .try_freeze_async(async |arena| {
+            let order = parse::order(arena, body)?;
+            let discount = discount(order.customer).await;
+            render(arena, &order, discount)
+        })
+        .await
+}
+
+fn render<'a>(arena: &'a Arena, order: &Order<'_>, discount: u64) -> Result<&'a [u8], Refusal> {
+    let mut by_category = HashMap::with_hasher_in(RandomState::new(), arena);
+    for item in order.items {
+        by_category.try_reserve(1)?;
+        by_category
+            .entry(item.category)
+            .or_insert_with(|| ArenaVec::new_in(arena))
+            .try_push(line(arena, item, discount)?)?;
+    }
+    let mut groups = ArenaVec::try_with_capacity_in(by_category.len(), arena)?;
+    groups.try_extend(by_category.into_iter().map(group))?;
+    groups.sort_unstable_by_key(|group| group.category);
+    let answer = Answer {
+        customer: order.customer,
+        total_cents: groups.iter().map(|group| group.total_cents).sum(),
+        groups: groups.into_slice(),
+    };
+    let mut body = Body(ArenaVec::new_in(arena));
+    serde_json::to_writer(&mut body, &answer)?;
+    Ok(body.0.into_slice())
+}
+
+fn line<'a>(arena: &'a Arena, item: &Item<'a>, discount: u64) -> Result<Line<'a>, Refusal> {
+    let mut path = ArenaString::new_in(arena);
+    write_path(&mut path, [item.category, item.name, item.sku])?;
+    Ok(Line {
+        label: arena.try_alloc_fmt(format_args!("{} × {}", item.quantity, item.name))?,
+        path: path.into_str(),
+        cents: order::price(item.quantity, item.unit_cents, discount),
+        note: item.note,
+        tags: item.tags,
+    })
+}
+
+fn group<'a>((category, lines): (&'a str, ArenaVec<'a, Line<'a>>)) -> Group<'a> {
+    let lines = lines.into_slice();
+    lines.sort_unstable_by(|a, b| (b.cents, a.path).cmp(&(a.cents, b.path)));
+    Group {
+        category,
+        total_cents: lines.iter().map(|line| line.cents).sum(),
+        lines,
+    }
+}
+
+/// Bytes in the arena that serde_json can write to.
+struct Body<'a>(ArenaVec<'a, u8>);
+
+impl io::Write for Body<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.0.try_extend_from_slice(bytes);
+        written.map_err(|_| io::ErrorKind::OutOfMemory.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
