@@ -10,7 +10,7 @@ use flagstone::{Arena, ArenaBytes, ArenaString, ArenaVec, OwnedPooledArena};
 use hashbrown::HashMap;
 use serde::Serialize;
 
-use crate::order::{self, Refusal, discount, json, write_path};
+use crate::order::{self, Refusal, discount, json, path_bytes_max, write_path};
 use crate::parse::{self, Item, Order};
 use crate::pooled::RequestArena;
 
@@ -76,8 +76,9 @@ fn render<'a>(arena: &'a Arena, order: &Order<'_>, discount: u64) -> Result<&'a 
 }
 
 fn line<'a>(arena: &'a Arena, item: &Item<'a>, discount: u64) -> Result<Line<'a>, Refusal> {
-    let mut path = ArenaString::new_in(arena);
-    write_path(&mut path, [item.category, item.name, item.sku])?;
+    let parts = [item.category, item.name, item.sku];
+    let mut path = ArenaString::try_with_capacity_in(path_bytes_max(parts), arena)?;
+    write_path(&mut path, parts)?;
     Ok(Line {
         label: arena.try_alloc_fmt(format_args!("{} × {}", item.quantity, item.name))?,
         path: path.into_str(),

@@ -8,6 +8,7 @@
 
 pub mod arena_route;
 pub mod client;
+pub mod figures;
 pub mod order;
 pub mod parse;
 pub mod pooled;

@@ -22,6 +22,11 @@ pub fn price(quantity: u32, unit_cents: u64, discount: u64) -> u64 {
     full - full / 100 * discount
 }
 
+/// How long a path of these parts can be.
+pub fn path_bytes_max(parts: [&str; 3]) -> usize {
+    parts.map(|part| 1 + part.len()).iter().sum()
+}
+
 /// Writes the path of a product's page: lower case, one dash for whatever is no letter or digit.
 pub fn write_path(out: &mut impl fmt::Write, parts: [&str; 3]) -> fmt::Result {
     for part in parts {

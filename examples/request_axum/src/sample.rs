@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 /// How many items make an order of about 1 KiB.
-pub const SMALL: usize = 6;
+pub const SMALL: usize = 8;
 
 /// How many items make an order of about 100 KiB.
-pub const LARGE: usize = 600;
+pub const LARGE: usize = 800;
 
 const CATEGORIES: [&str; 7] = [
     "Furniture",

@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::order::{self, Refusal, discount, json, write_path};
+use crate::order::{self, Refusal, discount, json, path_bytes_max, write_path};
 
 #[derive(Deserialize)]
 struct Order<S> {
@@ -101,9 +101,13 @@ fn render<S: AsRef<str> + Serialize>(order: &Order<S>, discount: u64) -> Vec<u8>
 }
 
 fn line<S: AsRef<str>>(item: &Item<S>, discount: u64) -> Line<'_, S> {
-    let (name, category) = (item.name.as_ref(), item.category.as_ref());
-    let mut path = String::new();
-    write_path(&mut path, [category, name, item.sku.as_ref()]).expect("a String takes all");
+    let (name, category, sku) = (
+        item.name.as_ref(),
+        item.category.as_ref(),
+        item.sku.as_ref(),
+    );
+    let mut path = String::with_capacity(path_bytes_max([category, name, sku]));
+    write_path(&mut path, [category, name, sku]).expect("a String takes all");
     Line {
         label: format!("{} × {name}", item.quantity),
         path,
