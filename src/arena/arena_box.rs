@@ -62,8 +62,8 @@ impl<'a, T: ?Sized> ArenaBox<'a, T> {
     ///     ArenaBox::coerce(arena.alloc_box(2), |p| p as &mut dyn Display),
     /// ];
     /// assert_eq!(format!("{}, {}", parts[0], parts[1]), "one, 2");
-    /// let names: ArenaBox<[String]> =
-    ///     ArenaBox::coerce(arena.alloc_box(["a".into(), "b".into()]), |n: &mut [_; 2]| &mut n[..]);
+    /// let names = arena.alloc_box([String::from("a"), String::from("b")]);
+    /// let names: ArenaBox<[String]> = ArenaBox::coerce(names, |names| &mut names[..]);
     /// assert_eq!(names.len(), 2);
     /// ```
     ///
