@@ -29,16 +29,12 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// request for more is answered with 503.
 pub const ARENA_BYTES_MAX: usize = 16 << 20;
 
-/// What a reset arena keeps for its next order: enough for one of 100 KiB. The rest of a longer one
-/// goes back at once.
-const ARENA_BYTES_KEPT: usize = 1 << 20;
-
 /// Arenas for this server: their memory is bounded, each and all together.
 pub fn arenas(limit_bytes: usize) -> Arc<ArenaPool> {
     let make = move || {
         Arena::builder()
             .limit_bytes(limit_bytes)
-            .keep_bytes(ARENA_BYTES_KEPT)
+            .keep_recent()
             .build()
             .expect("no capacity is claimed up front")
     };
