@@ -27,6 +27,8 @@ mod pool;
 #[cfg(feature = "alloc")]
 mod slab;
 
+#[cfg(feature = "serde")]
+pub use adapters::serde::{ArenaEntries, ArenaSeed, DeserializeIn, ViaSerde};
 #[cfg(feature = "alloc")]
 pub use arena::{
     Arena, ArenaBox, ArenaBuilder, ArenaStats, ArenaString, ArenaVec, ArenaVecIntoIter,
@@ -52,6 +54,11 @@ pub use pool::{
 pub use pool::{StaticPool, StaticPooled};
 #[cfg(feature = "alloc")]
 pub use slab::{Iter as SlabIter, Key, OwnedSlot, Refused, Slab, Slot};
+
+// What the code that `deserialize_in!` writes calls, in crates that need not depend on serde.
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+pub use {::serde as __serde, adapters::serde::Names as __Names};
 
 /// The README's examples, compiled and run with the documentation's.
 #[cfg(all(doctest, feature = "allocator-api2-02"))]
