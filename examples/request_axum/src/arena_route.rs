@@ -6,13 +6,31 @@ use std::io;
 
 use axum::response::Response;
 use bytes::Bytes;
-use flagstone::{Arena, ArenaBytes, ArenaString, ArenaVec, OwnedPooledArena};
+use flagstone::{Arena, ArenaBytes, ArenaString, ArenaVec, OwnedPooledArena, deserialize_in};
 use hashbrown::HashMap;
 use serde::Serialize;
 
 use crate::order::{self, Refusal, discount, json, path_bytes_max, write_path};
-use crate::parse::{self, Item, Order};
 use crate::pooled::RequestArena;
+
+deserialize_in! {
+    struct Order<'a> {
+        customer: &'a str,
+        items: &'a [Item<'a>],
+    }
+}
+
+deserialize_in! {
+    struct Item<'a> {
+        sku: &'a str,
+        name: &'a str,
+        category: &'a str,
+        quantity: u32,
+        unit_cents: u64,
+        note: Option<&'a str>,
+        tags: &'a [&'a str],
+    }
+}
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -46,13 +64,22 @@ pub async fn price(RequestArena(arena): RequestArena, body: Bytes) -> Result<Res
 pub async fn answer(arena: OwnedPooledArena, body: &[u8]) -> Result<ArenaBytes, Refusal> {
     arena
         .try_freeze_async(async |arena| {
-            let order = parse::order(arena, body)?;
+            let order = parse(arena, body)?;
             let discount = discount(order.customer).await;
             render(arena, &order, discount)
         })
         .await
 }
 
+/// Texts of the order are pieces of the body, or copies in the arena where they had escapes.
+fn parse<'a>(arena: &'a Arena, body: &'a [u8]) -> Result<Order<'a>, Refusal> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let order = arena.deserialize(&mut json)?;
+    json.end()?;
+    Ok(order)
+}
+
+/// The answer lives as long as the arena's borrow, the order perhaps only as long as the body.
 fn render<'a>(arena: &'a Arena, order: &Order<'_>, discount: u64) -> Result<&'a [u8], Refusal> {
     let mut by_category = HashMap::with_hasher_in(RandomState::new(), arena);
     for item in order.items {

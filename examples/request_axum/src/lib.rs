@@ -10,7 +10,6 @@ pub mod arena_route;
 pub mod client;
 pub mod figures;
 pub mod order;
-pub mod parse;
 pub mod pooled;
 pub mod sample;
 pub mod std_route;
