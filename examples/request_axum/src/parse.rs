@@ -162,7 +162,8 @@ macro_rules! record {
                         })
                     }
                 }
-                input.deserialize_struct(stringify!($name), &[$(stringify!($field)),*], Fields(arena))
+                let fields = &[$(stringify!($field)),*];
+                input.deserialize_struct(stringify!($name), fields, Fields(arena))
             }
         }
     };

@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release --bin memory -- [requests in process] [requests over TCP] [route]`
 //!
-//! In process a request goes through the whole service (router, layers, extractors, handler, body),
-//! everything but sockets and HTTP. The bodies are of mixed lengths, so that arenas grow and shrink.
+//! In process a request goes through the whole service (router, layers, extractors, handler and
+//! body), everything but sockets and HTTP. The bodies are of mixed lengths, so that arenas grow and
+//! shrink.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
