@@ -95,7 +95,8 @@ fn an_answer_by_hand() {
 {"category":"Home","total_cents":9306,"lines":[
 {"label":"1 × Desk","path":"/home/desk/d-1","cents":9306,"note":null,"tags":[]}]},
 {"category":"Kitchen","total_cents":940,"lines":[
-{"label":"2 × Tea, green","path":"/kitchen/tea-green/t-1","cents":940,"note":"a\nb","tags":["x"]}]}]}"#
+{"label":"2 × Tea, green","path":"/kitchen/tea-green/t-1","cents":940,"note":"a\nb",
+"tags":["x"]}]}]}"#
         .replace('\u{a}', "");
     let server = Server::start(ARENA_BYTES_MAX);
     for path in ["/arena", "/std"] {

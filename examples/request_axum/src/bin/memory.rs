@@ -1,9 +1,10 @@
 //! Allocations per request, and resident memory over many requests.
 //!
-//! `cargo run --release --bin memory -- [requests in process] [requests over TCP]`
+//! `cargo run --release --bin memory -- [requests in process] [requests over TCP] [route]`
 //!
-//! In process a request goes through the whole service (router, layers, extractors, handler, body),
-//! everything but sockets and HTTP. The bodies are of mixed lengths, so that arenas grow and shrink.
+//! In process a request goes through the whole service (router, layers, extractors, handler and
+//! body), everything but sockets and HTTP. The bodies are of mixed lengths, so that arenas grow and
+//! shrink.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
@@ -60,13 +61,13 @@ const SAMPLES: u64 = 10;
 const NOISE_KIB: u64 = 256;
 
 fn main() {
-    let mut arguments = std::env::args()
-        .skip(1)
-        .map(|text| text.parse().expect("a number"));
-    let (in_process, over_tcp) = (
-        arguments.next().unwrap_or(1_000_000),
-        arguments.next().unwrap_or(100_000),
-    );
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |index: usize, default| {
+        let text = arguments.get(index);
+        text.map_or(default, |text| text.parse().expect("a number"))
+    };
+    let (in_process, over_tcp) = (number(0, 1_000_000), number(1, 100_000));
+    let route = arguments.get(2).map_or("/arena", String::as_str);
     let arenas = arenas(ARENA_BYTES_MAX);
     let app = app(Arc::clone(&arenas));
     let runtime = Builder::new_multi_thread()
@@ -76,14 +77,14 @@ fn main() {
         .expect("one");
     runtime.block_on(count_allocations(app.clone()));
 
-    println!("\nResident memory on /arena, KiB");
+    println!("\nResident memory on {route}");
     let orders: Vec<Bytes> = sizes().map(|items| sample::order(items).into()).collect();
     let mut service = app.clone();
     samples("in process", in_process, |index| {
         let order = orders[index as usize % orders.len()].clone();
-        runtime.block_on(answer(&mut service, "/arena", order));
+        runtime.block_on(answer(&mut service, route, order));
     });
-    let requests: Vec<Vec<u8>> = orders.iter().map(|order| post("/arena", order)).collect();
+    let requests: Vec<Vec<u8>> = orders.iter().map(|order| post(route, order)).collect();
     let mut client = Client::connect(serve(&runtime, app)).expect("the server listens");
     samples("over TCP", over_tcp, |index| {
         let request = &requests[index as usize % requests.len()];
