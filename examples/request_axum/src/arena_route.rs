@@ -1,5 +1,6 @@
-//! `POST /arena`: the handler whose every allocation is in the request's arena: the order, the map,
-//! the lists, the texts and the answer.
+//! `POST /arena`: the handler. The order, the map, the lists, the texts and the answer all lie in the
+//! request's arena, and stay there until the answer is sent. (Where clients read so slowly that this
+//! matters, freeze the answer in a second arena: the first goes back at once.)
 
 use std::hash::RandomState;
 use std::io;
@@ -39,14 +40,14 @@ struct Answer<'a> {
     groups: &'a [Group<'a>],
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Serialize)]
 struct Group<'a> {
     category: &'a str,
     total_cents: u64,
     lines: &'a [Line<'a>],
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Serialize)]
 struct Line<'a> {
     label: &'a str,
     path: &'a str,
