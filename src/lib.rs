@@ -31,8 +31,8 @@ mod slab;
 pub use adapters::serde::{ArenaEntries, ArenaSeed, DeserializeIn, ViaSerde};
 #[cfg(feature = "alloc")]
 pub use arena::{
-    Arena, ArenaBox, ArenaBuilder, ArenaStats, ArenaString, ArenaVec, ArenaVecIntoIter,
-    BufferArena, Checkpoint, Claim, Scope, Session,
+    Arena, ArenaBox, ArenaBoxValue, ArenaBuilder, ArenaStats, ArenaString, ArenaVec,
+    ArenaVecIntoIter, BufferArena, Checkpoint, Claim, Scope, Session,
 };
 #[cfg(target_has_atomic = "64")]
 pub use base::bitmap::Bitmap;
