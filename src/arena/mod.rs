@@ -7,7 +7,8 @@
 //! From the bottom up: `bumping` (arithmetic), `chunk` (spans, headers, windows), `owned` (values
 //! the arena drops), `state` (everything slow), `handle` ([`Arena`]) with its allocating methods in
 //! `typed`, `slices` and `blocks`, then what stands on the handle: `session`, `scope`, `arena_box`,
-//! `vec`, `string`.
+//! `vec` and `string` (each with `_edit` and `_traits`; iterators in `drain`),
+//! `thin_vec`.
 
 mod arena_box;
 mod blocks;
@@ -15,6 +16,7 @@ mod builder;
 mod bumping;
 mod chunk;
 mod copying;
+mod drain;
 mod handle;
 mod owned;
 #[cfg(doctest)]
@@ -25,14 +27,21 @@ mod slices;
 mod state;
 mod stats;
 mod string;
+mod string_edit;
+mod string_traits;
+mod thin_vec;
 mod typed;
 mod vec;
+mod vec_edit;
+mod vec_traits;
 
 pub use arena_box::ArenaBox;
 pub use builder::ArenaBuilder;
+pub use drain::{ArenaStringDrain, ArenaVecDrain, ArenaVecIntoIter};
 pub use handle::Arena;
 pub use scope::Scope;
 pub use session::Session;
 pub use stats::ArenaStats;
 pub use string::ArenaString;
-pub use vec::{ArenaVec, ArenaVecIntoIter};
+pub use thin_vec::ArenaThinVec;
+pub use vec::ArenaVec;
