@@ -27,6 +27,8 @@ mod pool;
 #[cfg(feature = "alloc")]
 mod slab;
 
+#[cfg(feature = "hashbrown")]
+pub use adapters::ArenaHashMap;
 #[cfg(feature = "alloc")]
 pub use arena::{
     Arena, ArenaBox, ArenaBuilder, ArenaStats, ArenaString, ArenaStringDrain, ArenaThinVec,

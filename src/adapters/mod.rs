@@ -2,3 +2,8 @@
 
 #[cfg(any(feature = "allocator-api2-02", feature = "allocator-api2-04"))]
 mod allocator_api2;
+#[cfg(feature = "hashbrown")]
+mod hash_map;
+
+#[cfg(feature = "hashbrown")]
+pub use hash_map::ArenaHashMap;

@@ -13,8 +13,9 @@ use crate::arena::copying;
 use crate::arena::handle::Arena;
 use crate::arena::string::ArenaString;
 use crate::arena::typed::assert_no_drop;
-use crate::arena::vec::{ArenaVec, or_refuse};
+use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
+use crate::base::trap::or_refuse;
 
 #[allow(clippy::mut_from_ref)]
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {

@@ -9,8 +9,9 @@ use core::fmt::Write;
 use core::str::Utf8Error;
 
 use crate::arena::handle::Arena;
-use crate::arena::vec::{ArenaVec, or_refuse};
+use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
+use crate::base::trap::or_refuse;
 
 /// A growing string in an arena, without a destructor. Grows in place, also while objects are
 /// allocated beside it.

@@ -8,9 +8,9 @@ use core::ops::{Range, RangeBounds};
 use crate::arena::drain::{ArenaStringDrain, ArenaVecDrain};
 use crate::arena::handle::Arena;
 use crate::arena::string::ArenaString;
-use crate::arena::vec::or_refuse;
 use crate::arena::vec_edit::{Gap, bounds};
 use crate::base::error::AllocError;
+use crate::base::trap::or_refuse;
 
 impl<'a, const MIN_ALIGN: usize> ArenaString<'a, MIN_ALIGN> {
     /// Puts a character at byte `index`, moving everything behind it.

@@ -11,7 +11,7 @@ use core::hash::{Hash, Hasher};
 use core::ops::{Add, AddAssign, Deref, DerefMut};
 
 use crate::arena::string::ArenaString;
-use crate::arena::vec::or_refuse;
+use crate::base::trap::or_refuse;
 
 impl<const MIN_ALIGN: usize> Deref for ArenaString<'_, MIN_ALIGN> {
     type Target = str;

@@ -23,8 +23,9 @@ use core::ptr::NonNull;
 use crate::arena::drain::ArenaVecIntoIter;
 use crate::arena::handle::Arena;
 use crate::arena::typed::assert_no_drop;
-use crate::arena::vec::{ArenaVec, or_refuse};
+use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
+use crate::base::trap::or_refuse;
 
 const _: () = assert!(size_of::<ArenaThinVec<'_, u64>>() == size_of::<usize>() + 8);
 const _: () = assert!(size_of::<Option<ArenaThinVec<'_, u64>>>() == size_of::<usize>() + 8);

@@ -22,7 +22,7 @@ use crate::arena::handle::Arena;
 use crate::arena::state::State;
 use crate::arena::typed::assert_no_drop;
 use crate::base::error::AllocError;
-use crate::base::trap::refused;
+use crate::base::trap::{or_refuse, refused};
 
 /// A growing list in an arena. Grows in place, also while objects are allocated beside it; only a
 /// second list or string that grows at the same time makes it move. A type that needs drop is a
@@ -517,14 +517,5 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         self.ptr = block.cast();
         self.capacity = capacity;
         Ok(())
-    }
-}
-
-/// The result of the infallible twin of a `try_` method.
-#[inline(always)]
-pub(crate) fn or_refuse<T>(result: Result<T, AllocError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => refused(error),
     }
 }

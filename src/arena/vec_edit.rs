@@ -11,8 +11,9 @@ use core::ops::{Bound, Range, RangeBounds};
 
 use crate::arena::drain::ArenaVecDrain;
 use crate::arena::handle::Arena;
-use crate::arena::vec::{ArenaVec, or_refuse};
+use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
+use crate::base::trap::or_refuse;
 
 /// A vector taken apart (G1).
 pub(crate) struct Gap<'v, 'a, T, const MIN_ALIGN: usize> {

@@ -9,7 +9,8 @@ use core::hash::{Hash, Hasher};
 use core::ops::{Deref, DerefMut};
 
 use crate::arena::drain::ArenaVecIntoIter;
-use crate::arena::vec::{ArenaVec, or_refuse};
+use crate::arena::vec::ArenaVec;
+use crate::base::trap::or_refuse;
 
 impl<T, const MIN_ALIGN: usize> Deref for ArenaVec<'_, T, MIN_ALIGN> {
     type Target = [T];

@@ -5,10 +5,15 @@ mod blocks;
 mod chunks;
 mod closures;
 mod footprint;
+#[cfg(feature = "hashbrown")]
+mod hash_map;
 mod scopes;
 mod sizes;
 mod stream;
+mod string;
+mod thin;
 mod values;
+mod vec;
 
 use std::alloc::Layout;
 use std::cell::Cell;
