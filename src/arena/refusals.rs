@@ -166,7 +166,7 @@
 //! other.scope(|inner| list.push(&inner, 2));
 //! list.len();
 //! ```
-//! ```compile_fail,E0499
+//! ```compile_fail,E0502
 //! let mut arena = flagstone::Arena::new();
 //! arena.scope(|mut outer| {
 //!     let mut list = flagstone::ArenaThinVec::from_slice_in(&[1], &outer);

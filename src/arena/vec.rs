@@ -120,7 +120,8 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// ```
     /// use flagstone::{Arena, ArenaVec};
     /// let arena = Arena::new();
-    /// let words = ArenaVec::from_iter_in("a few words".split(' ').map(|w| arena.alloc_str(w)), &arena);
+    /// let words = "a few words".split(' ').map(|word| arena.alloc_str(word));
+    /// let words = ArenaVec::from_iter_in(words, &arena);
     /// assert_eq!(words, ["a", "few", "words"]);
     /// ```
     ///

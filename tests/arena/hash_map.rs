@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use flagstone::ArenaHashMap;
 
-use super::vec::{Dice, panic_of};
+use super::vec_model::{Dice, panic_of};
 use super::*;
 
 #[test]

@@ -14,6 +14,7 @@ mod string;
 mod thin;
 mod values;
 mod vec;
+mod vec_model;
 
 use std::alloc::Layout;
 use std::cell::Cell;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use flagstone::{format_in, try_format_in};
 
-use super::vec::{Dice, panic_of};
+use super::vec_model::{Dice, panic_of};
 use super::*;
 
 /// One to four bytes, and two that belong together.
@@ -35,67 +35,71 @@ fn random_operations_agree_with_std() {
             if dice.roll(4) == 0 {
                 arena.alloc_str("between");
             }
-            let character = CHARACTERS[dice.roll(6)];
-            let some: String = (0..dice.roll(9)).map(|n| CHARACTERS[n % 6]).collect();
-            let (a, b) = (place(&mut dice, &std), place(&mut dice, &std));
-            let (low, high) = (a.min(b), a.max(b));
-            match dice.roll(16) {
-                0 => {
-                    ours.push(character);
-                    std.push(character);
-                }
-                1 => {
-                    ours.push_str(&some);
-                    std.push_str(&some);
-                }
-                2 => assert_eq!(ours.pop(), std.pop()),
-                3 => {
-                    ours.insert(a, character);
-                    std.insert(a, character);
-                }
-                4 => {
-                    ours.insert_str(a, &some);
-                    std.insert_str(a, &some);
-                }
-                5 if a < std.len() => assert_eq!(ours.remove(a), std.remove(a)),
-                6 => {
-                    ours.retain(|c| c != character);
-                    std.retain(|c| c != character);
-                }
-                7 => {
-                    let taken = dice.roll(3);
-                    let drained: String = ours.drain(low..high).take(taken).collect();
-                    assert_eq!(
-                        drained,
-                        std.drain(low..high).take(taken).collect::<String>()
-                    );
-                }
-                8 => assert!(ours.drain(low..high).rev().eq(std.drain(low..high).rev())),
-                9 => {
-                    ours.replace_range(low..high, &some);
-                    std.replace_range(low..high, &some);
-                }
-                10 => {
-                    let (tail, std_tail) = (ours.split_off(a), std.split_off(a));
-                    assert_eq!(tail, std_tail);
-                    ours.extend(tail.chars().rev());
-                    std.extend(std_tail.chars().rev());
-                }
-                11 => {
-                    ours.truncate(a);
-                    std.truncate(a);
-                }
-                12 => {
-                    ours += &some;
-                    std += &some;
-                }
-                13 => ours = ours.clone() + "",
-                14 => ours.shrink_to(a),
-                _ => ours.reserve(a),
-            }
+            step(&mut dice, &mut ours, &mut std);
             assert_eq!(ours, std);
             assert!(ours.capacity() >= ours.len());
         }
+    }
+}
+
+fn step(dice: &mut Dice, ours: &mut ArenaString<'_>, std: &mut String) {
+    let character = CHARACTERS[dice.roll(6)];
+    let some: String = (0..dice.roll(9)).map(|n| CHARACTERS[n % 6]).collect();
+    let (a, b) = (place(dice, std), place(dice, std));
+    let (low, high) = (a.min(b), a.max(b));
+    match dice.roll(16) {
+        0 => {
+            ours.push(character);
+            std.push(character);
+        }
+        1 => {
+            ours.push_str(&some);
+            std.push_str(&some);
+        }
+        2 => assert_eq!(ours.pop(), std.pop()),
+        3 => {
+            ours.insert(a, character);
+            std.insert(a, character);
+        }
+        4 => {
+            ours.insert_str(a, &some);
+            std.insert_str(a, &some);
+        }
+        5 if a < std.len() => assert_eq!(ours.remove(a), std.remove(a)),
+        6 => {
+            ours.retain(|c| c != character);
+            std.retain(|c| c != character);
+        }
+        7 => {
+            let taken = dice.roll(3);
+            let drained: String = ours.drain(low..high).take(taken).collect();
+            assert_eq!(
+                drained,
+                std.drain(low..high).take(taken).collect::<String>()
+            );
+        }
+        8 => assert!(ours.drain(low..high).rev().eq(std.drain(low..high).rev())),
+        9 => {
+            ours.replace_range(low..high, &some);
+            std.replace_range(low..high, &some);
+        }
+        10 => {
+            let (tail, std_tail) = (ours.split_off(a), std.split_off(a));
+            assert_eq!(tail, std_tail);
+            ours.extend(tail.chars().rev());
+            std.extend(std_tail.chars().rev());
+        }
+        11 => {
+            ours.truncate(a);
+            std.truncate(a);
+        }
+        12 => {
+            *ours += &some;
+            *std += &some;
+        }
+        13 => *ours = ours.clone() + "",
+        14 => ours.shrink_to(a),
+        _ => ours.reserve(a),
     }
 }
 
@@ -147,7 +151,7 @@ fn places_inside_characters_panic_and_change_nothing() {
     assert_eq!(panic_of(|| text.remove(6)), between);
     assert_eq!(panic_of(|| drop(text.drain(..2))), between);
     assert_eq!(panic_of(|| drop(text.drain(3..))), between);
-    assert_eq!(panic_of(|| drop(text.split_off(2))), between);
+    assert_eq!(panic_of(|| text.split_off(2).len()), between);
     assert_eq!(panic_of(|| text.replace_range(1..=1, "x")), between);
     assert_eq!(
         panic_of(|| text.truncate(2)),
@@ -303,6 +307,7 @@ fn a_limit_refuses_and_changes_nothing() {
 }
 
 #[test]
+#[allow(clippy::cmp_owned, clippy::mutable_key_type)]
 fn comparisons_hashes_and_other_traits() {
     let arena = arena();
     let text = ArenaString::from_str_in("b", &arena);

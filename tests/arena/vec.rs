@@ -5,168 +5,8 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::ops::Bound;
 
+use super::vec_model::{Liar, panic_of};
 use super::*;
-
-/// A generator of small numbers, the same in each run.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new() -> Dice {
-        Dice(1)
-    }
-
-    /// Knuth's MMIX constants; the high bits are the good ones.
-    pub(crate) fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-}
-
-/// The message of the panic of `body`.
-pub(crate) fn panic_of<R>(body: impl FnOnce() -> R) -> String {
-    let payload = match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(_) => return String::from("no panic"),
-        Err(payload) => payload,
-    };
-    match payload.downcast::<String>() {
-        Ok(text) => *text,
-        Err(payload) => payload
-            .downcast_ref::<&str>()
-            .map_or_else(String::new, |text| text.to_string()),
-    }
-}
-
-/// An iterator whose size hint is a lie.
-struct Liar<I>(I, (usize, Option<usize>));
-
-impl<I: Iterator> Iterator for Liar<I> {
-    type Item = I::Item;
-
-    fn next(&mut self) -> Option<I::Item> {
-        self.0.next()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.1
-    }
-}
-
-/// One random operation on both; `make` makes values of which equal numbers are equal.
-fn step<T: Copy + PartialEq + fmt::Debug>(
-    dice: &mut Dice,
-    (ours, std): (&mut ArenaVec<'_, T>, &mut Vec<T>),
-    make: impl Fn(usize) -> T,
-) {
-    let len = std.len();
-    let value = make(dice.roll(4));
-    let (a, b) = (dice.roll(len + 1), dice.roll(len + 1));
-    let (low, high) = (a.min(b), a.max(b));
-    let some: Vec<T> = (0..dice.roll(9)).map(&make).collect();
-    match dice.roll(22) {
-        0..=2 => {
-            ours.push(value);
-            std.push(value);
-        }
-        3 => assert_eq!(ours.pop(), std.pop()),
-        4 => {
-            ours.insert(a, value);
-            std.insert(a, value);
-        }
-        5 if len > 0 => assert_eq!(ours.remove(a % len), std.remove(a % len)),
-        6 if len > 0 => assert_eq!(ours.swap_remove(a % len), std.swap_remove(a % len)),
-        7 => {
-            ours.truncate(a);
-            std.truncate(a);
-        }
-        8 => {
-            ours.retain(|v| *v != value);
-            std.retain(|v| *v != value);
-        }
-        9 => {
-            ours.dedup();
-            std.dedup();
-        }
-        10 => {
-            let taken = dice.roll(4);
-            let drained: Vec<T> = ours.drain(low..high).take(taken).collect();
-            assert_eq!(
-                drained,
-                std.drain(low..high).take(taken).collect::<Vec<T>>()
-            );
-        }
-        11 => assert!(ours.drain(low..high).rev().eq(std.drain(low..high).rev())),
-        12 => {
-            ours.splice(low..high, Liar(some.iter().copied(), (0, None)));
-            std.splice(low..high, some);
-        }
-        13 => {
-            ours.splice(low..high, some.iter().copied());
-            std.splice(low..high, some);
-        }
-        14 => {
-            ours.insert_from_slice(a, &some);
-            std.splice(a..a, some);
-        }
-        15 => {
-            ours.extend_from_within(low..high);
-            std.extend_from_within(low..high);
-        }
-        16 => {
-            let (mut tail, mut std_tail) = (ours.split_off(a), std.split_off(a));
-            assert_eq!(tail, std_tail);
-            tail.push(value);
-            std_tail.push(value);
-            ours.append(&mut tail);
-            std.append(&mut std_tail);
-            assert!(tail.is_empty());
-        }
-        17 => {
-            ours.resize(b, value);
-            std.resize(b, value);
-        }
-        18 => {
-            ours.extend_from_slice(&some);
-            std.extend_from_slice(&some);
-        }
-        19 => assert_eq!(ours.pop_if(|v| *v == value), std.pop_if(|v| *v == value)),
-        20 => ours.shrink_to(a),
-        21 => *ours = ours.clone(),
-        _ => ours.reserve(a),
-    }
-    assert_eq!(*ours, *std);
-    assert!(ours.capacity() >= ours.len());
-}
-
-#[test]
-fn random_operations_agree_with_std() {
-    let rounds = if cfg!(miri) { 4 } else { 60 };
-    let mut dice = Dice::new();
-    for round in 0..rounds {
-        let arena = arena();
-        let mut pairs: Vec<_> = (0..2)
-            .map(|_| (ArenaVec::new_in(&arena), Vec::new()))
-            .collect();
-        let mut wide = (ArenaVec::new_in(&arena), Vec::new());
-        let mut units = (ArenaVec::new_in(&arena), Vec::new());
-        for number in 0..150 {
-            // What comes behind a buffer makes it move; what is at the other end does not.
-            match dice.roll(8) {
-                0 => drop(arena.alloc_str("between")),
-                1 => drop(arena.alloc(number)),
-                _ => {}
-            }
-            let (ours, std) = &mut pairs[dice.roll(2)];
-            step(&mut dice, (ours, std), |n| n as u8);
-            step(&mut dice, (&mut wide.0, &mut wide.1), |n| {
-                [n as u64 + round; 3]
-            });
-            step(&mut dice, (&mut units.0, &mut units.1), |_| ());
-        }
-    }
-}
 
 #[test]
 fn ranges_are_those_of_std() {
@@ -239,7 +79,7 @@ fn what_is_out_of_bounds_panics_and_changes_nothing() {
         "removal index is past the end"
     );
     assert_eq!(
-        panic_of(|| drop(vec.split_off(3))),
+        panic_of(|| vec.split_off(3).len()),
         "the index to split at is past the end"
     );
     assert_eq!(
@@ -536,13 +376,14 @@ fn two_buffers_that_grow_by_turns_copy_less_than_half() {
         }
     }
     assert!(one.iter().copied().eq(0..values) && one == two);
-    // Doubling would have copied (4 + 8 + … + 8192) * 8 bytes of each: 131,040. By four it is a third of that, and
-    // a move now and then because a chunk is full.
-    assert!(moved_bytes <= 131_040, "{moved_bytes} bytes copied");
+    // Doubling copies (4 + 8 + … + 8192) * 8 bytes of each: 131,040. By four it is a third, and a
+    // move now and then because a chunk is full.
+    assert!(moved_bytes < 131_040, "{moved_bytes} bytes copied");
     assert!(arena.capacity_bytes() <= 2 << 20, "{arena:?}");
 }
 
 #[test]
+#[allow(clippy::op_ref, clippy::mutable_key_type)]
 fn comparisons_hashes_and_other_traits() {
     let arena = arena();
     let other = dense::<1>();
