@@ -32,7 +32,7 @@ pub use adapters::ArenaHashMap;
 #[cfg(feature = "alloc")]
 pub use arena::{
     Arena, ArenaBox, ArenaBuilder, ArenaStats, ArenaString, ArenaStringDrain, ArenaThinVec,
-    ArenaVec, ArenaVecDrain, ArenaVecIntoIter, Scope, Session,
+    ArenaVec, ArenaVecDrain, ArenaVecIntoIter, BufferArena, Checkpoint, Claim, Scope, Session,
 };
 #[cfg(target_has_atomic = "64")]
 pub use base::bitmap::Bitmap;

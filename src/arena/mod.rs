@@ -5,19 +5,23 @@
 //! strings are packed without disturbing the alignment of objects, and one test serves any layout.
 //!
 //! From the bottom up: `bumping` (arithmetic), `chunk` (spans, headers, windows), `owned` (values
-//! the arena drops), `state` (everything slow), `handle` ([`Arena`]) with its allocating methods in
-//! `typed`, `slices` and `blocks`, then what stands on the handle: `session`, `scope`, `arena_box`,
-//! `vec` and `string` (each with `_edit` and `_traits`; iterators in `drain`),
-//! `thin_vec`.
+//! the arena drops), `state` (everything slow) with `keeping` (resets) and `lending` (windows that
+//! come back), `handle` ([`Arena`]) with its allocating methods in `typed`, `slices` and `blocks`,
+//! then what stands on the handle: `session`, `scope`, `claim`, `buffer`, `arena_box`, `vec` and
+//! `string` (each with `_edit` and `_traits`; iterators in `drain`), `thin_vec`.
 
 mod arena_box;
 mod blocks;
+mod buffer;
 mod builder;
 mod bumping;
 mod chunk;
+mod claim;
 mod copying;
 mod drain;
 mod handle;
+mod keeping;
+mod lending;
 mod owned;
 #[cfg(doctest)]
 mod refusals;
@@ -36,7 +40,9 @@ mod vec_edit;
 mod vec_traits;
 
 pub use arena_box::ArenaBox;
+pub use buffer::BufferArena;
 pub use builder::ArenaBuilder;
+pub use claim::{Checkpoint, Claim};
 pub use drain::{ArenaStringDrain, ArenaVecDrain, ArenaVecIntoIter};
 pub use handle::Arena;
 pub use scope::Scope;

@@ -88,6 +88,47 @@ fn an_arena_that_is_not_its_own_copies() {
 }
 
 #[test]
+fn a_claim_and_its_parent_share_a_chunk_and_nothing_in_it() {
+    let arena = arena();
+    let mut list = ArenaThinVec::from_slice_in(&[1u8; 9], &arena);
+    let at = list.as_ptr();
+    {
+        // The list ends where the claim's low end begins.
+        let claim = arena.claim();
+        list.reserve(&arena, 100);
+        assert_ne!(list.as_ptr(), at, "the parent has no window there any more");
+        let mut inner = ArenaThinVec::from_slice_in(&[2u8; 9], &claim);
+        assert_eq!(inner.as_ptr().addr(), at.addr() + 9);
+        let inner_at = inner.as_ptr();
+        inner.extend_from_slice(&arena, &[3; 20]);
+        assert_ne!(
+            inner.as_ptr(),
+            inner_at,
+            "nor is it the parent's last block"
+        );
+        let mut short = ArenaThinVec::from_slice_in(&[4u8; 9], &arena);
+        short.push(&claim, 5);
+        assert_eq!((short[8], short[9], inner[8], inner[9]), (4, 5, 2, 3));
+    }
+    let mut list = ArenaThinVec::from_slice_in(&[6u8; 9], &arena);
+    let claim = arena.claim();
+    let at = list.as_ptr();
+    let grown: &[u8] = {
+        // Shorter lived than the claim: a list of the parent's that the claim lets grow.
+        list.push(&arena, 7);
+        let mut other = ArenaThinVec::from_slice_in(&list, &arena);
+        other.push(&claim, 8);
+        other.into_slice()
+    };
+    assert_eq!(
+        (grown.len(), grown[10], claim.alloc_str("x").len()),
+        (11, 8, 1)
+    );
+    assert_ne!(list.as_ptr(), at);
+    assert_eq!(list, [6, 6, 6, 6, 6, 6, 6, 6, 6, 7]);
+}
+
+#[test]
 fn filled_here_changed_there_grown_here() {
     let arena = arena();
     let mut list = ArenaThinVec::from_slice_in(&[1u32, 2, 3], &arena);
