@@ -13,6 +13,10 @@ use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 
+/// Formatted text starts with room for this much where the chunk has it, and gives the rest back:
+/// a line of a log or a key fits; half of it would regrow for many, which costs as much as a piece.
+const TEXT_BYTES_FIRST: usize = 64;
+
 /// A growing string in an arena, without a destructor. Grows in place, also while objects are
 /// allocated beside it.
 ///
@@ -65,6 +69,14 @@ impl<'a, const MIN_ALIGN: usize> ArenaString<'a, MIN_ALIGN> {
         })
     }
 
+    /// An empty string with room for `capacity` bytes if the current chunk has that.
+    #[inline]
+    pub(crate) fn roomy_in(capacity: usize, arena: &'a Arena<MIN_ALIGN>) -> Self {
+        ArenaString {
+            bytes: ArenaVec::roomy_in(capacity, arena),
+        }
+    }
+
     /// A copy of a text, with room for no more.
     ///
     /// # Panics
@@ -111,10 +123,12 @@ impl<'a, const MIN_ALIGN: usize> ArenaString<'a, MIN_ALIGN> {
             return Self::try_from_str_in(text, arena);
         }
         let mut sink = Sink {
-            text: ArenaString::new_in(arena),
+            text: ArenaString::roomy_in(TEXT_BYTES_FIRST, arena),
             refused: None,
         };
-        match (sink.write_fmt(arguments), sink.refused) {
+        let written = sink.write_fmt(arguments);
+        sink.text.shrink_to_fit();
+        match (written, sink.refused) {
             (_, Some(error)) => Err(error),
             (Ok(()), None) => Ok(sink.text),
             (Err(fmt::Error), None) => panic!("a formatting trait returned an error"),
@@ -377,6 +391,13 @@ struct Sink<'a, const MIN_ALIGN: usize> {
 impl<const MIN_ALIGN: usize> Write for Sink<'_, MIN_ALIGN> {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         self.text.try_push_str(piece).map_err(|error| {
+            self.refused = Some(error);
+            fmt::Error
+        })
+    }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        self.text.try_push(character).map_err(|error| {
             self.refused = Some(error);
             fmt::Error
         })

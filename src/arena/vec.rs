@@ -18,6 +18,8 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use crate::arena::bumping;
+use crate::arena::chunk::End;
+use crate::arena::copying;
 use crate::arena::handle::Arena;
 use crate::arena::state::State;
 use crate::arena::typed::assert_no_drop;
@@ -85,6 +87,19 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
             vec.set_capacity(capacity)?;
         }
         Ok(vec)
+    }
+
+    /// An empty vector with room for `capacity` values if the current chunk has that: for what is
+    /// frozen soon, which gives the rest back.
+    #[inline]
+    pub(crate) fn roomy_in(capacity: usize, arena: &'a Arena<MIN_ALIGN>) -> Self {
+        let mut vec = ArenaVec::new_in(arena);
+        let layout = Layout::array::<T>(capacity);
+        if let Some(block) = layout.ok().and_then(|layout| arena.state.fast_up(layout)) {
+            vec.ptr = block.cast();
+            vec.capacity = capacity;
+        }
+        vec
     }
 
     /// A vector of copies of values that are plain bits, with room for no more.
@@ -462,7 +477,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         // SAFETY: the caller's promise; the unused tail is not borrowed by anybody.
         unsafe {
             let tail = self.ptr.add(self.len).as_ptr();
-            tail.copy_from_nonoverlapping(values.as_ptr(), values.len());
+            copying::copy(values.as_ptr(), tail, values.len(), End::Up);
         }
         self.len += values.len();
     }
