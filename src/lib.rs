@@ -27,12 +27,15 @@ mod pool;
 #[cfg(feature = "alloc")]
 mod slab;
 
+#[cfg(feature = "hashbrown")]
+pub use adapters::ArenaHashMap;
 #[cfg(feature = "serde")]
 pub use adapters::serde::{ArenaEntries, ArenaSeed, DeserializeIn, ViaSerde};
 #[cfg(feature = "alloc")]
 pub use arena::{
-    Arena, ArenaBox, ArenaBoxValue, ArenaBuilder, ArenaStats, ArenaString, ArenaVec,
-    ArenaVecIntoIter, BufferArena, Checkpoint, Claim, Scope, Session,
+    Arena, ArenaBox, ArenaBoxValue, ArenaBuilder, ArenaStats, ArenaString, ArenaStringDrain,
+    ArenaThinVec, ArenaVec, ArenaVecDrain, ArenaVecIntoIter, BufferArena, Checkpoint, Claim, Scope,
+    Session,
 };
 #[cfg(target_has_atomic = "64")]
 pub use base::bitmap::Bitmap;

@@ -74,8 +74,8 @@ impl ArenaPool {
     /// handler that holds its arena across an `.await`.
     ///
     /// The guard may cross an `.await` of a future that must be `Send`, and so may `&mut T` and
-    /// `&mut str` from it; `&Arena` and what borrows it (an `ArenaVec`) may not. So allocate
-    /// between awaits:
+    /// `&mut str` from it, and an [`ArenaThinVec`](crate::ArenaThinVec); `&Arena` and what borrows
+    /// it (an `ArenaVec`) may not. So allocate between awaits:
     /// ```
     /// # use std::sync::Arc;
     /// # use flagstone::ArenaPool;

@@ -1,6 +1,6 @@
-//! `POST /arena`: the handler. The order, the map, the lists, the texts and the answer all lie in the
-//! request's arena, and stay there until the answer is sent. (Where clients read so slowly that this
-//! matters, freeze the answer in a second arena: the first goes back at once.)
+//! `POST /arena`: the handler. The order, the map, the lists, the texts and the answer all lie in
+//! the request's arena, and stay there until the answer is sent. (Where clients read so slowly that
+//! this matters, freeze the answer in a second arena: the first goes back at once.)
 
 use std::hash::RandomState;
 use std::io;
