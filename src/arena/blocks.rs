@@ -1,4 +1,4 @@
-//! Raw blocks by layout: what the `Allocator` traits are made of. They come from the low end, where
+//! Raw blocks by layout: what the `Allocator` traits and the growing collections are made of. They come from the low end, where
 //! the last one can grow, shrink and go in place, also while objects are allocated at the other.
 //!
 //! I1: a block is resized in place only when it is the last of the low end and not of an outer
@@ -15,6 +15,7 @@ use crate::arena::bumping;
 use crate::arena::handle::Arena;
 use crate::arena::state::State;
 use crate::base::error::AllocError;
+use crate::base::trap::refused;
 
 /// Fewer bytes are cleared sooner than it is known whether they are zero: four cache lines.
 const ASK_BYTES_MIN: usize = 256;
@@ -226,5 +227,77 @@ impl State {
         // SAFETY: both blocks are alive and distinct, and hold at least so many bytes.
         unsafe { block.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), bytes) };
         Ok(block)
+    }
+}
+
+impl State {
+    /// A buffer for at least `needed` elements, and how many it holds, in place of one for
+    /// `capacity`, whose elements move with it.
+    ///
+    /// # Safety
+    /// `buffer` is a live block of the low end for `capacity` elements, or anything when that is 0
+    /// or the elements have no size; it is not used any more when this succeeds.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn grow_buffer(
+        &self,
+        buffer: NonNull<u8>,
+        capacity: usize,
+        needed: usize,
+        element: Layout,
+    ) -> Result<(NonNull<u8>, usize), AllocError> {
+        let grown = bumping::buffer_capacity(capacity, needed, element.size());
+        // SAFETY: the caller's promise.
+        let block = unsafe { self.resize_buffer(buffer, capacity, grown, element)? };
+        Ok((block, grown))
+    }
+
+    /// [`State::grow_buffer`] for the infallible forms.
+    ///
+    /// # Safety
+    /// As there.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn grow_buffer_or_refuse(
+        &self,
+        buffer: NonNull<u8>,
+        capacity: usize,
+        needed: usize,
+        element: Layout,
+    ) -> (NonNull<u8>, usize) {
+        // SAFETY: the caller's promise.
+        match unsafe { self.grow_buffer(buffer, capacity, needed, element) } {
+            Ok(grown) => grown,
+            Err(error) => refused(error),
+        }
+    }
+
+    /// A buffer for `wanted` elements in place of one for `capacity`, which is fewer.
+    ///
+    /// # Safety
+    /// As for [`State::grow_buffer`].
+    pub(crate) unsafe fn resize_buffer(
+        &self,
+        buffer: NonNull<u8>,
+        capacity: usize,
+        wanted: usize,
+        element: Layout,
+    ) -> Result<NonNull<u8>, AllocError> {
+        let bytes = element.size().checked_mul(wanted);
+        // Values without a size fill a vector at `usize::MAX`.
+        let bytes = bytes
+            .filter(|&bytes| bytes > 0)
+            .ok_or(AllocError::LayoutTooLarge)?;
+        let new = Layout::from_size_align(bytes, element.align())
+            .map_err(|_| AllocError::LayoutTooLarge)?;
+        if capacity == 0 {
+            return self.try_reserve_up(new);
+        }
+        // SAFETY: smaller than `new`, of the same alignment; the caller's promise.
+        unsafe {
+            let bytes = element.size() * capacity;
+            let old = Layout::from_size_align_unchecked(bytes, element.align());
+            self.grow(buffer, old, new)
+        }
     }
 }

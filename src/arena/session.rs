@@ -4,12 +4,15 @@
 //!     until it is given back. Forgetting a session loses the window, nothing else.
 //! I2: no method takes the session by reference into code that is not inlined; the slow step takes
 //!     and returns the window by value. Else the two ends would live in memory.
+//! I3: the slow step of a small value returns a window whose high end is the block, as the fast one
+//!     leaves it: the block and the end are one register, not two that are copied each time.
 
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::arena::chunk::{End, Window, carve_down, carve_up, carve_value};
+use crate::arena::bumping::{CHUNK_BYTES_MIN, gets_own_span};
+use crate::arena::chunk::{CHUNK_END_ALIGN, End, Window, carve_down, carve_up, carve_value};
 use crate::arena::copying;
 use crate::arena::handle::raised;
 use crate::arena::slices::end_of;
@@ -60,7 +63,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         assert_no_drop::<T>();
         let block = match self.fast_value::<T>() {
             Some(block) => block,
-            None => self.try_slow(Layout::new::<T>(), End::Down)?.cast(),
+            None => self.try_slow_value::<T>()?,
         };
         // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
         unsafe {
@@ -78,7 +81,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         assert_no_drop::<T>();
         let block = match self.fast_value::<T>() {
             Some(block) => block,
-            None => self.slow(Layout::new::<T>(), End::Down).cast(),
+            None => self.slow_value::<T>(),
         };
         // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
         unsafe {
@@ -116,6 +119,30 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
             copying::copy(values.as_ptr(), block.as_ptr(), values.len(), end);
             core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
         }
+    }
+
+    #[inline(always)]
+    fn slow_value<T>(&mut self) -> NonNull<T> {
+        let layout = Layout::new::<T>();
+        if !const { is_found_at_the_end::<T>() } {
+            return self.slow(layout, End::Down).cast();
+        }
+        let align = raised::<MIN_ALIGN>(layout);
+        self.window = self
+            .state
+            .refill_down_or_refuse(self.window, layout.size(), align);
+        self.window.hi.cast()
+    }
+
+    #[inline(always)]
+    fn try_slow_value<T>(&mut self) -> Result<NonNull<T>, AllocError> {
+        let layout = Layout::new::<T>();
+        if !const { is_found_at_the_end::<T>() } {
+            return self.try_slow(layout, End::Down).map(NonNull::cast);
+        }
+        let align = raised::<MIN_ALIGN>(layout);
+        self.window = self.state.refill_down(self.window, layout.size(), align)?;
+        Ok(self.window.hi.cast())
     }
 
     #[inline(always)]
@@ -173,7 +200,42 @@ fn slow_align<const MIN_ALIGN: usize>(layout: Layout, end: End) -> usize {
     }
 }
 
+/// Whether the block of a `T` from a new chunk is nearly always the high end of a session's window
+/// (I3): not for what is large enough for a chunk of its own, nor for what is aligned to more than
+/// the end of a chunk and so cut from its start.
+const fn is_found_at_the_end<T>() -> bool {
+    !gets_own_span(size_of::<T>(), CHUNK_BYTES_MIN) && align_of::<T>() <= CHUNK_END_ALIGN
+}
+
 impl State {
+    /// [`State::refill`] for a small value: the high end of the window that comes back is the block
+    /// (session.rs, I3).
+    #[cold]
+    #[inline(never)]
+    fn refill_down(&self, window: Window, size: usize, align: usize) -> Result<Window, AllocError> {
+        let (block, window) = self.refill(window, size, align, End::Down)?;
+        if window.hi == block {
+            return Ok(window);
+        }
+        // The block has a chunk to itself. What is left of the window goes for the register.
+        self.abandon(window);
+        Ok(Window {
+            lo: block,
+            hi: block,
+            chunk: None,
+        })
+    }
+
+    /// [`State::refill_down`] for the infallible forms.
+    #[cold]
+    #[inline(never)]
+    fn refill_down_or_refuse(&self, window: Window, size: usize, align: usize) -> Window {
+        match self.refill_down(window, size, align) {
+            Ok(window) => window,
+            Err(error) => refused(error),
+        }
+    }
+
     /// The slow step of a session's infallible forms.
     #[cold]
     #[inline(never)]

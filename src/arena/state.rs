@@ -323,7 +323,7 @@ impl State {
         self.chunk.set(window.chunk);
     }
 
-    fn abandon(&self, window: Window) {
+    pub(crate) fn abandon(&self, window: Window) {
         self.abandoned_bytes
             .set(self.abandoned_bytes.get() + window.room());
     }

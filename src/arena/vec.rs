@@ -6,7 +6,11 @@
 //!     simply leave fewer of them. No destructor: a vector may lie in the arena itself, and be
 //!     alive, unused, across a reset.
 //!
-//! The generic part is thin: growth is `State::grow` on a layout.
+//! I3: no method that is called in a loop takes the vector by reference into code that is not
+//!     inlined: the slow step takes and returns pointer and capacity by value. Else they and the
+//!     length would live in memory, and each push would store the length.
+//!
+//! The generic part is thin: growth is `State::grow_buffer` on the layout of an element.
 
 use core::alloc::Layout;
 use core::fmt;
@@ -15,9 +19,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use crate::arena::bumping;
 use crate::arena::handle::Arena;
-use crate::arena::state::State;
 use crate::arena::typed::assert_no_drop;
 use crate::base::error::AllocError;
 use crate::base::trap::refused;
@@ -343,43 +345,36 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         unsafe { Layout::from_size_align_unchecked(bytes, align_of::<T>()) }
     }
 
-    #[cold]
-    #[inline(never)]
+    /// Makes room for `additional` values at the end. I3 is why nothing is passed by reference.
+    #[inline(always)]
     fn grow_or_refuse(&mut self, additional: usize) {
-        if let Err(error) = self.grow(additional) {
-            refused(error);
-        }
+        let needed = self.len.saturating_add(additional);
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        let grown = unsafe {
+            state.grow_buffer_or_refuse(buffer, self.capacity, needed, Layout::new::<T>())
+        };
+        (self.ptr, self.capacity) = (grown.0.cast(), grown.1);
     }
 
-    #[cold]
-    #[inline(never)]
+    /// [`ArenaVec::grow_or_refuse`] that can fail.
+    #[inline(always)]
     fn grow(&mut self, additional: usize) -> Result<(), AllocError> {
-        let needed = self
-            .len
-            .checked_add(additional)
-            .ok_or(AllocError::LayoutTooLarge)?;
-        self.set_capacity(bumping::buffer_capacity(
-            self.capacity,
-            needed,
-            size_of::<T>(),
-        ))
+        let needed = self.len.saturating_add(additional);
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        let grown =
+            unsafe { state.grow_buffer(buffer, self.capacity, needed, Layout::new::<T>())? };
+        (self.ptr, self.capacity) = (grown.0.cast(), grown.1);
+        Ok(())
     }
 
     /// Sets the capacity of a vector of sized values to more than it is.
     fn set_capacity(&mut self, capacity: usize) -> Result<(), AllocError> {
-        if size_of::<T>() == 0 {
-            // The length has come to `usize::MAX`.
-            return Err(AllocError::LayoutTooLarge);
-        }
-        let layout = Layout::array::<T>(capacity).map_err(|_| AllocError::LayoutTooLarge)?;
-        let state: &State = &self.arena.state;
-        let block = if self.capacity == 0 {
-            state.try_reserve_up(layout)?
-        } else {
-            // SAFETY: the buffer is a block of its layout (I1), and larger ones are asked for.
-            unsafe { state.grow(self.ptr.cast(), self.layout(), layout)? }
-        };
-        self.ptr = block.cast();
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        let element = Layout::new::<T>();
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        self.ptr = unsafe { state.resize_buffer(buffer, self.capacity, capacity, element)? }.cast();
         self.capacity = capacity;
         Ok(())
     }
