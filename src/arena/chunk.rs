@@ -20,7 +20,7 @@ use core::mem::size_of;
 use core::ptr::NonNull;
 
 use crate::arena::bumping;
-use crate::arena::bumping::LOWEST_ADDRESS;
+use crate::arena::bumping::{CHUNK_BYTES_MIN, LOWEST_ADDRESS};
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 
@@ -236,6 +236,15 @@ pub(crate) fn carve_value<T, const MIN_ALIGN: usize>(
     // SAFETY: between `lo` and `hi` (bumping's I1), so in their span (I2). A step within it, rather
     // than a new address, tells the compiler that the pointer is not null: no test in `Option`.
     Some(unsafe { hi.byte_sub(hi.addr().get() - new) })
+}
+
+/// Whether the block of a `T` from a new chunk is that chunk's new high end, and the chunk the new
+/// window: not for what is large enough for a chunk of its own, nor for what is aligned to more
+/// than the end of a chunk and so cut from its start. (`State::end_at` is for when it is not so.)
+pub(crate) const fn is_found_at_the_end<T>() -> bool {
+    size_of::<T>() > 0
+        && !bumping::gets_own_span(size_of::<T>(), CHUNK_BYTES_MIN)
+        && align_of::<T>() <= CHUNK_END_ALIGN
 }
 
 /// The block of `size` bytes above `lo`, and the new `lo` behind it.

@@ -248,6 +248,33 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         Ok(block.cast())
     }
 
+    /// A block of the high end for a `T` that [`is_found_at_the_end`]: for the caller to commit, by
+    /// making it the high end, before anything else runs.
+    #[inline(always)]
+    pub(crate) fn carve_or_claim<T>(&self) -> NonNull<u8> {
+        match carve_value::<T, MIN_ALIGN>(self.state.lo.get(), self.state.hi.get()) {
+            Some(block) => block,
+            None => {
+                let layout = Layout::new::<T>();
+                let align = raised::<MIN_ALIGN>(layout);
+                self.state.slow_down_or_refuse(layout.size(), align)
+            }
+        }
+    }
+
+    /// [`Arena::carve_or_claim`], or an error.
+    #[inline(always)]
+    pub(crate) fn try_carve_or_claim<T>(&self) -> Result<NonNull<u8>, AllocError> {
+        match carve_value::<T, MIN_ALIGN>(self.state.lo.get(), self.state.hi.get()) {
+            Some(block) => Ok(block),
+            None => {
+                let layout = Layout::new::<T>();
+                let align = raised::<MIN_ALIGN>(layout);
+                self.state.slow_down(layout.size(), align)
+            }
+        }
+    }
+
     /// A block of the high end. Committed when it comes back.
     #[inline(always)]
     pub(crate) fn reserve_down(&self, layout: Layout) -> NonNull<u8> {

@@ -11,8 +11,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::arena::bumping::{CHUNK_BYTES_MIN, gets_own_span};
-use crate::arena::chunk::{CHUNK_END_ALIGN, End, Window, carve_down, carve_up, carve_value};
+use crate::arena::chunk::{End, Window, carve_down, carve_up, carve_value, is_found_at_the_end};
 use crate::arena::copying;
 use crate::arena::handle::raised;
 use crate::arena::slices::end_of;
@@ -200,13 +199,6 @@ fn slow_align<const MIN_ALIGN: usize>(layout: Layout, end: End) -> usize {
     }
 }
 
-/// Whether the block of a `T` from a new chunk is nearly always the high end of a session's window
-/// (I3): not for what is large enough for a chunk of its own, nor for what is aligned to more than
-/// the end of a chunk and so cut from its start.
-const fn is_found_at_the_end<T>() -> bool {
-    !gets_own_span(size_of::<T>(), CHUNK_BYTES_MIN) && align_of::<T>() <= CHUNK_END_ALIGN
-}
-
 impl State {
     /// [`State::refill`] for a small value: the high end of the window that comes back is the block
     /// (session.rs, I3).
@@ -214,16 +206,7 @@ impl State {
     #[inline(never)]
     fn refill_down(&self, window: Window, size: usize, align: usize) -> Result<Window, AllocError> {
         let (block, window) = self.refill(window, size, align, End::Down)?;
-        if window.hi == block {
-            return Ok(window);
-        }
-        // The block has a chunk to itself. What is left of the window goes for the register.
-        self.abandon(window);
-        Ok(Window {
-            lo: block,
-            hi: block,
-            chunk: None,
-        })
+        Ok(self.end_at(block, window))
     }
 
     /// [`State::refill_down`] for the infallible forms.

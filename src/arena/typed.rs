@@ -7,6 +7,7 @@ use core::mem::needs_drop;
 use core::ptr::NonNull;
 
 use crate::arena::arena_box::ArenaBox;
+use crate::arena::chunk::is_found_at_the_end;
 use crate::arena::handle::{Arena, raised};
 use crate::arena::owned::Owned;
 use crate::base::error::AllocError;
@@ -20,6 +21,17 @@ pub(crate) const fn assert_no_drop<T>() {
              handle), alloc_owned (dropped by the arena) or alloc_leak (never dropped)"
         );
     }
+}
+
+/// Up to this size a value is written after its block is committed, else before. The next
+/// allocation loads `hi` again: a core hands a store's value to a load sooner, and guesses more
+/// often that it can, when few stores lie between them. For one or two words it makes no
+/// difference, or is a little slower.
+const COMMIT_FIRST_BYTES_MAX: usize = 16;
+
+/// Whether a `T` is written before its block is committed.
+const fn is_written_first<T>() -> bool {
+    size_of::<T>() > COMMIT_FIRST_BYTES_MAX && is_found_at_the_end::<T>()
 }
 
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
@@ -44,8 +56,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn alloc<T>(&self, value: T) -> &mut T {
         assert_no_drop::<T>();
-        // SAFETY: `reserve_value` gives an exclusive block for a `T`.
-        unsafe { write(self.reserve_value::<T>(), value) }
+        self.place(value)
     }
 
     /// Moves `value` into the arena.
@@ -56,9 +67,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
         assert_no_drop::<T>();
-        // SAFETY: `try_reserve_value` gives an exclusive block for a `T`.
-        self.try_reserve_value::<T>()
-            .map(|block| unsafe { write(block, value) })
+        self.try_place(value)
     }
 
     /// Builds a value in its place: a large one need not lie on the stack first.
@@ -216,8 +225,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_leak<T>(&self, value: T) -> &mut T {
-        // SAFETY: `reserve_value` gives an exclusive block for a `T`.
-        unsafe { write(self.reserve_value::<T>(), value) }
+        self.place(value)
     }
 
     /// Moves `value` into the arena and never drops it.
@@ -227,9 +235,37 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_leak<T>(&self, value: T) -> Result<&mut T, AllocError> {
-        // SAFETY: `try_reserve_value` gives an exclusive block for a `T`.
-        self.try_reserve_value::<T>()
-            .map(|block| unsafe { write(block, value) })
+        self.try_place(value)
+    }
+
+    /// Puts a value into a block of its own.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    fn place<T>(&self, value: T) -> &mut T {
+        if !const { is_written_first::<T>() } {
+            // SAFETY: `reserve_value` gives an exclusive block for a `T`.
+            return unsafe { write(self.reserve_value::<T>(), value) };
+        }
+        let block = self.carve_or_claim::<T>();
+        // SAFETY: an exclusive block for a `T` as soon as it is committed, and nothing runs before.
+        let value = unsafe { write(block.cast(), value) };
+        self.state.hi.set(block);
+        value
+    }
+
+    /// Puts a value into a block of its own, or says why there is none.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    fn try_place<T>(&self, value: T) -> Result<&mut T, AllocError> {
+        if !const { is_written_first::<T>() } {
+            // SAFETY: `try_reserve_value` gives an exclusive block for a `T`.
+            return Ok(unsafe { write(self.try_reserve_value::<T>()?, value) });
+        }
+        let block = self.try_carve_or_claim::<T>()?;
+        // SAFETY: as in `place`.
+        let value = unsafe { write(block.cast(), value) };
+        self.state.hi.set(block);
+        Ok(value)
     }
 
     /// Writes the value into its block, or takes the block back.
