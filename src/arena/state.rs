@@ -106,40 +106,6 @@ impl State {
         Ok(block)
     }
 
-    /// [`State::slow`] for a small object: the high end is the block when it comes back.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn slow_down(&self, size: usize, align: usize) -> Result<NonNull<u8>, AllocError> {
-        let block = self.slow(size, align, End::Down)?;
-        self.set_window(self.end_at(block, self.window()));
-        Ok(block)
-    }
-
-    /// [`State::slow_down`] for the infallible forms.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn slow_down_or_refuse(&self, size: usize, align: usize) -> NonNull<u8> {
-        match self.slow_down(size, align) {
-            Ok(block) => block,
-            Err(error) => refused(error),
-        }
-    }
-
-    /// A window whose high end is a block that was just served: the one that stayed, unless the
-    /// block has a chunk to itself; then one without room, and the other is abandoned. So a caller
-    /// needs to be told one address, not two.
-    pub(crate) fn end_at(&self, block: NonNull<u8>, window: Window) -> Window {
-        if window.hi == block {
-            return window;
-        }
-        self.abandon(window);
-        Window {
-            lo: block,
-            hi: block,
-            chunk: None,
-        }
-    }
-
     /// Makes the chunk of a window that nothing was cut from a spare one, which may then make way
     /// for what does not fit beside it.
     fn spare_untouched(&self) -> bool {
@@ -351,13 +317,13 @@ impl State {
         }
     }
 
-    fn set_window(&self, window: Window) {
+    pub(crate) fn set_window(&self, window: Window) {
         self.lo.set(window.lo);
         self.hi.set(window.hi);
         self.chunk.set(window.chunk);
     }
 
-    fn abandon(&self, window: Window) {
+    pub(crate) fn abandon(&self, window: Window) {
         self.abandoned_bytes
             .set(self.abandoned_bytes.get() + window.room());
     }
