@@ -43,10 +43,15 @@ pub struct ArenaPool {
 }
 
 impl ArenaPool {
-    /// A pool of arenas as [`Arena::new`] makes them. Allocates nothing until the first use.
+    /// A pool of arenas without a limit that keep what recent requests used (see
+    /// [`ArenaBuilder::keep_recent`]): a rare large request does not leave its memory behind for
+    /// good. Allocates nothing until the first use.
+    ///
+    /// [`ArenaBuilder::keep_recent`]: crate::ArenaBuilder::keep_recent
     pub const fn new() -> ArenaPool {
         ArenaPool {
-            arenas: Pool::new(Arena::new),
+            // Without a first capacity nothing can be refused.
+            arenas: Pool::new(|| Arena::builder().keep_recent().build().unwrap_or_default()),
         }
     }
 
