@@ -87,6 +87,12 @@ impl<'b, const MIN_ALIGN: usize> BufferArena<'b, MIN_ALIGN> {
     }
 }
 
+/// What ends is the arena inside. That this is here tells the compiler that the buffer is needed
+/// until then, not only until the last use.
+impl<const MIN_ALIGN: usize> Drop for BufferArena<'_, MIN_ALIGN> {
+    fn drop(&mut self) {}
+}
+
 impl<const MIN_ALIGN: usize> Deref for BufferArena<'_, MIN_ALIGN> {
     type Target = Arena<MIN_ALIGN>;
 

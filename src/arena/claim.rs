@@ -113,6 +113,12 @@ impl<const MIN_ALIGN: usize> Claim<'_, MIN_ALIGN> {
     }
 }
 
+/// What ends is the arena inside. That this is here tells the compiler that the parent is needed
+/// until then, not only until the last use.
+impl<const MIN_ALIGN: usize> Drop for Claim<'_, MIN_ALIGN> {
+    fn drop(&mut self) {}
+}
+
 impl<const MIN_ALIGN: usize> Deref for Claim<'_, MIN_ALIGN> {
     type Target = Arena<MIN_ALIGN>;
 

@@ -138,6 +138,11 @@
 //! claim.reset();
 //! text.len();
 //! ```
+//! ```compile_fail,E0597
+//! let claim;
+//! let arena = flagstone::Arena::new();
+//! claim = arena.claim();
+//! ```
 //! ```compile_fail,E0596
 //! let (arena, mut other) = (flagstone::Arena::new(), flagstone::Arena::new());
 //! std::mem::swap(&mut *arena.claim(), &mut other);
@@ -148,6 +153,11 @@
 //! ```
 //!
 //! An arena over a buffer does not outlive it, nor can another take its place:
+//! ```compile_fail,E0597
+//! let arena;
+//! let mut buffer = [core::mem::MaybeUninit::uninit(); 64];
+//! arena = flagstone::Arena::from_buffer(&mut buffer);
+//! ```
 //! ```compile_fail,E0506
 //! let mut buffer = [core::mem::MaybeUninit::uninit(); 64];
 //! let arena = flagstone::Arena::from_buffer(&mut buffer);

@@ -164,6 +164,12 @@ impl fmt::Debug for ArenaPool {
 /// drop(arena);
 /// println!("{text}");
 /// ```
+/// nor it the pool:
+/// ```compile_fail,E0597
+/// let arena;
+/// let arenas = flagstone::ArenaPool::new();
+/// arena = arenas.get();
+/// ```
 #[must_use = "an arena that is not used goes straight back to its pool"]
 pub struct PooledArena<'p>(Pooled<'p, Arena>);
 
@@ -194,7 +200,7 @@ impl fmt::Debug for PooledArena<'_> {
 #[must_use = "an arena that is not used goes straight back to its pool"]
 pub struct OwnedPooledArena {
     /// Before `_pool`, which it needs to go back: fields drop in order.
-    arena: Held<Arena, RecycleTrait>,
+    arena: Held<'static, Arena, RecycleTrait>,
     _pool: Arc<ArenaPool>,
 }
 
