@@ -27,7 +27,7 @@ const NAMES: [&str; 7] = [
 ];
 
 /// The forms, in the order of the table.
-const FORMS: [&str; 17] = [
+const FORMS: [&str; 19] = [
     "alloc u32",
     "alloc u32, min align 4",
     "alloc u64",
@@ -43,6 +43,8 @@ const FORMS: [&str; 17] = [
     "shrink, dynamic layouts",
     "deallocate",
     "push",
+    "push that grows",
+    "push that moves",
     "new and first allocation",
     "reset",
 ];

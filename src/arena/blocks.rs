@@ -184,7 +184,7 @@ impl State {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
-        if ptr.addr().get() % new.align() == 0 {
+        if bumping::is_aligned(ptr.addr().get(), new.align()) {
             // SAFETY: the caller's promise; growing ends no byte.
             if let Some(block) = unsafe { self.resize(ptr, old, new.size()) } {
                 return Ok(block);
@@ -204,7 +204,7 @@ impl State {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
-        if ptr.addr().get() % new.align() != 0 {
+        if !bumping::is_aligned(ptr.addr().get(), new.align()) {
             // SAFETY: the caller's promise.
             return unsafe { self.relocate(ptr, old, new) };
         }

@@ -11,7 +11,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::arena::builder::ArenaBuilder;
-use crate::arena::chunk::{CHUNK_END_ALIGN, End, Window, carve_down, carve_up, carve_value};
+use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_up, carve_value};
 use crate::arena::keeping::Keeping;
 use crate::arena::lending::Mark;
 use crate::arena::scope::Scope;
@@ -19,7 +19,6 @@ use crate::arena::session::Session;
 use crate::arena::state::State;
 use crate::arena::stats::ArenaStats;
 use crate::base::error::AllocError;
-use crate::base::trap::refused;
 
 /// A bump arena: allocating is moving a cursor, and everything is freed at once.
 ///
@@ -253,33 +252,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         Ok(block.cast())
     }
 
-    /// A block of the high end for a `T` that [`is_found_at_the_end`]: for the caller to commit, by
-    /// making it the high end, before anything else runs.
-    #[inline(always)]
-    pub(crate) fn carve_or_claim<T>(&self) -> NonNull<u8> {
-        match carve_value::<T, MIN_ALIGN>(self.state.lo.get(), self.state.hi.get()) {
-            Some(block) => block,
-            None => {
-                let layout = Layout::new::<T>();
-                let align = raised::<MIN_ALIGN>(layout);
-                self.state.slow_down_or_refuse(layout.size(), align)
-            }
-        }
-    }
-
-    /// [`Arena::carve_or_claim`], or an error.
-    #[inline(always)]
-    pub(crate) fn try_carve_or_claim<T>(&self) -> Result<NonNull<u8>, AllocError> {
-        match carve_value::<T, MIN_ALIGN>(self.state.lo.get(), self.state.hi.get()) {
-            Some(block) => Ok(block),
-            None => {
-                let layout = Layout::new::<T>();
-                let align = raised::<MIN_ALIGN>(layout);
-                self.state.slow_down(layout.size(), align)
-            }
-        }
-    }
-
     /// A block of the high end. Committed when it comes back.
     #[inline(always)]
     pub(crate) fn reserve_down(&self, layout: Layout) -> NonNull<u8> {
@@ -323,40 +295,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
 }
 
 impl State {
-    /// [`State::slow`] for a small object: the high end is the block when it comes back.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn slow_down(&self, size: usize, align: usize) -> Result<NonNull<u8>, AllocError> {
-        let block = self.slow(size, align, End::Down)?;
-        self.set_window(self.end_at(block, self.window()));
-        Ok(block)
-    }
-
-    /// [`State::slow_down`] for the infallible forms.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn slow_down_or_refuse(&self, size: usize, align: usize) -> NonNull<u8> {
-        match self.slow_down(size, align) {
-            Ok(block) => block,
-            Err(error) => refused(error),
-        }
-    }
-
-    /// A window whose high end is a block that was just served: the one that stayed, unless the
-    /// block has a chunk to itself; then one without room, and the other is abandoned. So a caller
-    /// needs to be told one address, not two.
-    pub(crate) fn end_at(&self, block: NonNull<u8>, window: Window) -> Window {
-        if window.hi == block {
-            return window;
-        }
-        self.abandon(window);
-        Window {
-            lo: block,
-            hi: block,
-            chunk: None,
-        }
-    }
-
     /// A block of the low end. Committed when it comes back.
     #[inline(always)]
     pub(crate) fn reserve_up(&self, layout: Layout) -> NonNull<u8> {

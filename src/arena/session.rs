@@ -209,6 +209,21 @@ impl State {
         Ok(self.end_at(block, window))
     }
 
+    /// A window whose high end is a block that was just served: the one that stayed, unless the
+    /// block has a chunk to itself; then one without room, and the other is abandoned. So a caller
+    /// needs to be told one address, not two.
+    fn end_at(&self, block: NonNull<u8>, window: Window) -> Window {
+        if window.hi == block {
+            return window;
+        }
+        self.abandon(window);
+        Window {
+            lo: block,
+            hi: block,
+            chunk: None,
+        }
+    }
+
     /// [`State::refill_down`] for the infallible forms.
     #[cold]
     #[inline(never)]

@@ -169,8 +169,26 @@ pub(crate) fn all<B: Blocks + Growing>(name: &str) {
     let mut list = bump.list::<u64>();
     list.add(1);
     measure(name, "push", || counted_push(&mut list, black_box(2)));
+    measure(name, "push that grows", || {
+        let mut list = four_words(&bump);
+        counted_push(&mut list, black_box(4));
+    });
+    measure(name, "push that moves", || {
+        let (mut list, other) = (four_words(&bump), four_words(&bump));
+        counted_push(&mut list, black_box(4));
+        black_box(other.items());
+    });
     drop(list);
     life::<B>(name);
+}
+
+/// A vector that is full, for the arenas whose vectors start with room for four.
+fn four_words<B: Growing>(bump: &B) -> B::List<'_, u64> {
+    let mut list = bump.list();
+    for word in 0..4 {
+        list.add(black_box(word));
+    }
+    list
 }
 
 /// [`all`] for an arena without a growing vector of its own.
