@@ -1,5 +1,6 @@
-//! Raw blocks by layout: what the `Allocator` traits and the growing collections are made of. They come from the low end, where
-//! the last one can grow, shrink and go in place, also while objects are allocated at the other.
+//! Raw blocks by layout: what the `Allocator` traits and the growing collections are made of. They
+//! come from the low end, where the last one can grow, shrink and go in place, also while objects
+//! are allocated at the other.
 //!
 //! I1: a block is resized in place only when it is the last of the low end and not of an outer
 //!     scope (`State::is_resizable`).
@@ -12,6 +13,8 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::arena::bumping;
+use crate::arena::chunk::End;
+use crate::arena::copying;
 use crate::arena::handle::Arena;
 use crate::arena::state::State;
 use crate::base::error::AllocError;
@@ -60,7 +63,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     pub unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { self.state.resize(ptr, layout, 0) };
+        unsafe { self.state.truncate(ptr, layout.size(), 0) };
     }
 
     /// Makes a block larger: in place when it is the last one of its end and fits, else by copying.
@@ -147,86 +150,110 @@ impl State {
         }
     }
 
-    /// Sets the size of a block in place, if it is the last of the low end and `size` fits.
-    /// Returns the block with the window's provenance.
-    ///
-    /// # Safety
-    /// `ptr` is a live block of this arena of `old`; bytes above `size` are not used any more.
-    #[inline]
-    pub(crate) unsafe fn resize(
-        &self,
-        ptr: NonNull<u8>,
-        old: Layout,
-        size: usize,
-    ) -> Option<NonNull<u8>> {
-        if old.size() == 0 || !self.is_resizable(ptr, old.size()) {
+    /// Makes a block of `old` bytes larger in place, if it is the last of the low end and `size`
+    /// bytes fit. Returns it with the window's provenance.
+    #[inline(always)]
+    fn extend(&self, ptr: NonNull<u8>, old: usize, size: usize) -> Option<NonNull<u8>> {
+        if !self.is_resizable(ptr, old) {
             return None;
         }
         // SAFETY: the block ends where the low end stands (I1), so its start is in the same span.
-        let block = unsafe { self.lo.get().byte_sub(old.size()) };
-        let (start, hi) = (block.addr().get(), self.hi.get().addr().get());
-        bumping::up(start, hi, size, 1)?;
-        if size < old.size() {
-            self.set_used();
-        }
+        let block = unsafe { self.lo.get().byte_sub(old) };
+        bumping::up(block.addr().get(), self.hi.get().addr().get(), size, 1)?;
         // SAFETY: `size` bytes fit between the start of the block and the high end.
         self.lo.set(unsafe { block.byte_add(size) });
         Some(block)
+    }
+
+    /// Gives the bytes of a block from `size` on back, if it is the last of the low end.
+    ///
+    /// # Safety
+    /// `ptr` is a live block of this arena of `old >= size` bytes; those above `size` are not used
+    /// any more.
+    #[inline(always)]
+    pub(crate) unsafe fn truncate(&self, ptr: NonNull<u8>, old: usize, size: usize) {
+        if self.is_resizable(ptr, old) {
+            self.set_used();
+            // SAFETY: the block ends where the low end stands (I1), so what is given back lies in
+            // the same span.
+            self.lo.set(unsafe { self.lo.get().byte_sub(old - size) });
+        }
     }
 
     /// See [`Arena::grow`].
     ///
     /// # Safety
     /// As there.
-    pub(crate) unsafe fn grow(
+    #[inline]
+    unsafe fn grow(
         &self,
         ptr: NonNull<u8>,
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
         if bumping::is_aligned(ptr.addr().get(), new.align()) {
-            // SAFETY: the caller's promise; growing ends no byte.
-            if let Some(block) = unsafe { self.resize(ptr, old, new.size()) } {
+            if let Some(block) = self.extend(ptr, old.size(), new.size()) {
                 return Ok(block);
             }
         }
         // SAFETY: the caller's promise.
-        unsafe { self.relocate(ptr, old, new) }
+        unsafe { self.relocate(ptr, old.size(), new) }
     }
 
     /// See [`Arena::shrink`].
     ///
     /// # Safety
     /// As there.
-    pub(crate) unsafe fn shrink(
+    #[inline]
+    unsafe fn shrink(
         &self,
         ptr: NonNull<u8>,
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
-        if !bumping::is_aligned(ptr.addr().get(), new.align()) {
-            // SAFETY: the caller's promise.
-            return unsafe { self.relocate(ptr, old, new) };
-        }
         // SAFETY: the caller's promise. A block that is not the last keeps its tail.
-        Ok(unsafe { self.resize(ptr, old, new.size()) }.unwrap_or(ptr))
+        unsafe {
+            if !bumping::is_aligned(ptr.addr().get(), new.align()) {
+                return self.relocate(ptr, new.size(), new);
+            }
+            self.truncate(ptr, old.size(), new.size());
+        }
+        Ok(ptr)
     }
 
-    /// Moves a block.
+    /// Moves a block, of which `bytes` bytes are worth it.
     ///
     /// # Safety
-    /// `ptr` is a live block of `old`; when this succeeds it is not used any more.
+    /// `ptr` has that many bytes, or it is anything if they are none; `new` has as many or more.
+    /// When this succeeds the old block is not used any more.
+    #[inline(never)]
     unsafe fn relocate(
         &self,
         ptr: NonNull<u8>,
-        old: Layout,
+        bytes: usize,
         new: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
         let block = self.try_reserve_up(new)?;
-        let bytes = old.size().min(new.size());
         // SAFETY: both blocks are alive and distinct, and hold at least so many bytes.
-        unsafe { block.as_ptr().copy_from_nonoverlapping(ptr.as_ptr(), bytes) };
+        unsafe { copying::copy::<u8>(ptr.as_ptr(), block.as_ptr(), bytes, End::Up) };
         Ok(block)
+    }
+
+    /// [`State::relocate`] for the infallible forms.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn relocate_or_refuse(
+        &self,
+        ptr: NonNull<u8>,
+        bytes: usize,
+        new: Layout,
+    ) -> NonNull<u8> {
+        let block = self.reserve_up(new);
+        // SAFETY: both blocks are alive and distinct, and hold at least so many bytes.
+        unsafe { copying::copy::<u8>(ptr.as_ptr(), block.as_ptr(), bytes, End::Up) };
+        block
     }
 }
 
@@ -246,10 +273,10 @@ impl State {
         needed: usize,
         element: Layout,
     ) -> Result<(NonNull<u8>, usize), AllocError> {
-        let grown = bumping::buffer_capacity(capacity, needed, element.size());
+        let wanted = bumping::buffer_capacity(capacity, needed, element.size());
         // SAFETY: the caller's promise.
-        let block = unsafe { self.resize_buffer(buffer, capacity, grown, element)? };
-        Ok((block, grown))
+        let block = unsafe { self.resize_buffer(buffer, capacity, wanted, element)? };
+        Ok((block, wanted))
     }
 
     /// [`State::grow_buffer`] for the infallible forms.
@@ -265,10 +292,18 @@ impl State {
         needed: usize,
         element: Layout,
     ) -> (NonNull<u8>, usize) {
-        // SAFETY: the caller's promise.
-        match unsafe { self.grow_buffer(buffer, capacity, needed, element) } {
-            Ok(grown) => grown,
-            Err(error) => refused(error),
+        let wanted = bumping::buffer_capacity(capacity, needed, element.size());
+        let Some(new) = array(element, wanted) else {
+            refused(AllocError::LayoutTooLarge);
+        };
+        let bytes = element.size() * capacity;
+        match self.extend(buffer, bytes, new.size()) {
+            Some(block) => (block, wanted),
+            // SAFETY: the caller's promise.
+            None => (
+                unsafe { self.relocate_or_refuse(buffer, bytes, new) },
+                wanted,
+            ),
         }
     }
 
@@ -276,6 +311,7 @@ impl State {
     ///
     /// # Safety
     /// As for [`State::grow_buffer`].
+    #[inline]
     pub(crate) unsafe fn resize_buffer(
         &self,
         buffer: NonNull<u8>,
@@ -283,21 +319,22 @@ impl State {
         wanted: usize,
         element: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
-        let bytes = element.size().checked_mul(wanted);
-        // Values without a size fill a vector at `usize::MAX`.
-        let bytes = bytes
-            .filter(|&bytes| bytes > 0)
-            .ok_or(AllocError::LayoutTooLarge)?;
-        let new = Layout::from_size_align(bytes, element.align())
-            .map_err(|_| AllocError::LayoutTooLarge)?;
-        if capacity == 0 {
-            return self.try_reserve_up(new);
-        }
-        // SAFETY: smaller than `new`, of the same alignment; the caller's promise.
-        unsafe {
-            let bytes = element.size() * capacity;
-            let old = Layout::from_size_align_unchecked(bytes, element.align());
-            self.grow(buffer, old, new)
+        let new = array(element, wanted).ok_or(AllocError::LayoutTooLarge)?;
+        let bytes = element.size() * capacity;
+        match self.extend(buffer, bytes, new.size()) {
+            Some(block) => Ok(block),
+            // SAFETY: the caller's promise.
+            None => unsafe { self.relocate(buffer, bytes, new) },
         }
     }
+}
+
+/// The layout of `len` elements; `None` where there is none, or for elements without a size: their
+/// vectors are full at `usize::MAX`.
+#[inline(always)]
+fn array(element: Layout, len: usize) -> Option<Layout> {
+    let bytes = element.size().checked_mul(len)?;
+    Layout::from_size_align(bytes, element.align())
+        .ok()
+        .filter(|layout| layout.size() > 0)
 }

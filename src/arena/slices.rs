@@ -18,6 +18,10 @@ use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
 use crate::base::trap::refused;
 
+/// Formatted text starts with room for this much where the chunk has it, and gives the rest back:
+/// a line of a log or a key fits; half of it would regrow for many, which costs as much as a piece.
+const TEXT_BYTES_FIRST: usize = 64;
+
 #[allow(clippy::mut_from_ref)]
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// Copies a string.
@@ -267,7 +271,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
             return self.try_alloc_str(text);
         }
         let mut sink = Sink {
-            text: ArenaString::new_in(self),
+            text: ArenaString::roomy_in(TEXT_BYTES_FIRST, self),
             refused: None,
         };
         match (sink.write_fmt(arguments), sink.refused) {
@@ -298,6 +302,13 @@ struct Sink<'a, const MIN_ALIGN: usize> {
 impl<const MIN_ALIGN: usize> Write for Sink<'_, MIN_ALIGN> {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         self.text.try_push_str(piece).map_err(|error| {
+            self.refused = Some(error);
+            fmt::Error
+        })
+    }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        self.text.try_push(character).map_err(|error| {
             self.refused = Some(error);
             fmt::Error
         })

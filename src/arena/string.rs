@@ -62,6 +62,14 @@ impl<'a, const MIN_ALIGN: usize> ArenaString<'a, MIN_ALIGN> {
         })
     }
 
+    /// An empty string with room for `capacity` bytes if the current chunk has that.
+    #[inline]
+    pub(crate) fn roomy_in(capacity: usize, arena: &'a Arena<MIN_ALIGN>) -> Self {
+        ArenaString {
+            bytes: ArenaVec::roomy_in(capacity, arena),
+        }
+    }
+
     /// Appends text.
     ///
     /// # Panics

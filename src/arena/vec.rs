@@ -19,6 +19,8 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use crate::arena::chunk::End;
+use crate::arena::copying;
 use crate::arena::handle::Arena;
 use crate::arena::typed::assert_no_drop;
 use crate::base::error::AllocError;
@@ -88,6 +90,19 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
             vec.set_capacity(capacity)?;
         }
         Ok(vec)
+    }
+
+    /// An empty vector with room for `capacity` values if the current chunk has that: for what is
+    /// frozen soon, which gives the rest back.
+    #[inline]
+    pub(crate) fn roomy_in(capacity: usize, arena: &'a Arena<MIN_ALIGN>) -> Self {
+        let mut vec = ArenaVec::new_in(arena);
+        let layout = Layout::array::<T>(capacity);
+        if let Some(block) = layout.ok().and_then(|layout| arena.state.fast_up(layout)) {
+            vec.ptr = block.cast();
+            vec.capacity = capacity;
+        }
+        vec
     }
 
     /// Appends a value.
@@ -276,13 +291,9 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     #[inline]
     pub fn into_slice(self) -> &'a mut [T] {
         if size_of::<T>() > 0 && self.len < self.capacity {
-            let bytes = self.len * size_of::<T>();
-            // SAFETY: the buffer is a block of this layout (I1); only the unused tail ends.
-            unsafe {
-                self.arena
-                    .state
-                    .resize(self.ptr.cast(), self.layout(), bytes)
-            };
+            let [full, used] = [self.capacity, self.len].map(|count| count * size_of::<T>());
+            // SAFETY: the buffer is a block of `full` bytes (I1); only the unused tail ends.
+            unsafe { self.arena.state.truncate(self.ptr.cast(), full, used) };
         }
         // SAFETY: initialised (I1), exclusive because the vector is gone, alive for `'a`.
         unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
@@ -333,16 +344,9 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         // SAFETY: the caller's promise; the unused tail is not borrowed by anybody.
         unsafe {
             let tail = self.ptr.add(self.len).as_ptr();
-            tail.copy_from_nonoverlapping(values.as_ptr(), values.len());
+            copying::copy(values.as_ptr(), tail, values.len(), End::Up);
         }
         self.len += values.len();
-    }
-
-    /// The layout of the buffer.
-    fn layout(&self) -> Layout {
-        let bytes = self.capacity * size_of::<T>();
-        // SAFETY: `set_capacity` checked this very layout.
-        unsafe { Layout::from_size_align_unchecked(bytes, align_of::<T>()) }
     }
 
     /// Makes room for `additional` values at the end. I3 is why nothing is passed by reference.
