@@ -157,8 +157,8 @@ impl State {
         if !self.is_resizable(ptr, old) {
             return None;
         }
-        // SAFETY: the block ends where the low end stands (I1), so its start is in the same span.
-        let block = unsafe { self.lo.get().byte_sub(old) };
+        // The block ends where the low end stands (I1), so it starts in the window's span.
+        let block = self.lo.get().with_addr(ptr.addr());
         bumping::up(block.addr().get(), self.hi.get().addr().get(), size, 1)?;
         // SAFETY: `size` bytes fit between the start of the block and the high end.
         self.lo.set(unsafe { block.byte_add(size) });
@@ -173,10 +173,10 @@ impl State {
     #[inline(always)]
     pub(crate) unsafe fn truncate(&self, ptr: NonNull<u8>, old: usize, size: usize) {
         if self.is_resizable(ptr, old) {
+            // SAFETY: the block ends where the low end stands (I1), so it lies in its span.
+            self.lo
+                .set(unsafe { self.lo.get().with_addr(ptr.addr()).byte_add(size) });
             self.set_used();
-            // SAFETY: the block ends where the low end stands (I1), so what is given back lies in
-            // the same span.
-            self.lo.set(unsafe { self.lo.get().byte_sub(old - size) });
         }
     }
 
@@ -197,7 +197,7 @@ impl State {
             }
         }
         // SAFETY: the caller's promise.
-        unsafe { self.relocate(ptr, old.size(), new) }
+        unsafe { self.relocate(ptr, old, new) }
     }
 
     /// See [`Arena::shrink`].
@@ -214,29 +214,51 @@ impl State {
         // SAFETY: the caller's promise. A block that is not the last keeps its tail.
         unsafe {
             if !bumping::is_aligned(ptr.addr().get(), new.align()) {
-                return self.relocate(ptr, new.size(), new);
+                return self.relocate(ptr, old, new);
             }
             self.truncate(ptr, old.size(), new.size());
         }
         Ok(ptr)
     }
 
-    /// Moves a block, of which `bytes` bytes are worth it.
+    /// Moves a block, or as much of it as is still wanted.
     ///
     /// # Safety
-    /// `ptr` has that many bytes, or it is anything if they are none; `new` has as many or more.
-    /// When this succeeds the old block is not used any more.
-    #[inline(never)]
+    /// `ptr` is a live block of `old`, or anything if that has no size. When this succeeds it is
+    /// not used any more.
+    #[inline(always)]
     unsafe fn relocate(
         &self,
         ptr: NonNull<u8>,
-        bytes: usize,
+        old: Layout,
         new: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
-        let block = self.try_reserve_up(new)?;
+        let mut why = AllocError::LayoutTooLarge;
+        // SAFETY: the caller's promise.
+        unsafe { self.relocate_or(ptr, old, new, &mut why) }.ok_or(why)
+    }
+
+    /// [`State::relocate`], with its arguments in the order in which those of [`Arena::grow`] come,
+    /// so that the way without it moves none of them.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(never)]
+    unsafe fn relocate_or(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+        why: &mut AllocError,
+    ) -> Option<NonNull<u8>> {
+        let block = match self.fast_up(new) {
+            Some(block) => block,
+            None => self.slow_up(new, why)?,
+        };
+        let bytes = old.size().min(new.size());
         // SAFETY: both blocks are alive and distinct, and hold at least so many bytes.
         unsafe { copying::copy::<u8>(ptr.as_ptr(), block.as_ptr(), bytes, End::Up) };
-        Ok(block)
+        Some(block)
     }
 
     /// [`State::relocate`] for the infallible forms.
@@ -324,7 +346,10 @@ impl State {
         match self.extend(buffer, bytes, new.size()) {
             Some(block) => Ok(block),
             // SAFETY: the caller's promise.
-            None => unsafe { self.relocate(buffer, bytes, new) },
+            None => unsafe {
+                let old = Layout::from_size_align_unchecked(bytes, new.align());
+                self.relocate(buffer, old, new)
+            },
         }
     }
 }

@@ -53,12 +53,10 @@ unsafe fn short<T>(from: *const u8, to: *mut u8, bytes: usize) {
                 // No bytes at all.
             } else if bytes >= 4 {
                 both_ends::<4>(from, to, bytes);
-            } else if bytes > 0 {
-                // One to three: the first, the middle and the last, whichever are the same.
-                let (middle, last) = (bytes / 2, bytes - 1);
+            } else if bytes == 1 {
                 to.copy_from_nonoverlapping(from, 1);
-                to.add(middle).copy_from_nonoverlapping(from.add(middle), 1);
-                to.add(last).copy_from_nonoverlapping(from.add(last), 1);
+            } else if bytes > 0 {
+                both_ends::<2>(from, to, bytes);
             }
         } else if bytes <= 32 {
             both_ends::<16>(from, to, bytes);
