@@ -32,9 +32,12 @@ pub trait Bumper: Sized {
 }
 
 /// A growing vector of an arena.
-pub trait List<T> {
+pub trait List<'a, T> {
     /// Appends a value.
     fn add(&mut self, value: T);
+
+    /// Leaves the values in the arena.
+    fn freeze(self) -> &'a [T];
 
     /// What is in it.
     fn items(&self) -> &[T];
@@ -43,7 +46,7 @@ pub trait List<T> {
 /// An arena with a growing vector: its own, or where it has none the one its README names.
 pub trait Growing: Bumper {
     /// The vector.
-    type List<'a, T: Copy + 'a>: List<T>
+    type List<'a, T: Copy + 'a>: List<'a, T>
     where
         Self: 'a;
 
@@ -178,10 +181,7 @@ pub fn bare_nodes(memory: &mut Vec<Node>, count: usize) -> u64 {
 }
 
 fn sum_of(nodes: &[&Node]) -> u64 {
-    nodes
-        .iter()
-        .map(|node| node[1])
-        .fold(0, u64::wrapping_add)
+    nodes.iter().map(|node| node[1]).fold(0, u64::wrapping_add)
 }
 
 /// How many vectors of how many words [`pairs`] fills.
@@ -199,7 +199,9 @@ pub fn pairs<B: Growing>(bump: &mut B, count: usize) -> u64 {
             values.add(index ^ pair as u64);
         }
         let (names, values) = (black_box(names.items()), black_box(values.items()));
-        sum = sum.wrapping_mul(31).wrapping_add(names[pair % 50] ^ values[49]);
+        sum = sum
+            .wrapping_mul(31)
+            .wrapping_add(names[pair % 50] ^ values[49]);
     }
     bump.clear();
     sum

@@ -23,7 +23,13 @@ const CHILD: &str = "--counted";
 
 /// Ours, then the peers.
 const NAMES: [&str; 7] = [
-    "flagstone", "bumpalo", "scope up", "scope down", "blink", "stumpalo", "multitude",
+    "flagstone",
+    "bumpalo",
+    "scope up",
+    "scope down",
+    "blink",
+    "stumpalo",
+    "multitude",
 ];
 
 /// The forms, in the order of the table.
@@ -108,7 +114,9 @@ fn count(folder: &Path) -> Counts {
         };
         let file = format!("{}.{}", files.display(), index + 1);
         let figures = std::fs::read_to_string(&file).expect("valgrind wrote a file per marker");
-        let total = figures.lines().find_map(|line| line.strip_prefix("totals: "));
+        let total = figures
+            .lines()
+            .find_map(|line| line.strip_prefix("totals: "));
         let total = total.and_then(|total| total.trim().parse().ok());
         let key = (form.to_owned(), peer.to_owned());
         counts.insert(key, total.unwrap_or_else(|| panic!("no total in {file}")));
@@ -133,7 +141,9 @@ fn print(counts: &Counts) {
                 None => print!(" {:>12}", "-"),
             }
         }
-        let above = figures[0].zip(best).is_some_and(|(ours, best)| ours > *best);
+        let above = figures[0]
+            .zip(best)
+            .is_some_and(|(ours, best)| ours > *best);
         println!("{}", if above { "  above the best peer" } else { "" });
     }
 }

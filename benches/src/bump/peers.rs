@@ -12,11 +12,16 @@ use crate::bump::{Bumper, Formatting, Growing, List};
 
 /// [`List`] for a vector that has `push` and is a slice.
 macro_rules! list {
-    ([$($parameters:tt)*] $vec:ty) => {
-        impl<$($parameters)*, T> List<T> for $vec {
+    ([$($parameters:tt)*] $vec:ty, $freeze:ident) => {
+        impl<'a, T: Copy + 'a $($parameters)*> List<'a, T> for $vec {
             #[inline(always)]
             fn add(&mut self, value: T) {
                 self.push(value);
+            }
+
+            #[inline(always)]
+            fn freeze(self) -> &'a [T] {
+                self.$freeze()
             }
 
             #[inline(always)]
@@ -27,11 +32,11 @@ macro_rules! list {
     };
 }
 
-list!(['a] ArenaVec<'a, T>);
-list!(['a] bumpalo::collections::Vec<'a, T>);
-list!(['a] bump_scope::BumpVec<T, &'a bump_scope::Bump>);
-list!(['a] multitude::vec::Vec<'a, T>);
-list!([A: allocator_api2_04::alloc::Allocator] VecIn<T, A>);
+list!([] ArenaVec<'a, T>, into_slice);
+list!([] bumpalo::collections::Vec<'a, T>, into_bump_slice);
+list!([] bump_scope::BumpVec<T, &'a bump_scope::Bump>, into_slice);
+list!([] multitude::vec::Vec<'a, T>, leak);
+list!([, A: allocator_api2_04::alloc::Allocator + 'a] VecIn<T, A>, leak);
 
 impl<const MIN_ALIGN: usize> Bumper for Arena<MIN_ALIGN> {
     fn empty() -> Self {

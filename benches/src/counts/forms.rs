@@ -142,7 +142,7 @@ unsafe fn counted_free<B: Blocks>(bump: &B, block: NonNull<u8>) {
 }
 
 #[inline(never)]
-fn counted_push<L: List<u64>>(list: &mut L, value: u64) {
+fn counted_push<'a, L: List<'a, u64>>(list: &mut L, value: u64) {
     list.add(value);
 }
 
@@ -242,9 +242,7 @@ fn blocks<B: Blocks>(name: &str, bump: &B) {
     measure(name, "grow, dynamic layouts", || {
         let block = fresh(small);
         // SAFETY: a block of that layout.
-        black_box(unsafe {
-            counted_grow_dynamic(bump, block, black_box(small), black_box(large))
-        });
+        black_box(unsafe { counted_grow_dynamic(bump, block, black_box(small), black_box(large)) });
     });
     measure(name, "shrink, dynamic layouts", || {
         let block = fresh(large);
