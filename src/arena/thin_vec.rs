@@ -15,15 +15,12 @@
 //!     (lending.rs). An arena without a window resizes nothing.
 //! I3: `T` needs no drop; as in vec.rs.
 //!
-//! What grows it is [`ArenaVec`]: this is the same vector with the arena left out.
+//! What grows it is [`ArenaVec`]: this is the same vector with the arena left out. Its traits are in
+//! `vec_traits`.
 
-use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use crate::arena::drain::ArenaVecIntoIter;
 use crate::arena::handle::Arena;
 use crate::arena::typed::assert_no_drop;
 use crate::arena::vec::ArenaVec;
@@ -439,24 +436,48 @@ impl<'a, T> ArenaThinVec<'a, T> {
         self.len += 1;
     }
 
-    #[cold]
-    #[inline(never)]
-    fn grow_or_refuse<const MIN: usize>(&mut self, arena: &'a Arena<MIN>, additional: usize) {
-        or_refuse(self.grow(arena, additional));
-    }
-
-    #[cold]
-    #[inline(never)]
+    /// Makes room for `additional` values at the end. By value: a vector whose address is taken in
+    /// a loop lives in memory there.
+    #[inline(always)]
     fn grow<const MIN_ALIGN: usize>(
         &mut self,
         arena: &'a Arena<MIN_ALIGN>,
         additional: usize,
     ) -> Result<(), AllocError> {
+        let same = ArenaThinVec { ..*self };
+        (self.ptr, self.capacity) = same.grown(arena, additional)?;
+        Ok(())
+    }
+
+    /// [`ArenaThinVec::grow`] that panics instead.
+    #[inline(always)]
+    fn grow_or_refuse<const MIN: usize>(&mut self, arena: &'a Arena<MIN>, additional: usize) {
+        let same = ArenaThinVec { ..*self };
+        (self.ptr, self.capacity) = same.grown_or_refuse(arena, additional);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grown<const MIN_ALIGN: usize>(
+        self,
+        arena: &'a Arena<MIN_ALIGN>,
+        additional: usize,
+    ) -> Result<(NonNull<T>, u32), AllocError> {
         Self::count(self.len().saturating_add(additional))?;
         let mut vec = self.with(arena);
         vec.try_reserve(additional)?;
-        *self = Self::of(vec);
-        Ok(())
+        let grown = Self::of(vec);
+        Ok((grown.ptr, grown.capacity))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grown_or_refuse<const MIN_ALIGN: usize>(
+        self,
+        arena: &'a Arena<MIN_ALIGN>,
+        additional: usize,
+    ) -> (NonNull<T>, u32) {
+        or_refuse(self.grown(arena, additional))
     }
 
     /// The same vector with an arena, while `self` is not used.
@@ -490,87 +511,5 @@ impl<'a, T> ArenaThinVec<'a, T> {
     fn count(len: usize) -> Result<(), AllocError> {
         let count = u32::try_from(len);
         count.map(drop).map_err(|_| AllocError::LayoutTooLarge)
-    }
-}
-
-impl<T> Deref for ArenaThinVec<'_, T> {
-    type Target = [T];
-
-    #[inline]
-    fn deref(&self) -> &[T] {
-        self.as_slice()
-    }
-}
-
-impl<T> DerefMut for ArenaThinVec<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [T] {
-        self.as_mut_slice()
-    }
-}
-
-impl<T> Default for ArenaThinVec<'_, T> {
-    fn default() -> Self {
-        ArenaThinVec::new()
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for ArenaThinVec<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_slice().fmt(f)
-    }
-}
-
-impl<T: PartialEq<U>, U> PartialEq<ArenaThinVec<'_, U>> for ArenaThinVec<'_, T> {
-    fn eq(&self, other: &ArenaThinVec<'_, U>) -> bool {
-        self.as_slice() == other.as_slice()
-    }
-}
-
-impl<T: PartialEq<U>, U> PartialEq<[U]> for ArenaThinVec<'_, T> {
-    fn eq(&self, other: &[U]) -> bool {
-        self.as_slice() == other
-    }
-}
-
-impl<T: PartialEq<U>, U, const N: usize> PartialEq<[U; N]> for ArenaThinVec<'_, T> {
-    fn eq(&self, other: &[U; N]) -> bool {
-        self.as_slice() == other
-    }
-}
-
-impl<T: Eq> Eq for ArenaThinVec<'_, T> {}
-
-impl<T: Hash> Hash for ArenaThinVec<'_, T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_slice().hash(state);
-    }
-}
-
-impl<'a, T: 'a> IntoIterator for ArenaThinVec<'a, T> {
-    type Item = T;
-    type IntoIter = ArenaVecIntoIter<'a, T>;
-
-    fn into_iter(self) -> ArenaVecIntoIter<'a, T> {
-        // SAFETY: no drop (I3), and the vector is gone.
-        unsafe { ArenaVecIntoIter::new(self.into_slice()) }
-    }
-}
-
-impl<'v, T> IntoIterator for &'v ArenaThinVec<'_, T> {
-    type Item = &'v T;
-    type IntoIter = core::slice::Iter<'v, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<'v, T> IntoIterator for &'v mut ArenaThinVec<'_, T> {
-    type Item = &'v mut T;
-    type IntoIter = core::slice::IterMut<'v, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter_mut()
     }
 }

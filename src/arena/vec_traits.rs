@@ -1,4 +1,4 @@
-//! [`ArenaVec`]: the traits that std's `Vec` has, as a slice has them.
+//! [`ArenaVec`] and [`ArenaThinVec`]: the traits that std's `Vec` has, as a slice has them.
 //!
 //! `Hash`, `Eq` and `Ord` are the slice's, as `Borrow<[T]>` asks.
 
@@ -9,6 +9,7 @@ use core::hash::{Hash, Hasher};
 use core::ops::{Deref, DerefMut};
 
 use crate::arena::drain::ArenaVecIntoIter;
+use crate::arena::thin_vec::ArenaThinVec;
 use crate::arena::vec::ArenaVec;
 use crate::base::trap::or_refuse;
 
@@ -227,5 +228,89 @@ impl<const MIN_ALIGN: usize> std::io::Write for ArenaVec<'_, u8, MIN_ALIGN> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+// Of the thin vector.
+
+impl<T> Deref for ArenaThinVec<'_, T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        self.as_slice()
+    }
+}
+
+impl<T> DerefMut for ArenaThinVec<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.as_mut_slice()
+    }
+}
+
+impl<T> Default for ArenaThinVec<'_, T> {
+    fn default() -> Self {
+        ArenaThinVec::new()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ArenaThinVec<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+impl<T: PartialEq<U>, U> PartialEq<ArenaThinVec<'_, U>> for ArenaThinVec<'_, T> {
+    fn eq(&self, other: &ArenaThinVec<'_, U>) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<T: PartialEq<U>, U> PartialEq<[U]> for ArenaThinVec<'_, T> {
+    fn eq(&self, other: &[U]) -> bool {
+        self.as_slice() == other
+    }
+}
+
+impl<T: PartialEq<U>, U, const N: usize> PartialEq<[U; N]> for ArenaThinVec<'_, T> {
+    fn eq(&self, other: &[U; N]) -> bool {
+        self.as_slice() == other
+    }
+}
+
+impl<T: Eq> Eq for ArenaThinVec<'_, T> {}
+
+impl<T: Hash> Hash for ArenaThinVec<'_, T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
+
+impl<'a, T: 'a> IntoIterator for ArenaThinVec<'a, T> {
+    type Item = T;
+    type IntoIter = ArenaVecIntoIter<'a, T>;
+
+    fn into_iter(self) -> ArenaVecIntoIter<'a, T> {
+        // SAFETY: no drop (thin_vec.rs, I3), and the vector is gone.
+        unsafe { ArenaVecIntoIter::new(self.into_slice()) }
+    }
+}
+
+impl<'v, T> IntoIterator for &'v ArenaThinVec<'_, T> {
+    type Item = &'v T;
+    type IntoIter = core::slice::Iter<'v, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'v, T> IntoIterator for &'v mut ArenaThinVec<'_, T> {
+    type Item = &'v mut T;
+    type IntoIter = core::slice::IterMut<'v, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }
