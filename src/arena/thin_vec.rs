@@ -15,8 +15,8 @@
 //!     An arena without a window resizes nothing.
 //! I3: `T` needs no drop; as in vec.rs.
 //!
-//! What grows it is [`ArenaVec`]: this is the same vector with the arena left out. Its traits are in
-//! `vec_traits`.
+//! What grows it is [`ArenaVec`]: this is the same vector with the arena left out. Its traits are
+//! in `vec_traits`.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
