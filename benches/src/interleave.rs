@@ -14,10 +14,19 @@ use std::time::Instant;
 /// quartiles still have seven samples beyond them.
 pub const ROUNDS: usize = 31;
 
+/// What a contender stands for in the ratio.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Ours,
+    Peer,
+    /// Nobody's time, but what the work costs without the library: how low a ratio can be.
+    Bound,
+}
+
 /// One contender of a row.
 struct Arm<'a> {
     name: &'static str,
-    ours: bool,
+    side: Side,
     run: Box<dyn FnMut() -> u64 + 'a>,
     nanoseconds: Vec<f64>,
 }
@@ -51,18 +60,24 @@ impl<'a> Row<'a> {
 
     /// Adds a peer.
     pub fn peer(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
-        self.arm(name, false, run)
+        self.arm(name, Side::Peer, run)
     }
 
     /// Adds a contender of this project.
     pub fn ours(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
-        self.arm(name, true, run)
+        self.arm(name, Side::Ours, run)
     }
 
-    fn arm(&mut self, name: &'static str, ours: bool, run: impl FnMut() -> u64 + 'a) -> &mut Self {
+    /// Adds the same work without what is measured: it shows how low the row can go, and counts as
+    /// neither side.
+    pub fn bound(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
+        self.arm(name, Side::Bound, run)
+    }
+
+    fn arm(&mut self, name: &'static str, side: Side, run: impl FnMut() -> u64 + 'a) -> &mut Self {
         self.arms.push(Arm {
             name,
-            ours,
+            side,
             run: Box::new(run),
             nanoseconds: Vec::new(),
         });
@@ -108,8 +123,8 @@ impl<'a> Row<'a> {
     }
 
     fn print(&mut self) -> Outcome {
-        let best = |ours: bool, arms: &[Arm<'_>]| {
-            let medians = arms.iter().filter(|arm| arm.ours == ours);
+        let best = |side: Side, arms: &[Arm<'_>]| {
+            let medians = arms.iter().filter(|arm| arm.side == side);
             medians
                 .map(|arm| quantile(&arm.nanoseconds, 0.5))
                 .fold(f64::NAN, f64::min)
@@ -117,7 +132,7 @@ impl<'a> Row<'a> {
         for arm in &mut self.arms {
             arm.nanoseconds.sort_by(f64::total_cmp);
         }
-        let peer = best(false, &self.arms);
+        let peer = best(Side::Peer, &self.arms);
         let title = &self.title;
         println!(
             "\n{title:<34} {:>9} {:>9} {:>8} {:>8}",
@@ -127,12 +142,17 @@ impl<'a> Row<'a> {
             let median = quantile(&arm.nanoseconds, 0.5);
             let quartiles = quantile(&arm.nanoseconds, 0.75) - quantile(&arm.nanoseconds, 0.25);
             let (lowest, spread) = (arm.nanoseconds[0], 100.0 * quartiles / median);
-            let (mark, ratio) = (if arm.ours { "*" } else { " " }, median / peer);
+            let ratio = median / peer;
+            let mark = match arm.side {
+                Side::Ours => "*",
+                Side::Peer => " ",
+                Side::Bound => "=",
+            };
             let name = arm.name;
             println!("{mark} {name:<32} {median:>9.2} {lowest:>9.2} {spread:>6.0} % {ratio:>8.2}");
         }
         Outcome {
-            ratio: best(true, &self.arms) / peer,
+            ratio: best(Side::Ours, &self.arms) / peer,
         }
     }
 }

@@ -7,6 +7,8 @@
 pub mod arms;
 pub mod blocks;
 pub mod bump;
+pub mod counts;
+pub mod document;
 pub mod interleave;
 pub mod keyed;
 pub mod recycle;

@@ -84,15 +84,25 @@ pub(crate) const fn down_small<const MIN_ALIGN: usize>(
 
 /// Where a block of `size` bytes at `align` starts above `lo`; `None` when it does not fit. The new
 /// `lo` is the result plus `size`: the low end is packed, whatever the minimum alignment.
+///
+/// One signed test as in [`down`]: the block ends at most `isize::MAX` above `lo` (I2), so the true
+/// value of `hi - end` never leaves the range of `isize`.
 #[inline(always)]
 pub(crate) const fn up(lo: usize, hi: usize, size: usize, align: usize) -> Option<usize> {
-    let padding = lo.wrapping_neg() & (align - 1);
-    // I2 keeps the sum in range; an address never takes part in it.
-    if padding + size > hi - lo {
+    let start = lo.wrapping_add(align - 1) & align.wrapping_neg();
+    let end = start.wrapping_add(size);
+    if (hi.wrapping_sub(end) as isize) < 0 {
         None
     } else {
-        Some(lo + padding)
+        Some(start)
     }
+}
+
+/// Whether an address is a multiple of `align`, a power of two. (The compiler does not know that it
+/// is one, and divides.)
+#[inline(always)]
+pub(crate) const fn is_aligned(address: usize, align: usize) -> bool {
+    address & (align - 1) == 0
 }
 
 /// Whether a block of `size > 0` bytes at `start` is the last one of the low end.

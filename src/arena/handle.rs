@@ -309,10 +309,29 @@ impl State {
     pub(crate) fn try_reserve_up(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         match self.fast_up(layout) {
             Some(block) => Ok(block),
-            None => self.slow(layout.size(), layout.align(), End::Up),
+            None => {
+                let mut why = AllocError::LayoutTooLarge;
+                self.slow_up(layout, &mut why).ok_or(why)
+            }
         }
     }
 
+    /// [`State::slow`] for the low end. Its arguments come in the order in which those of
+    /// [`Arena::allocate`] do, and its result leaves in a register, so that the fast path moves
+    /// neither.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn slow_up(&self, layout: Layout, why: &mut AllocError) -> Option<NonNull<u8>> {
+        match self.slow(layout.size(), layout.align(), End::Up) {
+            Ok(block) => Some(block),
+            Err(error) => {
+                *why = error;
+                None
+            }
+        }
+    }
+
+    /// A block of the low end if the window has room for it.
     #[inline(always)]
     pub(crate) fn fast_up(&self, layout: Layout) -> Option<NonNull<u8>> {
         let (block, lo) = carve_up(self.lo.get(), self.hi.get(), layout.size(), layout.align())?;

@@ -4,12 +4,14 @@
 //!     until it is given back. Forgetting a session loses the window, nothing else.
 //! I2: no method takes the session by reference into code that is not inlined; the slow step takes
 //!     and returns the window by value. Else the two ends would live in memory.
+//! I3: the slow step of a small value returns a window whose high end is the block, as the fast one
+//!     leaves it: the block and the end are one register, not two that are copied each time.
 
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::arena::chunk::{End, Window, carve_down, carve_up, carve_value};
+use crate::arena::chunk::{End, Window, carve_down, carve_up, carve_value, is_found_at_the_end};
 use crate::arena::copying;
 use crate::arena::handle::raised;
 use crate::arena::slices::end_of;
@@ -60,7 +62,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         assert_no_drop::<T>();
         let block = match self.fast_value::<T>() {
             Some(block) => block,
-            None => self.try_slow(Layout::new::<T>(), End::Down)?.cast(),
+            None => self.try_slow_value::<T>()?,
         };
         // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
         unsafe {
@@ -78,7 +80,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         assert_no_drop::<T>();
         let block = match self.fast_value::<T>() {
             Some(block) => block,
-            None => self.slow(Layout::new::<T>(), End::Down).cast(),
+            None => self.slow_value::<T>(),
         };
         // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
         unsafe {
@@ -116,6 +118,30 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
             copying::copy(values.as_ptr(), block.as_ptr(), values.len(), end);
             core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
         }
+    }
+
+    #[inline(always)]
+    fn slow_value<T>(&mut self) -> NonNull<T> {
+        let layout = Layout::new::<T>();
+        if !const { is_found_at_the_end::<T>() } {
+            return self.slow(layout, End::Down).cast();
+        }
+        let align = raised::<MIN_ALIGN>(layout);
+        self.window = self
+            .state
+            .refill_down_or_refuse(self.window, layout.size(), align);
+        self.window.hi.cast()
+    }
+
+    #[inline(always)]
+    fn try_slow_value<T>(&mut self) -> Result<NonNull<T>, AllocError> {
+        let layout = Layout::new::<T>();
+        if !const { is_found_at_the_end::<T>() } {
+            return self.try_slow(layout, End::Down).map(NonNull::cast);
+        }
+        let align = raised::<MIN_ALIGN>(layout);
+        self.window = self.state.refill_down(self.window, layout.size(), align)?;
+        Ok(self.window.hi.cast())
     }
 
     #[inline(always)]
@@ -174,6 +200,40 @@ fn slow_align<const MIN_ALIGN: usize>(layout: Layout, end: End) -> usize {
 }
 
 impl State {
+    /// [`State::refill`] for a small value: the high end of the window that comes back is the block
+    /// (session.rs, I3).
+    #[cold]
+    #[inline(never)]
+    fn refill_down(&self, window: Window, size: usize, align: usize) -> Result<Window, AllocError> {
+        let (block, window) = self.refill(window, size, align, End::Down)?;
+        Ok(self.end_at(block, window))
+    }
+
+    /// A window whose high end is a block that was just served: the one that stayed, unless the
+    /// block has a chunk to itself; then one without room, and the other is abandoned. So a caller
+    /// needs to be told one address, not two.
+    fn end_at(&self, block: NonNull<u8>, window: Window) -> Window {
+        if window.hi == block {
+            return window;
+        }
+        self.abandon(window);
+        Window {
+            lo: block,
+            hi: block,
+            chunk: None,
+        }
+    }
+
+    /// [`State::refill_down`] for the infallible forms.
+    #[cold]
+    #[inline(never)]
+    fn refill_down_or_refuse(&self, window: Window, size: usize, align: usize) -> Window {
+        match self.refill_down(window, size, align) {
+            Ok(window) => window,
+            Err(error) => refused(error),
+        }
+    }
+
     /// The slow step of a session's infallible forms.
     #[cold]
     #[inline(never)]

@@ -6,13 +6,13 @@
 //!     them are initialised. Nobody else refers to the block.
 //! I2: growing asks an arena that is borrowed for `'a` too, so whatever block comes back is as good
 //!     as the one before. It need not be the same arena: another one can only copy. For to resize
-//!     in place, it would have to find that the block ends where its own low end stands and lies
-//!     above its chunk's floor (`State::is_resizable`). In another chunk it does not: every chunk,
-//!     a caller's buffer too, ends in a header of its own (chunk.rs), which no block of it reaches,
-//!     so that between a block of one chunk and the first byte of any other there is at least that
-//!     header. In the same chunk neither: only a claim shares one with its parent, its floor lies
-//!     above all that the parent made there, and the parent has no window in it meanwhile
-//!     (lending.rs). An arena without a window resizes nothing.
+//!     in place, it would have to find that the block ends where its own low end stands
+//!     (`State::is_resizable`). In another chunk it does not: every chunk, a caller's buffer too,
+//!     ends in a header of its own (chunk.rs), which no block of it reaches, so that between a
+//!     block of one chunk and the first byte of any other there is at least that header. In the
+//!     same chunk neither: only a claim shares one with its parent, a byte that is nobody's parts
+//!     its blocks from the parent's, and the parent has no window in it meanwhile (lending.rs).
+//!     An arena without a window resizes nothing.
 //! I3: `T` needs no drop; as in vec.rs.
 //!
 //! What grows it is [`ArenaVec`]: this is the same vector with the arena left out. Its traits are

@@ -10,21 +10,23 @@
 //!     alive, unused, across a reset.
 //! I3: no user code runs while `len` counts a value that is not initialised.
 //!
-//! The generic part is thin: growth is `State::grow` on a layout.
+//! I4: no method that is called in a loop takes the vector by reference into code that is not
+//!     inlined: the slow step takes and returns pointer and capacity by value. Else they and the
+//!     length would live in memory, and each push would store the length.
+//!
+//! The generic part is thin: growth is `State::grow_buffer` on the layout of an element.
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use crate::arena::bumping;
 use crate::arena::chunk::End;
 use crate::arena::copying;
 use crate::arena::handle::Arena;
-use crate::arena::state::State;
 use crate::arena::typed::assert_no_drop;
 use crate::base::error::AllocError;
-use crate::base::trap::{or_refuse, refused};
+use crate::base::trap::or_refuse;
 
 /// A growing list in an arena. Grows in place, also while objects are allocated beside it; only a
 /// second list or string that grows at the same time makes it move. A type that needs drop is a
@@ -250,7 +252,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// The limit that was hit, or that the size is too large for any; nothing changes then.
     pub fn try_reserve_exact(&mut self, additional: usize) -> Result<(), AllocError> {
         if additional > self.capacity - self.len {
-            self.set_capacity(self.needed(additional)?)
+            self.set_capacity(self.len.saturating_add(additional))
         } else {
             Ok(())
         }
@@ -279,12 +281,11 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         if size_of::<T>() == 0 || capacity >= self.capacity {
             return;
         }
-        let bytes = capacity * size_of::<T>();
-        let state: &State = &self.arena.state;
-        // SAFETY: the buffer is a block of this layout (I1); only unused room ends.
-        let block = unsafe { state.resize(self.ptr.cast(), self.layout(), bytes) };
-        if let Some(block) = block {
-            self.ptr = block.cast();
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        let [full, wanted] = [self.capacity, capacity].map(|count| count * size_of::<T>());
+        if state.is_resizable(buffer, full) {
+            // SAFETY: the buffer is a block of `full` bytes (I1); only unused room ends.
+            unsafe { state.truncate(buffer, full, wanted) };
             self.capacity = capacity;
         }
     }
@@ -338,8 +339,12 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// Freezes the vector: the values stay for as long as the arena is borrowed. Unused room goes
     /// back to the arena if the vector is the last thing at its end.
     #[inline]
-    pub fn into_slice(mut self) -> &'a mut [T] {
-        self.shrink_to(0);
+    pub fn into_slice(self) -> &'a mut [T] {
+        if size_of::<T>() > 0 && self.len < self.capacity {
+            let [full, used] = [self.capacity, self.len].map(|count| count * size_of::<T>());
+            // SAFETY: the buffer is a block of `full` bytes (I1); only the unused tail ends.
+            unsafe { self.arena.state.truncate(self.ptr.cast(), full, used) };
+        }
         // SAFETY: initialised (I1), exclusive because the vector is gone, alive for `'a`.
         unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
     }
@@ -482,55 +487,36 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         self.len += values.len();
     }
 
-    /// The layout of the buffer.
-    fn layout(&self) -> Layout {
-        let bytes = self.capacity * size_of::<T>();
-        // SAFETY: `set_capacity` checked this very layout.
-        unsafe { Layout::from_size_align_unchecked(bytes, align_of::<T>()) }
-    }
-
-    #[cold]
-    #[inline(never)]
+    /// Makes room for `additional` values at the end. I4 is why nothing is passed by reference.
+    #[inline(always)]
     fn grow_or_refuse(&mut self, additional: usize) {
-        if let Err(error) = self.grow(additional) {
-            refused(error);
-        }
+        let needed = self.len.saturating_add(additional);
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        let grown = unsafe {
+            state.grow_buffer_or_refuse(buffer, self.capacity, needed, Layout::new::<T>())
+        };
+        (self.ptr, self.capacity) = (grown.0.cast(), grown.1);
     }
 
-    #[cold]
-    #[inline(never)]
+    /// [`ArenaVec::grow_or_refuse`] that can fail.
+    #[inline(always)]
     fn grow(&mut self, additional: usize) -> Result<(), AllocError> {
-        let needed = self.needed(additional)?;
-        let bytes = self.capacity.wrapping_mul(size_of::<T>());
-        let stays = bytes == 0 || self.arena.state.is_resizable(self.ptr.cast(), bytes);
-        let wanted = bumping::buffer_capacity(self.capacity, needed, size_of::<T>(), stays);
-        match self.set_capacity(wanted) {
-            // Near a limit there may still be room for what is needed.
-            Err(_) if needed < wanted => self.set_capacity(needed),
-            set => set,
-        }
-    }
-
-    fn needed(&self, additional: usize) -> Result<usize, AllocError> {
-        let needed = self.len.checked_add(additional);
-        needed.ok_or(AllocError::LayoutTooLarge)
+        let needed = self.len.saturating_add(additional);
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        let grown =
+            unsafe { state.grow_buffer(buffer, self.capacity, needed, Layout::new::<T>())? };
+        (self.ptr, self.capacity) = (grown.0.cast(), grown.1);
+        Ok(())
     }
 
     /// Sets the capacity of a vector of sized values to more than it is.
     fn set_capacity(&mut self, capacity: usize) -> Result<(), AllocError> {
-        if size_of::<T>() == 0 {
-            // The length has come to `usize::MAX`.
-            return Err(AllocError::LayoutTooLarge);
-        }
-        let layout = Layout::array::<T>(capacity).map_err(|_| AllocError::LayoutTooLarge)?;
-        let state: &State = &self.arena.state;
-        let block = if self.capacity == 0 {
-            state.try_reserve_up(layout)?
-        } else {
-            // SAFETY: the buffer is a block of its layout (I1), and larger ones are asked for.
-            unsafe { state.grow(self.ptr.cast(), self.layout(), layout)? }
-        };
-        self.ptr = block.cast();
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        let element = Layout::new::<T>();
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        self.ptr = unsafe { state.resize_buffer(buffer, self.capacity, capacity, element)? }.cast();
         self.capacity = capacity;
         Ok(())
     }

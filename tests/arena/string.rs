@@ -262,7 +262,9 @@ fn formatting_into_a_string_that_goes_on_growing() {
         .build()
         .unwrap();
     let limit = AllocError::OwnerLimit { limit_bytes: 4096 };
+    // By characters, then by pieces.
     assert_eq!(try_format_in!(small, "{:>5000}", 1), Err(limit));
+    assert_eq!(try_format_in!(small, "{}", "x".repeat(5000)), Err(limit));
     assert_eq!(
         panic_of(|| format_in!(small, "{:>5000}", 1).len()),
         format!("flagstone: {limit}")
