@@ -7,7 +7,8 @@
 //!     caller's buffer that is lent to an arena.
 //! I2: in a window that is not empty, `lo` and `hi` lie in its chunk's payload, `lo <= hi`, both
 //!     carry the provenance of the whole span, and no byte between them belongs to anybody.
-//! I3: `is_own` says that a chunk holds one request and never became a window.
+//! I3: `is_own` says that a chunk holds one request, which may be taken back, and never became a
+//!     window.
 //! I4: a chunk is pristine while its span was claimed zeroed and its window has only ever become
 //!     smaller: so every byte of that window reads zero. Whoever widens a window, or makes one of
 //!     a chunk that had one before, calls `set_used`.
@@ -149,7 +150,12 @@ impl Chunk {
         self.header().is_own.set(true);
     }
 
-    /// Whether the chunk holds one request and never became a window.
+    /// A mark counts from this chunk: what it was claimed for is not taken back any more.
+    pub(crate) fn set_marked(self) {
+        self.header().is_own.set(false);
+    }
+
+    /// Whether the chunk holds one request, which may be taken back, and never became a window.
     pub(crate) fn is_own(self) -> bool {
         self.header().is_own.get()
     }
