@@ -266,3 +266,27 @@ impl<const MIN_ALIGN: usize> fmt::Debug for Session<'_, MIN_ALIGN> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::arena::handle::Arena;
+    use core::ptr::NonNull;
+
+    /// No arena of regular chunks comes here: a block that small is always cut from the new window.
+    #[test]
+    fn a_block_with_a_chunk_to_itself_leaves_a_window_without_room() {
+        let arena = Arena::new();
+        let first = *arena.alloc(7u64);
+        let own = NonNull::from(arena.alloc([0u64; 508])).cast::<u8>();
+        let used = arena.used_bytes();
+        let window = arena.state.lend_window();
+        let room = window.room();
+        let left = arena.state.end_at(own, window);
+        assert!(left.hi == own && left.room() == 0 && left.chunk.is_none());
+        arena.state.return_window(left.lo, left.hi, left.chunk);
+        assert_eq!(arena.used_bytes(), used);
+        assert_eq!(arena.stats().abandoned_bytes, room);
+        // The arena goes on in another chunk.
+        assert_eq!((first, *arena.alloc(8u64)), (7, 8));
+    }
+}

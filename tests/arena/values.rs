@@ -179,3 +179,16 @@ fn a_coerced_box_drops_its_value_once() {
     let shown: &mut dyn fmt::Display = arena.alloc(7);
     assert_eq!(shown.to_string(), "7");
 }
+
+#[test]
+fn formatted_text_takes_its_own_bytes_only() {
+    let arena = arena();
+    let mut bytes = 0;
+    // Across the ends of chunks, where there is no room to start with.
+    for number in 0..400 {
+        let text = arena.alloc_fmt(format_args!("{number}: {:>1$}", "", number % 100));
+        assert_eq!(text.len(), number.to_string().len() + 2 + number % 100);
+        bytes += text.len();
+    }
+    assert!(arena.used_bytes() - bytes < 100 * arena.stats().chunks);
+}

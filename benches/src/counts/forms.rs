@@ -107,12 +107,16 @@ fn counted_dynamic<B: Blocks>(bump: &B, layout: Layout) -> Option<NonNull<[u8]>>
     bump.allocate(layout)
 }
 
+/// # Safety
+/// A block of a `u32`, the arena's.
 #[inline(never)]
 unsafe fn counted_grow_static<B: Blocks>(bump: &B, block: NonNull<u8>) -> Option<NonNull<[u8]>> {
     // SAFETY: the caller's promise: a block of a `u32`.
     unsafe { bump.grow(block, Layout::new::<u32>(), Layout::new::<[u32; 2]>()) }
 }
 
+/// # Safety
+/// A block of `old`, the arena's; `new` is larger.
 #[inline(never)]
 unsafe fn counted_grow_dynamic<B: Blocks>(
     bump: &B,
@@ -124,6 +128,8 @@ unsafe fn counted_grow_dynamic<B: Blocks>(
     unsafe { bump.grow(block, old, new) }
 }
 
+/// # Safety
+/// A block of `old`, the arena's; `new` is smaller.
 #[inline(never)]
 unsafe fn counted_shrink<B: Blocks>(
     bump: &B,
@@ -135,6 +141,8 @@ unsafe fn counted_shrink<B: Blocks>(
     unsafe { bump.shrink(block, old, new) }
 }
 
+/// # Safety
+/// A block of a `u32`, the arena's, not used any more.
 #[inline(never)]
 unsafe fn counted_free<B: Blocks>(bump: &B, block: NonNull<u8>) {
     // SAFETY: the caller's promise: a block of a `u32`.
