@@ -314,7 +314,7 @@ impl State {
     }
 
     #[inline(always)]
-    fn fast_up(&self, layout: Layout) -> Option<NonNull<u8>> {
+    pub(crate) fn fast_up(&self, layout: Layout) -> Option<NonNull<u8>> {
         let (block, lo) = carve_up(self.lo.get(), self.hi.get(), layout.size(), layout.align())?;
         self.lo.set(lo);
         Some(block)
