@@ -181,8 +181,8 @@ impl What {
             242..=243 => What::Checkpoint,
             244..=250 => What::End,
             // Rarely, so that an epoch outgrows its first chunks.
-            _ if a % 64 == 0 => What::Renew(b),
-            _ if a % 16 == 1 => What::Reset,
+            _ if a % 16 == 0 => What::Renew(b),
+            _ if a % 8 == 1 => What::Reset,
             _ => What::Word(u64::from(b)),
         }
     }
