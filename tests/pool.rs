@@ -5,6 +5,8 @@
 mod bounds;
 #[path = "pool/canary.rs"]
 mod canary;
+#[path = "pool/frozen.rs"]
+mod frozen;
 #[path = "pool/panics.rs"]
 mod panics;
 #[path = "pool/threads.rs"]

@@ -260,23 +260,6 @@ impl State {
         unsafe { copying::copy::<u8>(ptr.as_ptr(), block.as_ptr(), bytes, End::Up) };
         Some(block)
     }
-
-    /// [`State::relocate`] for the infallible forms.
-    ///
-    /// # Safety
-    /// As there.
-    #[inline(never)]
-    unsafe fn relocate_or_refuse(
-        &self,
-        ptr: NonNull<u8>,
-        bytes: usize,
-        new: Layout,
-    ) -> NonNull<u8> {
-        let block = self.reserve_up(new);
-        // SAFETY: both blocks are alive and distinct, and hold at least so many bytes.
-        unsafe { copying::copy::<u8>(ptr.as_ptr(), block.as_ptr(), bytes, End::Up) };
-        block
-    }
 }
 
 impl State {
@@ -287,7 +270,6 @@ impl State {
     /// `buffer` is a live block of the low end for `capacity` elements, or anything when that is 0
     /// or the elements have no size; it is not used any more when this succeeds.
     #[cold]
-    #[inline(never)]
     pub(crate) unsafe fn grow_buffer(
         &self,
         buffer: NonNull<u8>,
@@ -295,10 +277,29 @@ impl State {
         needed: usize,
         element: Layout,
     ) -> Result<(NonNull<u8>, usize), AllocError> {
-        let wanted = bumping::buffer_capacity(capacity, needed, element.size());
+        let wanted = self.wanted(buffer, capacity, needed, element);
         // SAFETY: the caller's promise.
-        let block = unsafe { self.resize_buffer(buffer, capacity, wanted, element)? };
-        Ok((block, wanted))
+        let resize = |count| unsafe { self.resize_buffer(buffer, capacity, count, element) };
+        match resize(wanted) {
+            Ok(block) => Ok((block, wanted)),
+            // Near a limit there may still be room for what is needed.
+            Err(_) if needed < wanted => Ok((resize(needed)?, needed)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many elements a buffer that is to hold `needed` gets room for.
+    #[inline(always)]
+    fn wanted(
+        &self,
+        buffer: NonNull<u8>,
+        capacity: usize,
+        needed: usize,
+        element: Layout,
+    ) -> usize {
+        let bytes = element.size() * capacity;
+        let stays = bytes == 0 || self.is_resizable(buffer, bytes);
+        bumping::buffer_capacity(capacity, needed, element.size(), stays)
     }
 
     /// [`State::grow_buffer`] for the infallible forms.
@@ -314,18 +315,10 @@ impl State {
         needed: usize,
         element: Layout,
     ) -> (NonNull<u8>, usize) {
-        let wanted = bumping::buffer_capacity(capacity, needed, element.size());
-        let Some(new) = array(element, wanted) else {
-            refused(AllocError::LayoutTooLarge);
-        };
-        let bytes = element.size() * capacity;
-        match self.extend(buffer, bytes, new.size()) {
-            Some(block) => (block, wanted),
-            // SAFETY: the caller's promise.
-            None => (
-                unsafe { self.relocate_or_refuse(buffer, bytes, new) },
-                wanted,
-            ),
+        // SAFETY: the caller's promise.
+        match unsafe { self.grow_buffer(buffer, capacity, needed, element) } {
+            Ok(grown) => grown,
+            Err(error) => refused(error),
         }
     }
 

@@ -81,7 +81,8 @@ impl Chunk {
         let first = buffer.cast::<u8>();
         let skip = first.addr().get().wrapping_neg() % CHUNK_END_ALIGN;
         let room = buffer.len().checked_sub(skip)? & !(CHUNK_END_ALIGN - 1);
-        if room <= HEADER_BYTES {
+        // Memory at the very bottom exists where there is no operating system; see bumping.rs.
+        if room <= HEADER_BYTES || first.addr().get() < LOWEST_ADDRESS {
             return None;
         }
         // SAFETY: both lie within the buffer, the header at its end, aligned, by the lines above.

@@ -68,9 +68,15 @@ impl State {
         if let Some(chunk) = self.home.chunk {
             chunk.set_used();
         }
-        self.set_window(self.home);
+        // A claim's blocks are parted from those below as a scope's are (`mark`).
+        let parted = match self.parent {
+            Some(_) => self.home.carve(1, 1, End::Up),
+            None => None,
+        };
+        let window = parted.map_or(self.home, |(_, window)| window);
+        self.set_window(window);
         self.payload_bytes.set(self.home.room());
-        self.abandoned_bytes.set(0);
+        self.abandoned_bytes.set(self.home.room() - window.room());
         self.open_scopes.set(0);
     }
 

@@ -6,7 +6,6 @@
 
 use core::alloc::Layout;
 use core::fmt;
-use core::fmt::Write;
 use core::ptr::NonNull;
 
 use crate::arena::chunk::End;
@@ -16,11 +15,7 @@ use crate::arena::string::ArenaString;
 use crate::arena::typed::assert_no_drop;
 use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
-use crate::base::trap::refused;
-
-/// Formatted text starts with room for this much where the chunk has it, and gives the rest back:
-/// a line of a log or a key fits; half of it would regrow for many, which costs as much as a piece.
-const TEXT_BYTES_FIRST: usize = 64;
+use crate::base::trap::or_refuse;
 
 #[allow(clippy::mut_from_ref)]
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
@@ -243,7 +238,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         Ok(collected.into_slice())
     }
 
-    /// Formatted text.
+    /// Formatted text. [`format_in!`](crate::format_in) gives a string that can go on growing.
     ///
     /// ```
     /// let arena = flagstone::Arena::new();
@@ -267,18 +262,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When a formatting trait panics or returns an error of its own, as `format!` does.
     pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&mut str, AllocError> {
-        if let Some(text) = arguments.as_str() {
-            return self.try_alloc_str(text);
-        }
-        let mut sink = Sink {
-            text: ArenaString::roomy_in(TEXT_BYTES_FIRST, self),
-            refused: None,
-        };
-        match (sink.write_fmt(arguments), sink.refused) {
-            (_, Some(error)) => Err(error),
-            (Ok(()), None) => Ok(sink.text.into_str()),
-            (Err(fmt::Error), None) => panic!("a formatting trait returned an error"),
-        }
+        ArenaString::try_from_fmt_in(arguments, self).map(ArenaString::into_str)
     }
 
     /// An exclusive block for `len` values of type `T`, uninitialised.
@@ -293,42 +277,12 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     }
 }
 
-/// Receives formatted text and remembers why it ended, which `fmt::Error` cannot say.
-struct Sink<'a, const MIN_ALIGN: usize> {
-    text: ArenaString<'a, MIN_ALIGN>,
-    refused: Option<AllocError>,
-}
-
-impl<const MIN_ALIGN: usize> Write for Sink<'_, MIN_ALIGN> {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        self.text.try_push_str(piece).map_err(|error| {
-            self.refused = Some(error);
-            fmt::Error
-        })
-    }
-
-    fn write_char(&mut self, character: char) -> fmt::Result {
-        self.text.try_push(character).map_err(|error| {
-            self.refused = Some(error);
-            fmt::Error
-        })
-    }
-}
-
 /// The end for slices of `T`: bytes need no alignment, so they are packed at the low one.
 pub(crate) const fn end_of<T>() -> End {
     if align_of::<T>() == 1 {
         End::Up
     } else {
         End::Down
-    }
-}
-
-#[inline(always)]
-fn or_refuse<T>(result: Result<T, AllocError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => refused(error),
     }
 }
 
