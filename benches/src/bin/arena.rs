@@ -1,4 +1,8 @@
 //! Arena against arenas: `cargo run --release --bin arena [-- --rounds N]`.
+//!
+//! The loops are a dozen instructions long, and one that happens to end across two cache lines
+//! takes half as long again, whosever it is. Where a ratio matters, let all of them begin a line:
+//! `RUSTFLAGS=-Cllvm-args=-align-loops=64 cargo run --release --bin arena`.
 
 use flagstone_benches::bump::{formats, nodes_row, pairs, slices, texts, values_row};
 use flagstone_benches::interleave::rounds_from_arguments;
