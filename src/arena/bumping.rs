@@ -128,6 +128,27 @@ pub(crate) const fn chunk_bytes_next(capacity_bytes: usize) -> usize {
     }
 }
 
+/// The bytes of one chunk in place of `round_bytes` of several, which a reset may keep
+/// `keep_bytes` of: the span that holds as many, or else the largest that may be kept; 0 for none.
+pub(crate) const fn merged_bytes(round_bytes: usize, keep_bytes: usize) -> usize {
+    let span = if round_bytes <= PIECE_BYTES_MAX {
+        round_bytes.next_power_of_two()
+    } else {
+        round_bytes.next_multiple_of(UNIT_BYTES)
+    };
+    if span <= keep_bytes {
+        span
+    } else if keep_bytes >= UNIT_BYTES {
+        keep_bytes - keep_bytes % UNIT_BYTES
+    } else if keep_bytes >= PIECE_BYTES_MAX {
+        PIECE_BYTES_MAX
+    } else if keep_bytes >= CHUNK_BYTES_MIN {
+        (keep_bytes / 2 + 1).next_power_of_two()
+    } else {
+        0
+    }
+}
+
 /// Whether a request of `size` bytes is too large for a regular chunk of `chunk_bytes`.
 pub(crate) const fn gets_own_span(size: usize, chunk_bytes: usize) -> bool {
     size > chunk_bytes / OWN_SPAN_DIVISOR
@@ -265,6 +286,28 @@ mod tests {
         }
         assert_eq!(steps, [4, 8, 16, 64, 128, 256, 512, 1024, 1024, 1024]);
         assert!(!gets_own_span(1024, 4096) && gets_own_span(1025, 4096));
+    }
+
+    #[test]
+    fn merged_chunks_are_spans_within_what_may_be_kept() {
+        let kib = |n: usize| n << 10;
+        for (round, keep, merged) in [
+            (12, 1000, 16),
+            (28, 1000, 64),
+            (92, 1000, 128),
+            (92, 100, 64),
+            (92, 63, 16),
+            (92, 15, 8),
+            (92, 8, 8),
+            (92, 7, 4),
+            (92, 3, 0),
+        ] {
+            assert_eq!(
+                merged_bytes(kib(round), kib(keep)),
+                kib(merged),
+                "{round} {keep}"
+            );
+        }
     }
 
     #[test]

@@ -213,8 +213,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         self.state.stats()
     }
 
-    /// Whether `ptr` points into a chunk of this arena that holds something. Walks the list of
-    /// chunks.
+    /// Whether `ptr` points at memory of this arena that is handed out, or lies in the rest of a
+    /// chunk that was given up. Walks the list of chunks.
     ///
     /// ```
     /// let arena = flagstone::Arena::new();

@@ -59,16 +59,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     /// The limit that was hit; `value` is gone then.
     #[inline(always)]
     pub fn try_alloc<T>(&mut self, value: T) -> Result<&'a mut T, AllocError> {
-        assert_no_drop::<T>();
-        let block = match self.fast_value::<T>() {
-            Some(block) => block,
-            None => self.try_slow_value::<T>()?,
-        };
-        // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
-        unsafe {
-            block.write(value);
-            Ok(&mut *block.as_ptr())
-        }
+        self.try_alloc_with(|| value)
     }
 
     /// Builds a value in its place.
@@ -89,10 +80,61 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         }
     }
 
+    /// Builds a value in its place.
+    ///
+    /// # Errors
+    /// The limit that was hit; `make` was not called then.
+    ///
+    /// # Panics
+    /// When `make` does.
+    #[inline(always)]
+    pub fn try_alloc_with<T>(&mut self, make: impl FnOnce() -> T) -> Result<&'a mut T, AllocError> {
+        assert_no_drop::<T>();
+        let block = match self.fast_value::<T>() {
+            Some(block) => block,
+            None => self.try_slow_value::<T>()?,
+        };
+        // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
+        unsafe {
+            block.write(make());
+            Ok(&mut *block.as_ptr())
+        }
+    }
+
+    /// Copies a string.
+    ///
+    /// # Errors
+    /// The limit that was hit.
+    #[inline(always)]
+    pub fn try_alloc_str(&mut self, text: &str) -> Result<&'a mut str, AllocError> {
+        let bytes = self.try_alloc_slice_copy(text.as_bytes())?;
+        // SAFETY: a copy of UTF-8.
+        Ok(unsafe { core::str::from_utf8_unchecked_mut(bytes) })
+    }
+
+    /// Copies a slice of values that are plain bits.
+    ///
+    /// # Errors
+    /// The limit that was hit.
+    #[inline(always)]
+    pub fn try_alloc_slice_copy<T: Copy>(
+        &mut self,
+        values: &[T],
+    ) -> Result<&'a mut [T], AllocError> {
+        let end = end_of::<T>();
+        let layout = Layout::for_value(values);
+        let block = match self.fast(layout, end) {
+            Some(block) => block.cast::<T>(),
+            None => self.try_slow(layout, end)?.cast(),
+        };
+        // SAFETY: an exclusive block for as many values, alive as long as the arena is borrowed.
+        Ok(unsafe { copied(block, values, end) })
+    }
+
     /// Copies a string.
     ///
     /// # Panics
-    /// When the arena would refuse it: see [`Arena::try_alloc_str`](crate::Arena::try_alloc_str).
+    /// When [`Session::try_alloc_str`] would return an error.
     #[inline(always)]
     pub fn alloc_str(&mut self, text: &str) -> &'a mut str {
         let bytes = self.alloc_slice_copy(text.as_bytes());
@@ -103,8 +145,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     /// Copies a slice of values that are plain bits.
     ///
     /// # Panics
-    /// When the arena would refuse it: see
-    /// [`Arena::try_alloc_slice_copy`](crate::Arena::try_alloc_slice_copy).
+    /// When [`Session::try_alloc_slice_copy`] would return an error.
     #[inline(always)]
     pub fn alloc_slice_copy<T: Copy>(&mut self, values: &[T]) -> &'a mut [T] {
         let end = end_of::<T>();
@@ -114,10 +155,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
             None => self.slow(layout, end).cast(),
         };
         // SAFETY: an exclusive block for as many values, alive as long as the arena is borrowed.
-        unsafe {
-            copying::copy(values.as_ptr(), block.as_ptr(), values.len(), end);
-            core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
-        }
+        unsafe { copied(block, values, end) }
     }
 
     #[inline(always)]
@@ -187,6 +225,17 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
                 Some(block)
             }
         }
+    }
+}
+
+/// # Safety
+/// `block` is an exclusive block of that end for as many values, and stays one for `'a`.
+#[inline(always)]
+unsafe fn copied<'a, T: Copy>(block: NonNull<T>, values: &[T], end: End) -> &'a mut [T] {
+    // SAFETY: the caller's promise; a fresh block overlaps nothing that is borrowed.
+    unsafe {
+        copying::copy(values.as_ptr(), block.as_ptr(), values.len(), end);
+        core::slice::from_raw_parts_mut(block.as_ptr(), values.len())
     }
 }
 

@@ -353,10 +353,15 @@ impl State {
         self.root().capacity_bytes.get()
     }
 
-    /// Whether `address` lies in a chunk whose blocks may be alive.
+    /// Whether `address` lies in what blocks were cut from: no part of the home or a chunk in use
+    /// that is in the window.
     pub(crate) fn contains(&self, address: usize) -> bool {
-        let home = self.home.lo.addr().get()..self.home.hi.addr().get();
-        home.contains(&address) || self.in_use.iter().any(|chunk| chunk.contains(address))
+        let within = |window: Window| {
+            let range = window.lo.addr().get()..window.hi.addr().get();
+            range.contains(&address)
+        };
+        let is_ours = within(self.home) || self.in_use.iter().any(|chunk| chunk.contains(address));
+        is_ours && !within(self.window())
     }
 
     /// The arena this one is a claim of.

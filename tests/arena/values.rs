@@ -139,10 +139,22 @@ fn a_session_obeys_the_limit() {
         .unwrap();
     let mut session = arena.session();
     let kept: Vec<&mut u64> = (0..508).map(|i| session.alloc(i)).collect();
+    let refused = AllocError::OwnerLimit { limit_bytes: 4096 };
+    assert_eq!(session.try_alloc(1u64), Err(refused));
+    let mut made = 0;
+    assert_eq!(session.try_alloc_with(|| made += 1), Ok(&mut ()));
+    let large = session.try_alloc_with(|| {
+        made += 1;
+        1u64
+    });
     assert_eq!(
-        session.try_alloc(1u64),
-        Err(AllocError::OwnerLimit { limit_bytes: 4096 })
+        (large, made),
+        (Err(refused), 1),
+        "refused before it is made"
     );
+    assert_eq!(session.try_alloc_str("text"), Err(refused));
+    assert_eq!(session.try_alloc_str("").map(|s| s.len()), Ok(0));
+    assert_eq!(session.try_alloc_slice_copy(&[1u32, 2]), Err(refused));
     assert!(kept.iter().enumerate().all(|(i, n)| **n == i as u64));
     let panicked = catch_unwind(AssertUnwindSafe(|| *session.alloc(1u64)));
     assert!(panicked.is_err());
