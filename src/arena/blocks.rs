@@ -270,6 +270,7 @@ impl State {
     /// `buffer` is a live block of the low end for `capacity` elements, or anything when that is 0
     /// or the elements have no size; it is not used any more when this succeeds.
     #[cold]
+    #[inline(never)]
     pub(crate) unsafe fn grow_buffer(
         &self,
         buffer: NonNull<u8>,
@@ -277,6 +278,10 @@ impl State {
         needed: usize,
         element: Layout,
     ) -> Result<(NonNull<u8>, usize), AllocError> {
+        // SAFETY: the caller's promise.
+        if let Some(grown) = unsafe { self.grow_buffer_here(buffer, capacity, needed, element) } {
+            return Ok(grown);
+        }
         let wanted = self.wanted(buffer, capacity, needed, element);
         // SAFETY: the caller's promise.
         let resize = |count| unsafe { self.resize_buffer(buffer, capacity, count, element) };
@@ -316,10 +321,38 @@ impl State {
         element: Layout,
     ) -> (NonNull<u8>, usize) {
         // SAFETY: the caller's promise.
-        match unsafe { self.grow_buffer(buffer, capacity, needed, element) } {
-            Ok(grown) => grown,
-            Err(error) => refused(error),
+        unsafe {
+            if let Some(grown) = self.grow_buffer_here(buffer, capacity, needed, element) {
+                return grown;
+            }
+            match self.grow_buffer(buffer, capacity, needed, element) {
+                Ok(grown) => grown,
+                Err(error) => refused(error),
+            }
         }
+    }
+
+    /// [`State::grow_buffer`] within the window, in place or not: nothing of it can be refused.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn grow_buffer_here(
+        &self,
+        buffer: NonNull<u8>,
+        capacity: usize,
+        needed: usize,
+        element: Layout,
+    ) -> Option<(NonNull<u8>, usize)> {
+        let wanted = self.wanted(buffer, capacity, needed, element);
+        let (bytes, new) = (element.size() * capacity, array(element, wanted)?);
+        if let Some(block) = self.extend(buffer, bytes, new.size()) {
+            return Some((block, wanted));
+        }
+        let block = self.fast_up(new)?;
+        // SAFETY: both blocks are alive and distinct, and hold at least so many bytes.
+        unsafe { copying::copy::<u8>(buffer.as_ptr(), block.as_ptr(), bytes, End::Up) };
+        Some((block, wanted))
     }
 
     /// A buffer for `wanted` elements in place of one for `capacity`, which is fewer.

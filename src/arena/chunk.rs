@@ -285,6 +285,14 @@ pub(crate) fn carve_up(
     }
 }
 
+/// [`carve_up`] for bytes, whose block starts at `lo`: the new `lo`.
+#[inline(always)]
+pub(crate) fn carve_packed(lo: NonNull<u8>, hi: NonNull<u8>, size: usize) -> Option<NonNull<u8>> {
+    let end = bumping::up_packed(lo.addr().get(), hi.addr().get(), size)?;
+    // SAFETY: the block lies between `lo` and `hi` (bumping's I1), in one span (I2).
+    Some(unsafe { lo.byte_add(end - lo.addr().get()) })
+}
+
 /// A stack of chunks, linked through their headers, newest first.
 pub(crate) struct ChunkList(Cell<Option<Chunk>>);
 

@@ -11,7 +11,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::arena::builder::ArenaBuilder;
-use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_up, carve_value};
+use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_packed, carve_up, carve_value};
 use crate::arena::keeping::Keeping;
 use crate::arena::lending::Mark;
 use crate::arena::scope::Scope;
@@ -295,13 +295,29 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
 }
 
 impl State {
-    /// A block of the low end. Committed when it comes back.
+    /// Bytes of the low end. Committed when they come back.
     #[inline(always)]
-    pub(crate) fn reserve_up(&self, layout: Layout) -> NonNull<u8> {
-        match self.fast_up(layout) {
+    pub(crate) fn reserve_bytes(&self, bytes: usize) -> NonNull<u8> {
+        match self.fast_bytes(bytes) {
             Some(block) => block,
-            None => self.slow_or_refuse(layout.size(), layout.align(), End::Up),
+            None => self.slow_or_refuse(bytes, 1, End::Up),
         }
+    }
+
+    /// Bytes of the low end, or an error. Committed when they come back.
+    #[inline(always)]
+    pub(crate) fn try_reserve_bytes(&self, bytes: usize) -> Result<NonNull<u8>, AllocError> {
+        match self.fast_bytes(bytes) {
+            Some(block) => Ok(block),
+            None => self.slow(bytes, 1, End::Up),
+        }
+    }
+
+    #[inline(always)]
+    fn fast_bytes(&self, bytes: usize) -> Option<NonNull<u8>> {
+        let block = self.lo.get();
+        self.lo.set(carve_packed(block, self.hi.get(), bytes)?);
+        Some(block)
     }
 
     /// A block of the low end, or an error. Committed when it comes back.

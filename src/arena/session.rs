@@ -11,7 +11,9 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::arena::chunk::{End, Window, carve_down, carve_up, carve_value, is_found_at_the_end};
+use crate::arena::chunk::{
+    End, Window, carve_down, carve_packed, carve_value, is_found_at_the_end,
+};
 use crate::arena::copying;
 use crate::arena::handle::raised;
 use crate::arena::slices::end_of;
@@ -220,9 +222,9 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
                 Some(block)
             }
             End::Up => {
-                let (block, lo) = carve_up(lo, hi, layout.size(), layout.align())?;
-                self.window.lo = lo;
-                Some(block)
+                // Only bytes go up: see `end_of`.
+                self.window.lo = carve_packed(lo, hi, layout.size())?;
+                Some(lo)
             }
         }
     }

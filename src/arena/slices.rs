@@ -56,7 +56,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     pub fn alloc_slice_copy<T: Copy>(&self, values: &[T]) -> &mut [T] {
         let layout = Layout::for_value(values);
         let block = match end_of::<T>() {
-            End::Up => self.state.reserve_up(layout),
+            End::Up => self.state.reserve_bytes(layout.size()),
             End::Down => self.reserve_down(layout),
         };
         // SAFETY: an exclusive block of the slice's layout.
@@ -270,7 +270,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     fn try_place_slice<T>(&self, len: usize) -> Result<NonNull<T>, AllocError> {
         let layout = Layout::array::<T>(len).map_err(|_| AllocError::LayoutTooLarge)?;
         let block = match end_of::<T>() {
-            End::Up => self.state.try_reserve_up(layout),
+            End::Up => self.state.try_reserve_bytes(layout.size()),
             End::Down => self.try_reserve_down(layout),
         };
         block.map(NonNull::cast)
