@@ -3,14 +3,87 @@
 //! Owns the magazines in it. Does not know the bounds: its user compares before it adds.
 //!
 //! I1: `low` is the least number of slots there were since the last tick.
+//! I2: `idle` of a [`SharedDepot`] is the number of slots in it when it was last unlocked.
 
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pool::magazine::{Chain, Magazine};
 
 /// Empty blocks kept for the next exchange: enough for a few threads that fill while others drain.
 /// More would only hide an imbalance, fewer would allocate at each swing.
 const SPARES_MAX: usize = 8;
+
+/// A depot and its lock, which nobody needs to take to find it empty or full.
+pub(crate) struct SharedDepot {
+    depot: Mutex<Depot>,
+    idle: AtomicUsize,
+}
+
+/// A locked depot.
+pub(crate) struct DepotGuard<'d> {
+    depot: MutexGuard<'d, Depot>,
+    idle: &'d AtomicUsize,
+}
+
+impl SharedDepot {
+    pub(crate) const fn new() -> SharedDepot {
+        SharedDepot {
+            depot: Mutex::new(Depot::new()),
+            idle: AtomicUsize::new(0),
+        }
+    }
+
+    /// Slots in it a moment ago (I2).
+    pub(crate) fn idle(&self) -> usize {
+        // Relaxed: who acts on it locks and looks again, or does without.
+        self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the lock. A panic cannot spoil it: no code of the user runs under it.
+    pub(crate) fn lock(&self) -> DepotGuard<'_> {
+        DepotGuard {
+            depot: self.depot.lock().unwrap_or_else(PoisonError::into_inner),
+            idle: &self.idle,
+        }
+    }
+
+    /// The depot, if nobody else has it.
+    pub(crate) fn try_lock(&self) -> Option<DepotGuard<'_>> {
+        let depot = match self.depot.try_lock() {
+            Ok(depot) => depot,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(DepotGuard {
+            depot,
+            idle: &self.idle,
+        })
+    }
+}
+
+impl Deref for DepotGuard<'_> {
+    type Target = Depot;
+
+    fn deref(&self) -> &Depot {
+        &self.depot
+    }
+}
+
+impl DerefMut for DepotGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Depot {
+        &mut self.depot
+    }
+}
+
+impl Drop for DepotGuard<'_> {
+    fn drop(&mut self) {
+        self.idle.store(self.depot.count(), Ordering::Relaxed);
+    }
+}
 
 /// See the module.
 pub(crate) struct Depot {
@@ -24,7 +97,7 @@ pub(crate) struct Depot {
 }
 
 impl Depot {
-    pub(crate) const fn new() -> Depot {
+    const fn new() -> Depot {
         Depot {
             idle: Chain::new(),
             spares: [const { None }; SPARES_MAX],

@@ -34,6 +34,8 @@ mod store;
 mod trimming;
 #[cfg(feature = "std")]
 mod typed;
+#[cfg(feature = "std")]
+mod vacant;
 
 #[cfg(feature = "std")]
 pub use arena_pool::{ArenaBytes, ArenaPool, OwnedPooledArena, PooledArena};

@@ -17,11 +17,10 @@ use core::ptr::NonNull;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use crate::base::error::AllocError;
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
 use crate::pool::claims;
-use crate::pool::depot::Depot;
+use crate::pool::depot::{DepotGuard, SharedDepot};
 use crate::pool::magazine::Chain;
 use crate::pool::shard::{Shard, ShardRef};
 use crate::pool::stats::{PoolDrops, PoolStats};
@@ -64,7 +63,7 @@ pub(crate) enum Drops {
 /// What changes, away from the line that every operation reads.
 #[repr(align(128))]
 pub(super) struct Changing {
-    pub(super) depot: Mutex<Depot>,
+    pub(super) depot: SharedDepot,
     pub(super) slots: Mutex<SlotSource>,
     pub(super) shards: Mutex<Vec<ShardRef>>,
     /// Shards there are; changes under the lock of `shards`.
@@ -83,10 +82,10 @@ pub(super) struct Changing {
     figures: Figures,
 }
 
-/// Sums of slow paths. Relaxed everywhere: they order nothing.
+/// Sums of slow paths, beside those in the shards. Relaxed everywhere: they order nothing.
 struct Figures {
     misses: AtomicUsize,
-    creates: AtomicUsize,
+    prefilled: AtomicUsize,
     adopted: AtomicUsize,
     detached: AtomicUsize,
     drops: [AtomicUsize; 5],
@@ -100,7 +99,7 @@ pub(crate) struct Store {
     /// The id under which they keep their seats for gets. Changes at each trim.
     pub(super) get_id: AtomicUsize,
     pub(super) bounds: Bounds,
-    slot_bytes: usize,
+    pub(super) slot_bytes: usize,
     /// Where the slots come from.
     pub(super) pages: &'static Pages,
     pub(super) changing: Changing,
@@ -139,7 +138,7 @@ impl Store {
             slot_bytes: slot.size(),
             pages,
             changing: Changing {
-                depot: Mutex::new(Depot::new()),
+                depot: SharedDepot::new(),
                 slots: Mutex::new(SlotSource::new(Some(pages), slot)),
                 shards: Mutex::new(Vec::new()),
                 shard_count: AtomicUsize::new(0),
@@ -151,7 +150,7 @@ impl Store {
                 live: AtomicUsize::new(0),
                 figures: Figures {
                     misses: AtomicUsize::new(0),
-                    creates: AtomicUsize::new(0),
+                    prefilled: AtomicUsize::new(0),
                     adopted: AtomicUsize::new(0),
                     detached: AtomicUsize::new(0),
                     drops: [const { AtomicUsize::new(0) }; 5],
@@ -185,20 +184,6 @@ impl Store {
         lock(&self.changing.slots).set_owner(owner);
     }
 
-    /// A slot of uninitialised memory.
-    pub(crate) fn take_slot(&self) -> Result<NonNull<u8>, AllocError> {
-        lock(&self.changing.slots).take()
-    }
-
-    /// Gives a slot's memory back.
-    ///
-    /// # Safety
-    /// The slot is this store's, holds no value any more and is in no magazine.
-    pub(crate) unsafe fn give_slot(&self, slot: NonNull<u8>) {
-        // SAFETY: as ours.
-        unsafe { lock(&self.changing.slots).give(slot) }
-    }
-
     /// Counts a guard; `false` when `live_max` are out.
     pub(crate) fn try_live(&self) -> bool {
         if !self.counts() {
@@ -219,12 +204,17 @@ impl Store {
         }
     }
 
-    pub(crate) fn on_miss(&self) {
-        add(&self.changing.figures.misses, 1);
+    /// Counts an object made for a get.
+    pub(crate) fn on_miss(&self, shard: Option<&Shard>) {
+        match shard {
+            Some(shard) => shard.on_made(),
+            None => add(&self.changing.figures.misses, 1),
+        }
     }
 
-    pub(crate) fn on_create(&self) {
-        add(&self.changing.figures.creates, 1);
+    /// Counts an object made for later.
+    pub(crate) fn on_prefill(&self) {
+        add(&self.changing.figures.prefilled, 1);
     }
 
     pub(crate) fn on_adopt(&self) {
@@ -235,8 +225,11 @@ impl Store {
         add(&self.changing.figures.detached, 1);
     }
 
-    pub(crate) fn on_drop(&self, reason: Drops) {
-        add(&self.changing.figures.drops[reason as usize], 1);
+    pub(crate) fn on_drop(&self, shard: Option<&Shard>, reason: Drops) {
+        match (shard, reason) {
+            (Some(shard), Drops::Full) => shard.on_full(),
+            _ => add(&self.changing.figures.drops[reason as usize], 1),
+        }
     }
 
     /// Slots the depot may hold (I2).
@@ -316,7 +309,7 @@ impl Store {
         if shard.epoch() == epoch {
             return surplus;
         }
-        let Some(mut depot) = try_lock(&self.changing.depot) else {
+        let Some(mut depot) = self.changing.depot.try_lock() else {
             // The next slow path tries again.
             return surplus;
         };
@@ -328,9 +321,9 @@ impl Store {
             .trim_keep
             .load(Ordering::Relaxed)
             .min(depot_max);
-        let mut held = Chain::new();
+        let (mut held, mut vacant) = (Chain::new(), Chain::new());
         // SAFETY: the claim, by the caller.
-        unsafe { shard.unload(&mut held) };
+        unsafe { shard.unload(&mut held, &mut vacant) };
         if depot.count() + held.count() <= keep {
             depot.put_chain(held);
         } else {
@@ -339,6 +332,9 @@ impl Store {
         }
         surplus.append(depot.cut(depot_max));
         shard.set_epoch(epoch);
+        drop(depot);
+        // SAFETY: they were in a shard of ours as vacant.
+        unsafe { self.give_chain(vacant) };
         surplus
     }
 
@@ -354,8 +350,11 @@ impl Store {
                 return Some(slot);
             }
         }
+        if self.changing.depot.idle() == 0 {
+            return self.scavenge(shard);
+        }
         // One try: an object more is better than a wait.
-        let mut depot = try_lock(&self.changing.depot)?;
+        let mut depot = self.changing.depot.try_lock()?;
         let Some(shard) = shard else {
             let slot = depot.take();
             drop(depot);
@@ -424,6 +423,9 @@ impl Store {
             if unsafe { shard.push_either(slot) } {
                 return Ok(());
             }
+            if self.changing.depot.idle() + shard.capacity() > self.depot_max() {
+                return Err(Drops::Full);
+            }
         }
         let mut depot = self.depot_for_put().ok_or(Drops::Contended)?;
         let Some(shard) = shard else {
@@ -449,9 +451,9 @@ impl Store {
         }
     }
 
-    pub(super) fn depot_for_put(&self) -> Option<MutexGuard<'_, Depot>> {
+    pub(super) fn depot_for_put(&self) -> Option<DepotGuard<'_>> {
         for _ in 0..PUT_TRIES {
-            if let Some(depot) = try_lock(&self.changing.depot) {
+            if let Some(depot) = self.changing.depot.try_lock() {
                 return Some(depot);
             }
             core::hint::spin_loop();
@@ -464,7 +466,7 @@ impl Store {
     /// # Safety
     /// The slot is this store's, holds a value and is in no magazine.
     pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>) -> bool {
-        let mut depot = lock(&self.changing.depot);
+        let mut depot = self.changing.depot.lock();
         depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots)
     }
 
@@ -481,17 +483,13 @@ impl Store {
             // the claim state alone, so access is exclusive.
             unsafe { shard.close(&mut all) };
         }
-        let depot = changing
-            .depot
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.append(depot.cut(0));
+        all.append(changing.depot.lock().cut(0));
         all
     }
 
     /// Idle slots now.
     pub(crate) fn idle(&self) -> usize {
-        let depot = lock(&self.changing.depot).count();
+        let depot = self.changing.depot.lock().count();
         let shards = lock(&self.changing.shards);
         depot + shards.iter().map(|shard| shard.figures().0).sum::<usize>()
     }
@@ -501,30 +499,35 @@ impl Store {
         let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed) as u64;
         let figures = &self.changing.figures;
         let (mut idle, mut hits, exchanges) = {
-            let depot = lock(&self.changing.depot);
+            let depot = self.changing.depot.lock();
             let (gets, exchanges) = depot.figures();
             (depot.count(), gets, exchanges)
         };
+        let mut misses = read(&figures.misses);
+        let mut full = read(&figures.drops[Drops::Full as usize]);
         let shard_count = {
             let shards = lock(&self.changing.shards);
             for shard in shards.iter() {
                 let (shard_idle, shard_gets) = shard.figures();
+                let (shard_made, shard_full) = shard.made_and_full();
                 idle += shard_idle;
                 hits += shard_gets as u64;
+                misses += shard_made as u64;
+                full += shard_full as u64;
             }
             shards.len()
         };
         let drops = PoolDrops {
-            full: read(&figures.drops[Drops::Full as usize]),
+            full,
             discarded: read(&figures.drops[Drops::Discarded as usize]),
             poisoned: read(&figures.drops[Drops::Poisoned as usize]),
             contended: read(&figures.drops[Drops::Contended as usize]),
             trimmed: read(&figures.drops[Drops::Trimmed as usize]),
         };
-        let (creates, adopted) = (read(&figures.creates), read(&figures.adopted));
+        let (creates, adopted) = (misses + read(&figures.prefilled), read(&figures.adopted));
         let gone = drops.total() + read(&figures.detached) + idle as u64;
         PoolStats {
-            gets: hits + read(&figures.misses),
+            gets: hits + misses,
             hits,
             creates,
             outstanding: (creates + adopted).saturating_sub(gone),

@@ -19,14 +19,16 @@ impl Store {
     /// The caller holds the claim of `shard`, which is one of this store's.
     pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize) -> Chain {
         let epoch = self.announce_trim(keep);
-        let mut found = Chain::new();
-        unload_free(&lock(&self.changing.shards), epoch, &mut found);
+        let (mut found, mut vacant) = (Chain::new(), Chain::new());
+        unload_free(&lock(&self.changing.shards), epoch, &mut found, &mut vacant);
         if let Some(shard) = shard {
             // SAFETY: the claim, by the caller.
-            unsafe { shard.unload(&mut found) };
+            unsafe { shard.unload(&mut found, &mut vacant) };
             shard.set_epoch(epoch);
         }
-        let mut depot = lock(&self.changing.depot);
+        // SAFETY: they were in shards of ours as vacant.
+        unsafe { self.give_chain(vacant) };
+        let mut depot = self.changing.depot.lock();
         depot.put_chain(found);
         depot.cut(keep.min(self.depot_max()))
     }
@@ -64,7 +66,7 @@ impl Store {
         // Relaxed: who wins the exchange trims; nobody waits.
         let order = (Ordering::Relaxed, Ordering::Relaxed);
         let answered = &changing.pressure;
-        let mut found = Chain::new();
+        let (mut found, mut vacant) = (Chain::new(), Chain::new());
         if answered
             .compare_exchange(seen, now, order.0, order.1)
             .is_err()
@@ -73,8 +75,10 @@ impl Store {
         }
         let epoch = self.announce_trim(0);
         if let Some(shards) = try_lock(&changing.shards) {
-            unload_free(&shards, epoch, &mut found);
+            unload_free(&shards, epoch, &mut found, &mut vacant);
         }
+        // SAFETY: they were in shards of ours as vacant.
+        unsafe { self.give_chain(vacant) };
         match self.depot_for_put() {
             Some(mut depot) => found.append(depot.cut(0)),
             // The next slow path tries again.
@@ -85,7 +89,7 @@ impl Store {
 
     /// Ends an interval of the depot.
     pub(crate) fn tick(&self) -> Chain {
-        lock(&self.changing.depot).tick(self.bounds.idle_min)
+        self.changing.depot.lock().tick(self.bounds.idle_min)
     }
 
     /// Gives empty slabs back to the pages.
@@ -95,11 +99,11 @@ impl Store {
 }
 
 /// Takes the slots of every shard that no thread has.
-fn unload_free(shards: &[ShardRef], epoch: usize, found: &mut Chain) {
+fn unload_free(shards: &[ShardRef], epoch: usize, found: &mut Chain, vacant: &mut Chain) {
     for free in shards {
         if free.try_claim() {
             // SAFETY: claimed just now, until the release below.
-            unsafe { free.unload(found) };
+            unsafe { free.unload(found, vacant) };
             free.set_epoch(epoch);
             claims::release(free);
         }

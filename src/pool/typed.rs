@@ -67,31 +67,34 @@ pub(crate) enum Refusal {
     Memory(AllocError),
 }
 
-/// A slot without a value; gives itself back.
+/// A slot without a value; gives itself back, to the shard if its maker has claimed one.
 struct Vacant<'c> {
     store: &'c Store,
+    shard: Option<&'c Shard>,
     slot: NonNull<u8>,
 }
 
 impl Drop for Vacant<'_> {
     fn drop(&mut self) {
-        // SAFETY: made from a slot of this store that holds no value.
-        unsafe { self.store.give_slot(self.slot) };
+        // SAFETY: made from a slot of this store that holds no value, by whoever has the claim.
+        unsafe { self.store.give_slot(self.shard, self.slot) };
     }
 }
 
 /// A value that will be dropped for `reason`, unless it is forgotten first.
 struct Doomed<'c, T> {
     store: &'c Store,
+    shard: Option<&'c Shard>,
     slot: NonNull<T>,
     reason: Drops,
 }
 
 impl<T> Drop for Doomed<'_, T> {
     fn drop(&mut self) {
-        self.store.on_drop(self.reason);
+        self.store.on_drop(self.shard, self.reason);
         let _vacant = Vacant {
             store: self.store,
+            shard: self.shard,
             slot: self.slot.cast(),
         };
         // SAFETY: made from a slot whose value is live and nobody else's. Should the drop unwind,
@@ -113,6 +116,7 @@ impl<T> Surplus<'_, T> {
         while let Some((slot, _)) = self.chain.pop() {
             drop(Doomed {
                 store: self.store,
+                shard: None,
                 slot: slot.cast::<T>(),
                 reason: Drops::Trimmed,
             });
@@ -184,7 +188,12 @@ impl<T, R> Core<T, R> {
     /// Objects of 256 bytes and more that fill their lines get another one for it, at most a
     /// quarter; smaller ones do without.
     const NOTED: bool = {
-        let slack = size_of::<T>().next_multiple_of(Self::STEP) - size_of::<T>();
+        let end = if size_of::<T>() == 0 {
+            Self::STEP
+        } else {
+            size_of::<T>().next_multiple_of(Self::STEP)
+        };
+        let slack = end - size_of::<T>();
         slack >= size_of::<usize>()
             || (Self::STEP == LINE_BYTES && size_of::<T>() >= 256 && size_of::<T>() < 1 << 20)
     };
@@ -278,7 +287,8 @@ impl<T, R> Core<T, R> {
         // may have used the pool, which does not end the claim.
         let slot = match unsafe { self.store.take_idle(shard) } {
             Some(slot) => slot.cast(),
-            None => self.create_for_get()?,
+            // SAFETY: as above.
+            None => unsafe { self.create_for_get(shard)? },
         };
         mem::forget(live);
         Ok(slot)
@@ -306,7 +316,8 @@ impl<T, R> Core<T, R> {
         // SAFETY: as above.
         match unsafe { self.store.take_idle(Some(shard)) } {
             Some(slot) => Ok(slot.cast()),
-            None => self.create_for_get(),
+            // SAFETY: as above.
+            None => unsafe { self.create_for_get(Some(shard)) },
         }
     }
 
@@ -317,17 +328,25 @@ impl<T, R> Core<T, R> {
         Ok(LiveEnd(&self.store))
     }
 
-    fn create_for_get(&self) -> Result<NonNull<T>, Refusal> {
-        let slot = self.create_value().map_err(Refusal::Memory)?;
-        self.store.on_miss();
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this pool's.
+    unsafe fn create_for_get(&self, shard: Option<&Shard>) -> Result<NonNull<T>, Refusal> {
+        // SAFETY: as ours.
+        let slot = unsafe { self.create_value(shard).map_err(Refusal::Memory)? };
+        self.store.on_miss(shard);
         Ok(slot)
     }
 
     /// A new value in a slot: the slot first, then the user's code, then the write.
-    pub(crate) fn create_value(&self) -> Result<NonNull<T>, AllocError> {
-        let slot = self.store.take_slot()?;
+    ///
+    /// # Safety
+    /// As [`create_for_get`](Self::create_for_get).
+    unsafe fn create_value(&self, shard: Option<&Shard>) -> Result<NonNull<T>, AllocError> {
+        // SAFETY: as ours.
+        let slot = unsafe { self.store.take_slot(shard)? };
         let vacant = Vacant {
             store: &self.store,
+            shard,
             slot,
         };
         let value = match &self.create {
@@ -338,7 +357,6 @@ impl<T, R> Core<T, R> {
         let slot = slot.cast::<T>();
         // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
         unsafe { self.fill(slot, value) };
-        self.store.on_create();
         Ok(slot)
     }
 
@@ -396,6 +414,7 @@ impl<T, R> Core<T, R> {
         // Should the drop of a surplus value panic, this one goes with it.
         let mut doomed = Doomed {
             store: &self.store,
+            shard: None,
             slot,
             reason: Drops::Poisoned,
         };
@@ -405,7 +424,7 @@ impl<T, R> Core<T, R> {
         // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
         match unsafe { self.store.put_idle(shard, slot.cast()) } {
             Ok(()) => mem::forget(doomed),
-            Err(reason) => doomed.reason = reason,
+            Err(reason) => (doomed.shard, doomed.reason) = (shard, reason),
         }
     }
 
@@ -420,6 +439,7 @@ impl<T, R> Core<T, R> {
         // As in `keep`.
         let mut doomed = Doomed {
             store: &self.store,
+            shard: None,
             slot,
             reason: Drops::Poisoned,
         };
@@ -430,7 +450,7 @@ impl<T, R> Core<T, R> {
         // SAFETY: as above.
         match unsafe { self.store.put_idle(Some(shard), slot.cast()) } {
             Ok(()) => mem::forget(doomed),
-            Err(reason) => doomed.reason = reason,
+            Err(reason) => (doomed.shard, doomed.reason) = (Some(shard), reason),
         }
     }
 
@@ -442,6 +462,7 @@ impl<T, R> Core<T, R> {
         let _end = LiveEnd(&self.store);
         drop(Doomed {
             store: &self.store,
+            shard: claims::seated(&self.store),
             slot,
             reason,
         });
@@ -477,7 +498,7 @@ impl<T, R> Core<T, R> {
         // SAFETY: the value is live, and the slot is given back without it.
         unsafe {
             let value = slot.read();
-            self.store.give_slot(slot.cast());
+            self.store.give_slot(None, slot.cast());
             value
         }
     }
@@ -486,9 +507,12 @@ impl<T, R> Core<T, R> {
     pub(crate) fn prefill(&self, count: usize) -> Result<usize, AllocError> {
         let missing = count.saturating_sub(self.store.idle());
         for made in 0..missing {
-            let slot = self.create_value()?;
+            // SAFETY: without a shard there is no claim.
+            let slot = unsafe { self.create_value(None)? };
+            self.store.on_prefill();
             let doomed = Doomed {
                 store: &self.store,
+                shard: None,
                 slot,
                 reason: Drops::Full,
             };
@@ -552,7 +576,8 @@ impl<T, R: Recycler<T>> Core<T, R> {
         if std::thread::panicking() || R::recycle(|| &self.recycler, &mut value) == Keep::Discard {
             return;
         }
-        let Ok(slot) = self.store.take_slot() else {
+        // SAFETY: without a shard there is no claim.
+        let Ok(slot) = (unsafe { self.store.take_slot(None) }) else {
             return;
         };
         let slot = slot.cast::<T>();
