@@ -117,6 +117,60 @@
 //! send::<flagstone::ArenaVecIntoIter<'static, *const u8>>();
 //! ```
 //!
+//! A claim holds its arena, and holds on to what it made:
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! let claim = arena.claim();
+//! arena.reset();
+//! claim.alloc(1);
+//! ```
+//! ```compile_fail,E0505
+//! let arena = flagstone::Arena::new();
+//! let claim = arena.claim();
+//! let text = claim.alloc_str("text");
+//! drop(claim);
+//! text.len();
+//! ```
+//! ```compile_fail,E0502
+//! let arena = flagstone::Arena::new();
+//! let mut claim = arena.claim();
+//! let text = claim.alloc_str("text");
+//! claim.reset();
+//! text.len();
+//! ```
+//! ```compile_fail,E0597
+//! let claim;
+//! let arena = flagstone::Arena::new();
+//! claim = arena.claim();
+//! ```
+//! ```compile_fail,E0596
+//! let (arena, mut other) = (flagstone::Arena::new(), flagstone::Arena::new());
+//! std::mem::swap(&mut *arena.claim(), &mut other);
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<flagstone::Claim<'static>>();
+//! ```
+//!
+//! An arena over a buffer does not outlive it, nor can another take its place:
+//! ```compile_fail,E0597
+//! let arena;
+//! let mut buffer = [core::mem::MaybeUninit::uninit(); 64];
+//! arena = flagstone::Arena::from_buffer(&mut buffer);
+//! ```
+//! ```compile_fail,E0506
+//! let mut buffer = [core::mem::MaybeUninit::uninit(); 64];
+//! let arena = flagstone::Arena::from_buffer(&mut buffer);
+//! buffer[0] = core::mem::MaybeUninit::new(1);
+//! arena.alloc(1);
+//! ```
+//! ```compile_fail,E0596
+//! let mut buffer = [core::mem::MaybeUninit::uninit(); 64];
+//! let mut arena = flagstone::Arena::from_buffer(&mut buffer);
+//! let mut other = flagstone::Arena::new();
+//! std::mem::swap(&mut *arena, &mut other);
+//! ```
+//!
 //! The minimum alignment is one of five:
 //! ```compile_fail
 //! let arena: flagstone::Arena<3> = flagstone::Arena::with_min_align();

@@ -2,7 +2,9 @@
 //! the field has fallen into, and random streams against an oracle.
 
 mod blocks;
+mod buffers;
 mod chunks;
+mod claims;
 mod closures;
 mod footprint;
 mod scopes;
