@@ -29,8 +29,8 @@ mod slab;
 
 #[cfg(feature = "alloc")]
 pub use arena::{
-    Arena, ArenaBox, ArenaBuilder, ArenaStats, ArenaString, ArenaVec, ArenaVecIntoIter,
-    BufferArena, Checkpoint, Claim, Scope, Session,
+    Arena, ArenaBox, ArenaBoxValue, ArenaBuilder, ArenaStats, ArenaString, ArenaVec,
+    ArenaVecIntoIter, BufferArena, Checkpoint, Claim, Scope, Session,
 };
 #[cfg(target_has_atomic = "64")]
 pub use base::bitmap::Bitmap;

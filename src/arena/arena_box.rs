@@ -2,6 +2,9 @@
 //!
 //! I1: the pointer is to a live value that only this box reaches, in memory that outlives `'a`.
 //!     Dropping the value in place is all that its end takes.
+//! I2: an `ArenaBoxValue` is made in `coerce` alone. What a function without captures can give back
+//!     for one is therefore that one, or no other: a part, or another value at the same address,
+//!     has no such type.
 //! There is no `Pin<ArenaBox>`: forgetting the box frees the memory at the next reset, undropped.
 
 use core::borrow::{Borrow, BorrowMut};
@@ -25,8 +28,18 @@ use core::ptr::NonNull;
 /// ```
 pub struct ArenaBox<'a, T: ?Sized> {
     value: NonNull<T>,
-    owns: PhantomData<(&'a mut T, T)>,
+    /// Covariant, as `Box` is: nobody else reaches the value (I1), so a shorter-lived one may take
+    /// its place. That `T` is owned the destructor says.
+    memory: PhantomData<&'a T>,
 }
+
+/// A value as [`ArenaBox::coerce`] shows it: nothing can be done with it but to widen the reference.
+#[repr(transparent)]
+#[allow(
+    missing_debug_implementations,
+    reason = "nobody ever sees one that could be shown"
+)]
+pub struct ArenaBoxValue<T: ?Sized>(T);
 
 // SAFETY: I1; the box is the only way to the value, as with `Box`. The arena is not touched by it.
 unsafe impl<T: ?Sized + Send> Send for ArenaBox<'_, T> {}
@@ -50,39 +63,32 @@ impl<'a, T: ?Sized> ArenaBox<'a, T> {
         unsafe { &mut *this.value.as_ptr() }
     }
 
-    /// Makes it a box of what the value is behind a wider reference: of a trait object or a slice.
-    /// The standard library's own boxes do that by themselves, which is not open to others.
+    /// Makes it a box of a trait object or a slice: `wide` is always `|value| value`, which the
+    /// compiler coerces as it would any reference. The standard library's own boxes do that by
+    /// themselves, which is not open to others.
     ///
     /// ```
     /// use flagstone::{Arena, ArenaBox};
     /// use std::fmt::Display;
     /// let arena = Arena::new();
     /// let parts: [ArenaBox<dyn Display>; 2] = [
-    ///     ArenaBox::coerce(arena.alloc_box(String::from("one")), |p| p as &mut dyn Display),
-    ///     ArenaBox::coerce(arena.alloc_box(2), |p| p as &mut dyn Display),
+    ///     ArenaBox::coerce(arena.alloc_box(String::from("one")), |value| value),
+    ///     ArenaBox::coerce(arena.alloc_box(2), |value| value),
     /// ];
     /// assert_eq!(format!("{}, {}", parts[0], parts[1]), "one, 2");
     /// let names = arena.alloc_box([String::from("a"), String::from("b")]);
-    /// let names: ArenaBox<[String]> = ArenaBox::coerce(names, |names| &mut names[..]);
+    /// let names: ArenaBox<[String]> = ArenaBox::coerce(names, |names| names);
     /// assert_eq!(names.len(), 2);
     /// ```
-    ///
-    /// # Panics
-    /// When `wide` panics, or gives a reference to something else than the value it got. The value
-    /// is not dropped then.
     pub fn coerce<U: ?Sized>(
         this: Self,
-        wide: impl for<'b> FnOnce(&'b mut T) -> &'b mut U,
+        wide: fn(&mut ArenaBoxValue<T>) -> &mut ArenaBoxValue<U>,
     ) -> ArenaBox<'a, U> {
-        let value = ArenaBox::leak(this);
-        let (at, bytes) = ((&raw const *value).addr(), size_of_val(value));
-        let wide = wide(value);
-        assert!(
-            (&raw const *wide).addr() == at && size_of_val(wide) == bytes,
-            "an arena box can be coerced to what its value is, not to another one"
-        );
-        // SAFETY: the very value (same place, same size), that nobody else reaches (I1).
-        unsafe { ArenaBox::new(NonNull::from(wide)) }
+        let value: *mut T = ManuallyDrop::new(this).value.as_ptr();
+        // SAFETY: I1; `ArenaBoxValue` is laid out as what it holds.
+        let wide: *mut ArenaBoxValue<U> = wide(unsafe { &mut *(value as *mut ArenaBoxValue<T>) });
+        // SAFETY: the very value, whole, that nobody else reaches (I1, I2).
+        unsafe { ArenaBox::new(NonNull::new_unchecked(wide as *mut U)) }
     }
 
     /// # Safety
@@ -90,7 +96,7 @@ impl<'a, T: ?Sized> ArenaBox<'a, T> {
     pub(crate) unsafe fn new(value: NonNull<T>) -> Self {
         ArenaBox {
             value,
-            owns: PhantomData,
+            memory: PhantomData,
         }
     }
 }

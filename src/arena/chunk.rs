@@ -27,6 +27,8 @@ use crate::pages::Pages;
 
 /// The value of `floor` in a chunk of one request (I3): above every address.
 const OWN: usize = usize::MAX;
+/// The same, in a chunk that a checkpoint counts from.
+const MARKED: usize = OWN - 1;
 /// Set in `Header::bytes`, which is a multiple of 4 KiB, while the chunk is pristine (I4).
 const PRISTINE: usize = 1;
 /// What the end of every payload is aligned to: the largest minimum alignment an arena can have.
@@ -153,7 +155,14 @@ impl Chunk {
         self.header().floor.set(OWN);
     }
 
-    /// Whether the chunk holds one request and never became a window.
+    /// A mark counts from this chunk: what it was claimed for is not taken back any more.
+    pub(crate) fn set_marked(self) {
+        if self.is_own() {
+            self.set_floor(MARKED);
+        }
+    }
+
+    /// Whether the chunk holds one request, which may be taken back, and never became a window.
     pub(crate) fn is_own(self) -> bool {
         self.header().floor.get() == OWN
     }

@@ -63,7 +63,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// Remembers what is allocated so far, for [`Arena::rewind`]. Collections made before do not
     /// grow in place from here on, until the arena is rewound or reset.
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint(self.state.mark())
+        Checkpoint(self.state.mark_unguarded())
     }
 
     /// Frees everything made since the checkpoint, after dropping the values of

@@ -109,6 +109,17 @@ impl State {
         }
     }
 
+    /// The same for whoever may never come back to it, or may be in the middle of a closure that
+    /// fails: the next reset clears the count of open scopes, and the newest chunk stays in use
+    /// until then or a rewind, because the mark counts from it.
+    pub(crate) fn mark_unguarded(&self) -> Mark {
+        self.set_opened(None);
+        if let Some(newest) = self.in_use.head() {
+            newest.set_marked();
+        }
+        self.mark()
+    }
+
     /// Closes an open scope and those opened since: owned values made since are dropped, newest
     /// first, then everything made since is gone. Panics when a drop does, after all of that.
     ///

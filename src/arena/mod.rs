@@ -33,7 +33,7 @@ mod string;
 mod typed;
 mod vec;
 
-pub use arena_box::ArenaBox;
+pub use arena_box::{ArenaBox, ArenaBoxValue};
 pub use buffer::BufferArena;
 pub use builder::ArenaBuilder;
 pub use claim::{Checkpoint, Claim};

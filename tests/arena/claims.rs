@@ -284,3 +284,41 @@ fn a_scope_that_ended_does_not_hold_an_untouched_chunk() {
     unsafe { arena.rewind(checkpoint) };
     assert!(large(&arena));
 }
+
+#[test]
+fn a_checkpoint_made_in_a_closure_that_fails() {
+    let mut arena = arena();
+    let kept: Vec<*mut [u64; 60]> = (0..40).map(|n| &raw mut *arena.alloc([n; 60])).collect();
+    let (used, mut checkpoint) = (arena.used_bytes(), None);
+    let failed = arena.alloc_try_with(|| {
+        checkpoint = Some(arena.checkpoint());
+        Err::<[u8; 131_000], ()>(())
+    });
+    assert!(failed.is_err());
+    arena.trim();
+    arena.alloc([0u64; 60]);
+    // SAFETY: of this arena, and what was made since is not used any more.
+    unsafe { arena.rewind(checkpoint.take().unwrap()) };
+    arena.alloc_slice_fill_copy(100_000, !0u64);
+    assert!(arena.used_bytes() >= used);
+    for (n, values) in kept.into_iter().enumerate() {
+        assert!(arena.contains(values));
+        // SAFETY: made before the checkpoint, and the arena was not reset since.
+        assert_eq!(unsafe { *values }, [n as u64; 60]);
+    }
+}
+
+#[test]
+fn a_reset_forgets_checkpoints() {
+    let limited = Arena::builder().pages(&PAGES).limit_bytes(64 << 10);
+    let mut arena = limited.build().unwrap();
+    for _ in 0..3 {
+        arena.alloc([1u64; 9]);
+        arena.reset();
+        arena.checkpoint();
+        arena.reset();
+        // The whole limit, once the chunk that the reset opened makes way for it.
+        assert!(arena.try_alloc_slice_fill_copy(60 << 10, 1u8).is_ok());
+        arena.reset();
+    }
+}

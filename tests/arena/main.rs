@@ -7,6 +7,7 @@ mod chunks;
 mod claims;
 mod closures;
 mod footprint;
+mod history;
 mod scopes;
 mod sizes;
 mod stream;
