@@ -5,6 +5,7 @@
 //! I1: `low` is the least number of slots there were since the last tick.
 //! I2: `idle` of a [`SharedDepot`] is the number of slots in it when it was last unlocked.
 
+use core::mem;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
@@ -87,7 +88,10 @@ impl Drop for DepotGuard<'_> {
 
 /// See the module.
 pub(crate) struct Depot {
+    /// Without ageing by generations all there is, otherwise what came since the last `rotate`.
     idle: Chain,
+    /// What was there then, handed out when nothing else is left.
+    old: Chain,
     spares: [Option<Box<Magazine>>; SPARES_MAX],
     low: usize,
     /// Objects handed out one by one, to threads without a shard.
@@ -100,6 +104,7 @@ impl Depot {
     const fn new() -> Depot {
         Depot {
             idle: Chain::new(),
+            old: Chain::new(),
             spares: [const { None }; SPARES_MAX],
             low: 0,
             gets: 0,
@@ -109,7 +114,7 @@ impl Depot {
 
     /// Slots in the depot.
     pub(crate) fn count(&self) -> usize {
-        self.idle.count()
+        self.idle.count() + self.old.count()
     }
 
     /// Objects handed out one by one, and magazines exchanged.
@@ -119,7 +124,8 @@ impl Depot {
 
     /// Hands out the magazine that came last.
     pub(crate) fn take_magazine(&mut self) -> Option<Box<Magazine>> {
-        let magazine = self.idle.pop_magazine()?;
+        let magazine = self.idle.pop_magazine();
+        let magazine = magazine.or_else(|| self.old.pop_magazine())?;
         self.exchanges += 1;
         self.note_low();
         Some(magazine)
@@ -140,7 +146,7 @@ impl Depot {
 
     /// Hands out one slot.
     pub(crate) fn take(&mut self) -> Option<NonNull<u8>> {
-        let (slot, emptied) = self.idle.pop()?;
+        let (slot, emptied) = self.idle.pop().or_else(|| self.old.pop())?;
         if let Some(empty) = emptied {
             self.put_spare(empty);
         }
@@ -182,7 +188,8 @@ impl Depot {
         if self.count() <= keep {
             return Chain::new();
         }
-        let cut = self.idle.cut(keep);
+        let mut cut = self.old.cut(keep.saturating_sub(self.idle.count()));
+        cut.append(self.idle.cut(keep));
         self.note_low();
         cut
     }
@@ -196,6 +203,20 @@ impl Depot {
         let cut = self.cut(keep);
         self.low = self.count();
         cut
+    }
+
+    /// Returns the old generation, as long as `floor` stay, and makes all others old.
+    pub(crate) fn rotate(&mut self, floor: usize) -> Chain {
+        let cut = self.old.cut(floor.saturating_sub(self.idle.count()));
+        let young = mem::replace(&mut self.idle, Chain::new());
+        self.old.append(young);
+        self.note_low();
+        cut
+    }
+
+    /// Takes in what is old already.
+    pub(crate) fn put_old(&mut self, chain: Chain) {
+        self.old.append(chain);
     }
 
     fn note_low(&mut self) {

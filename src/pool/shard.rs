@@ -27,6 +27,7 @@ use core::ptr::{self, NonNull};
 use std::alloc::{alloc, dealloc};
 
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::pool::events::NO_EPOCH;
 use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine};
 
 const FREE: usize = 0;
@@ -57,6 +58,9 @@ pub(crate) struct Shard {
     /// claimant.
     made: AtomicUsize,
     full: AtomicUsize,
+    /// Objects dropped while the pool was bypassed, and gets beyond the magazines. As above.
+    bypassed: AtomicUsize,
+    visits: AtomicUsize,
 }
 
 // SAFETY: the non-atomic fields are touched under the claim only (I1), and the claim passes from
@@ -123,10 +127,21 @@ impl Shard {
         count(&self.full);
     }
 
-    /// Objects made for gets, and dropped for want of room.
-    pub(crate) fn made_and_full(&self) -> (usize, usize) {
-        let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed);
-        (read(&self.made), read(&self.full))
+    /// Counts an object dropped because the pool was bypassed.
+    pub(crate) fn on_bypassed(&self) {
+        count(&self.bypassed);
+    }
+
+    /// Counts a get beyond the magazines; how many there were before.
+    pub(crate) fn on_visit(&self) -> usize {
+        let before = self.visits.load(Ordering::Relaxed);
+        count(&self.visits);
+        before
+    }
+
+    /// Objects made for gets; dropped for want of room; dropped past the pool.
+    pub(crate) fn made_and_dropped(&self) -> [usize; 3] {
+        [&self.made, &self.full, &self.bypassed].map(|figure| figure.load(Ordering::Relaxed))
     }
 
     /// Takes a slot without a value.
@@ -472,13 +487,15 @@ impl ShardRef {
                 gets: AtomicUsize::new(0),
                 previous: UnsafeCell::new(ptr::null_mut()),
                 previous_len: AtomicUsize::new(0),
-                // No pool comes to so many trims, so a new shard always looks at the bounds.
-                epoch: AtomicUsize::new(usize::MAX),
+                // So a new shard always looks at the bounds.
+                epoch: AtomicUsize::new(NO_EPOCH),
                 state: AtomicUsize::new(FREE),
                 references: AtomicUsize::new(1),
                 vacant: UnsafeCell::new(None),
                 made: AtomicUsize::new(0),
                 full: AtomicUsize::new(0),
+                bypassed: AtomicUsize::new(0),
+                visits: AtomicUsize::new(0),
             });
         }
         Some(ShardRef(block))

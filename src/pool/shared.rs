@@ -7,7 +7,7 @@
 //! I2: a pool is `Sync` only when its objects are `Send`: a shared pool moves them between threads.
 
 use core::fmt;
-use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::ptr::{self, NonNull};
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap;
+use crate::pool::advice::Advice;
 use crate::pool::builder::{PoolBuilder, default_bounds};
 use crate::pool::claims::{self, NO_ID};
+use crate::pool::discipline::Choices;
 use crate::pool::guards::{OwnedPooled, Pooled};
+use crate::pool::health::Health;
+use crate::pool::leaks::LeakSuspect;
 use crate::pool::local::LocalHandle;
+use crate::pool::mode::{Mode, Route};
 use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
 use crate::pool::stats::PoolStats;
 use crate::pool::typed::{Core, Create, Plan, Refusal};
@@ -62,8 +67,8 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// let pool: Pool<[Vec<u8>; 50_000]> = Pool::new(|| [const { Vec::new() }; 50_000]);
 /// ```
 pub struct Pool<T, R = RecycleTrait> {
-    /// The core's id for gets, or `NO_ID` before there is one and when guards are counted: here, so
-    /// that a get does not pass by the core.
+    /// The core's id for gets, or `NO_ID` before there is one, for a pool whose every operation is
+    /// looked at, and while the pool is bypassed: here, so that a get does not pass by the core.
     fast_id: AtomicUsize,
     core: AtomicPtr<Core<T, R>>,
     plan: Mutex<Option<Plan<T, R>>>,
@@ -93,6 +98,8 @@ impl<T: Recycle> Pool<T> {
             recycler: RecycleTrait::new(),
             pages: None,
             bounds: None,
+            choices: Choices::DEFAULT,
+            validate_get: None,
             name: None,
         })
     }
@@ -190,15 +197,19 @@ impl<T, R> Pool<T, R> {
 
     /// As `take`, without a word on why there is none.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn try_take(&self) -> Option<NonNull<T>> {
-        self.pop().or_else(|| self.try_take_cold())
+        match self.pop() {
+            Some(slot) => Some(slot),
+            None => self.try_take_cold(),
+        }
     }
 
     #[cold]
     #[inline(never)]
     #[track_caller]
     fn take_cold(&self) -> NonNull<T> {
-        match self.take_slow() {
+        match self.take_slow(Location::caller()) {
             Ok(slot) => slot,
             Err(refusal) => self.refuse(refusal),
         }
@@ -206,11 +217,12 @@ impl<T, R> Pool<T, R> {
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn try_take_cold(&self) -> Option<NonNull<T>> {
-        self.take_slow().ok()
+        self.take_slow(Location::caller()).ok()
     }
 
-    fn take_slow(&self) -> Result<NonNull<T>, Refusal> {
+    fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
         let id = self.fast_id.load(Ordering::Relaxed);
         // SAFETY: the pool is borrowed.
         if let Some(slot) = unsafe { claims::pop_seated(id) } {
@@ -220,19 +232,20 @@ impl<T, R> Pool<T, R> {
             Some(core) => core,
             None => self.try_core().map_err(Refusal::Memory)?,
         };
-        let taken = core.get_slow();
-        // After it may have begun a trim, which every thread is to hear of.
+        let taken = core.get_slow(at);
+        // After it may have begun a trim, or turned the pool off, which every thread is to hear of.
         self.note_id(core);
         taken
     }
 
-    /// Lets the fast path know the core's id. Two trims at a time may leave the older one here,
-    /// which the next slow path sets right.
+    /// Lets the fast path know the core's id, if it may be used. Two events at a time may leave the
+    /// older one here, which the next slow path sets right.
     fn note_id(&self, core: &Core<T, R>) {
-        let id = if core.store.counts() {
-            NO_ID
-        } else {
+        let pools = core.store.control().route() == Route::Pool;
+        let id = if pools && !core.store.is_careful() {
             core.store.get_id()
+        } else {
+            NO_ID
         };
         // Relaxed: see `pop`. Written only when it changes, as every get reads it.
         if self.fast_id.load(Ordering::Relaxed) != id {
@@ -312,20 +325,119 @@ impl<T, R> Pool<T, R> {
         self.trim(0);
     }
 
-    /// Says that an interval of your choice is over (a second, a batch): of the objects in the
-    /// depot that nobody needed during it, three quarters are dropped, down to the lower end of
-    /// [`PoolBuilder::idle`]. So a pool forgets a burst in a few intervals and keeps its working
-    /// set. Returns the number of objects dropped. Shards are left alone.
+    /// Says that an interval of your choice is over (a second, a batch): objects that nobody needed
+    /// are dropped as the pool's [`Aging`](crate::Aging) says, down to the lower end of
+    /// [`PoolBuilder::idle`], and pages that are empty then go back. By default that forgets a burst
+    /// in a few intervals and keeps the working set. Returns the number of objects dropped.
+    ///
+    /// A pool that is in use ticks by itself, too (see [`PoolBuilder::tick_every`]). One that stands
+    /// still does not: let a timer call this. Of the objects in the magazines of running threads
+    /// the colder half takes part, at each thread's next get.
     pub fn tick(&self) -> usize {
-        self.core().map_or(0, Core::tick)
+        let Some(core) = self.core() else {
+            return 0;
+        };
+        let dropped = core.tick();
+        self.note_id(core);
+        dropped
+    }
+
+    /// Retires every object built until now: for a new configuration, a new schema, a key that was
+    /// changed. The idle ones are dropped at once, those in magazines of other running threads at
+    /// the thread's next get, and those in guards when they come back; none is handed out again.
+    /// Returns the number of objects dropped.
+    ///
+    /// Objects with an alignment above 64 bytes and no room for a note take the slow path back from
+    /// then on, and so do those of a [`local`](Self::local) handle that was made before.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    /// pool.prefill(3);
+    /// let out = pool.get();
+    /// assert_eq!(pool.new_generation(), 2);
+    /// drop(out);
+    /// assert_eq!((pool.stats().idle, pool.stats().drops.retired), (0, 3));
+    /// ```
+    pub fn new_generation(&self) -> usize {
+        let Some(core) = self.core() else {
+            return 0;
+        };
+        let surplus = core.new_generation();
+        // As in `trim`.
+        self.note_id(core);
+        core.end_trim(surplus)
+    }
+
+    /// Changes when the pool uses what it gets back. With [`Mode::Never`] idle objects are dropped,
+    /// as by [`clear`](Self::clear); those in guards are dropped when they come back.
+    pub fn set_mode(&self, mode: Mode) {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = &mut *plan {
+            plan.choices.mode = mode;
+            return;
+        }
+        drop(plan);
+        if let Some(core) = self.core() {
+            core.set_mode(mode);
+            self.note_id(core);
+        }
+    }
+
+    /// Whether reuse pays, by the costs that were measured.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(|| Vec::with_capacity(4096));
+    /// for _ in 0..100 {
+    ///     pool.get().push(1);
+    /// }
+    /// println!("{}", pool.advice());
+    /// ```
+    pub fn advice(&self) -> Advice {
+        self.core().map(Core::advice).unwrap_or_default()
+    }
+
+    /// Whether objects come back, creates are steady and threads do not wait for each other.
+    pub fn health(&self) -> Health {
+        self.core().map(Core::health).unwrap_or_default()
+    }
+
+    /// Objects that have been out for more than ten seconds (see [`PoolBuilder::leak_after`]) and
+    /// two [ticks](Self::tick), of those that the pool looks out for ([`LeakCheck`]). Each is
+    /// reported once, and withdrawn when it comes back: see `withdrawn` in the figures.
+    ///
+    /// ```
+    /// use flagstone::{LeakCheck, Pool};
+    /// use std::time::Duration;
+    /// let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+    ///     .leak_check(LeakCheck::Every)
+    ///     .leak_after(Duration::ZERO)
+    ///     .build();
+    /// std::mem::forget(pool.get());
+    /// pool.tick();
+    /// pool.tick();
+    /// for suspect in pool.leak_suspects() {
+    ///     println!("{suspect}");
+    ///     assert_eq!(suspect.location.file(), file!());
+    /// }
+    /// ```
+    pub fn leak_suspects(&self) -> Vec<LeakSuspect> {
+        self.core().map(Core::leak_suspects).unwrap_or_default()
     }
 
     /// What the pool did so far and holds now. Waits for the depot's lock, for as long as an
     /// exchange takes.
     pub fn stats(&self) -> PoolStats {
-        self.core()
-            .map(|core| core.store.stats())
-            .unwrap_or_default()
+        if let Some(core) = self.core() {
+            return core.store.stats();
+        }
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let mode = plan.as_ref().map(|plan| plan.choices.mode);
+        PoolStats {
+            mode: mode.unwrap_or_default(),
+            ..PoolStats::default()
+        }
     }
 }
 
@@ -354,6 +466,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     /// assert!(pool.try_get().is_some());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_get(&self) -> Option<Pooled<'_, T, R>> {
         // SAFETY: as in `get`.
         self.try_take().map(|slot| unsafe { Pooled::new(slot) })
@@ -372,6 +485,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
 
     /// As [`get_owned`](Self::get_owned); `None` where [`try_get`](Self::try_get) answers so.
     #[inline]
+    #[track_caller]
     pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedPooled<T, R>> {
         let slot = self.try_take()?;
         // SAFETY: as in `get_owned`.

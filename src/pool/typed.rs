@@ -9,20 +9,31 @@
 //! I2: a slot that leaves the store is, at every moment user code may unwind, in the hands of a
 //! value with a `Drop` that gives it back: [`Vacant`] before its value exists, [`Doomed`] while the
 //! value is judged or dropped, [`Surplus`] for whole chains.
+//! I3: the note behind a value says when it was built: read before `create` runs, and before a
+//! `recycle`, so that a generation begun meanwhile makes it an old one.
+//!
+//! The way back is in `returning.rs`.
 
 use core::alloc::Layout;
-use core::cell::Cell;
-use core::marker::PhantomData;
 use core::mem;
-use core::ptr::{self, NonNull};
+use core::panic::Location;
+use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
 use crate::pages::Pages;
-use crate::pool::claims::{self, NO_ID};
-use crate::pool::magazine::Chain;
-use crate::pool::recycle::{Keep, Recycler};
+use crate::pool::advice::Advice;
+use crate::pool::claims::NO_ID;
+use crate::pool::clock::Watch;
+use crate::pool::discipline::Choices;
+use crate::pool::figures::{Drops, is_sampled};
+use crate::pool::health::{self, Health, Signs};
+use crate::pool::leaks::LeakSuspect;
+use crate::pool::mode::{Mode, Route, Turn, WINDOW};
+use crate::pool::note::{self, Marks};
 use crate::pool::shard::Shard;
-use crate::pool::store::{Bounds, Drops, Store};
+use crate::pool::store::{Birth, Bounds, Store};
+use crate::pool::trimming::Excess;
+use crate::pool::wards::{Doomed, LiveEnd, Surplus, Vacant};
 use crate::slab::raw::owner_of;
 
 /// A cache line of most processors. Those that fetch lines in pairs still write them one by one.
@@ -36,6 +47,9 @@ pub(crate) enum Create<T> {
     Boxed(Box<dyn Fn() -> T + Send + Sync>),
 }
 
+/// The function that says whether an idle object may still be handed out.
+pub(crate) type Validate<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+
 /// A plan that came to nothing, for want of memory.
 type Unplanned<T, R> = (Plan<T, R>, AllocError);
 
@@ -46,6 +60,8 @@ pub(crate) struct Plan<T, R> {
     pub(crate) pages: Option<&'static Pages>,
     /// `None` for the default ones, which ask the machine and so cannot be `const`.
     pub(crate) bounds: Option<Bounds>,
+    pub(crate) choices: Choices,
+    pub(crate) validate_get: Option<Validate<T>>,
     pub(crate) name: Option<&'static str>,
 }
 
@@ -55,6 +71,7 @@ pub(crate) struct Core<T, R> {
     pub(crate) store: Store,
     pub(crate) recycler: R,
     create: Create<T>,
+    validate_get: Option<Validate<T>>,
     name: Option<&'static str>,
 }
 
@@ -65,101 +82,6 @@ pub(crate) enum Refusal {
     Live(usize),
     /// No memory for a slot, or for the core.
     Memory(AllocError),
-}
-
-/// A slot without a value; gives itself back, to the shard if its maker has claimed one.
-struct Vacant<'c> {
-    store: &'c Store,
-    shard: Option<&'c Shard>,
-    slot: NonNull<u8>,
-}
-
-impl Drop for Vacant<'_> {
-    fn drop(&mut self) {
-        // SAFETY: made from a slot of this store that holds no value, by whoever has the claim.
-        unsafe { self.store.give_slot(self.shard, self.slot) };
-    }
-}
-
-/// A value that will be dropped for `reason`, unless it is forgotten first.
-struct Doomed<'c, T> {
-    store: &'c Store,
-    shard: Option<&'c Shard>,
-    slot: NonNull<T>,
-    reason: Drops,
-}
-
-impl<T> Drop for Doomed<'_, T> {
-    fn drop(&mut self) {
-        self.store.on_drop(self.shard, self.reason);
-        let _vacant = Vacant {
-            store: self.store,
-            shard: self.shard,
-            slot: self.slot.cast(),
-        };
-        // SAFETY: made from a slot whose value is live and nobody else's. Should the drop unwind,
-        // `_vacant` gives the slot back all the same.
-        unsafe { ptr::drop_in_place(self.slot.as_ptr()) };
-    }
-}
-
-/// Idle values that will be dropped; a panic of one does not keep the others.
-struct Surplus<'c, T> {
-    store: &'c Store,
-    chain: Chain,
-    /// One of the values, in name: dropping `Surplus` drops them.
-    values: PhantomData<T>,
-}
-
-impl<T> Surplus<'_, T> {
-    fn drop_all(&mut self) {
-        while let Some((slot, _)) = self.chain.pop() {
-            drop(Doomed {
-                store: self.store,
-                shard: None,
-                slot: slot.cast::<T>(),
-                reason: Drops::Trimmed,
-            });
-        }
-    }
-}
-
-impl<T> Drop for Surplus<'_, T> {
-    fn drop(&mut self) {
-        // Left over only when `drop_all` was cut short by a panic. A second one aborts, as it does
-        // in the collections of `std`.
-        self.drop_all();
-    }
-}
-
-/// What becomes of a value whose guard is gone.
-#[derive(Clone, Copy)]
-pub(crate) enum Verdict {
-    Keep,
-    Drop(Drops),
-}
-
-/// A value that `recycle` is at work on: dropped should that panic.
-struct Poisoned<T, R> {
-    slot: NonNull<T>,
-    of: PhantomData<R>,
-}
-
-impl<T, R> Drop for Poisoned<T, R> {
-    #[cold]
-    fn drop(&mut self) {
-        // SAFETY: made by `judge`, whose caller gave the value up; the core is alive.
-        unsafe { core_of::<T, R>(self.slot).reject(self.slot, Drops::Poisoned) };
-    }
-}
-
-/// Ends a guard's count on every way out.
-struct LiveEnd<'c>(&'c Store);
-
-impl Drop for LiveEnd<'_> {
-    fn drop(&mut self) {
-        self.0.end_live();
-    }
 }
 
 /// The core a slot belongs to.
@@ -183,23 +105,22 @@ impl<T, R> Core<T, R> {
         LINE_BYTES
     };
 
-    /// Whether the pool's id stands behind each value, in the part of the slot the value leaves
-    /// over. It saves the way from the slot over its slab to the core, half a nanosecond of a put.
-    /// Objects of 256 bytes and more that fill their lines get another one for it, at most a
-    /// quarter; smaller ones do without.
-    const NOTED: bool = {
+    /// Whether a note (`note.rs`) stands behind each value, in the part of the slot the value leaves
+    /// over. It says how the value goes back, and saves the way from the slot over its slab to the
+    /// core, half a nanosecond of a put. Objects that fill their lines get another one for it;
+    /// only those with a larger alignment and without room, or of a whole MiB, do without.
+    pub(crate) const NOTED: bool = {
         let end = if size_of::<T>() == 0 {
             Self::STEP
         } else {
             size_of::<T>().next_multiple_of(Self::STEP)
         };
         let slack = end - size_of::<T>();
-        slack >= size_of::<usize>()
-            || (Self::STEP == LINE_BYTES && size_of::<T>() >= 256 && size_of::<T>() < 1 << 20)
+        slack >= size_of::<usize>() || (Self::STEP == LINE_BYTES && size_of::<T>() < 1 << 20)
     };
 
     /// Where it stands.
-    const NOTE_AT: usize = size_of::<T>().next_multiple_of(align_of::<usize>());
+    pub(crate) const NOTE_AT: usize = size_of::<T>().next_multiple_of(align_of::<usize>());
 
     /// The slot a `T` sits in. A zero-sized one still gets bytes, so that every guard has an
     /// address of its own to be found by.
@@ -229,9 +150,10 @@ impl<T, R> Core<T, R> {
         };
         let bounds = plan.bounds.unwrap_or_else(default_bounds);
         let core = Core {
-            store: Store::new(plan.pages, Self::SLOT, bounds),
+            store: Store::new(plan.pages, Self::SLOT, Self::NOTED, bounds, plan.choices),
             recycler: plan.recycler,
             create: plan.create,
+            validate_get: plan.validate_get,
             name: plan.name,
         };
         // SAFETY: fresh, aligned and large enough.
@@ -249,27 +171,22 @@ impl<T, R> Core<T, R> {
         self.name
     }
 
-    /// Drops the values of a chain.
-    pub(crate) fn drop_chain(&self, chain: Chain) -> usize {
-        let count = chain.count();
-        let mut surplus = Surplus::<T> {
-            store: &self.store,
-            chain,
-            values: PhantomData,
-        };
-        surplus.drop_all();
+    /// Drops idle values; how many.
+    fn drop_excess(&self, excess: Excess) -> usize {
+        let count = excess.chain.count();
+        Surplus::<T>::new(&self.store, excess).drop_all();
         count
     }
 
     /// Drops what a visit found to be too much; its pages go back then, too.
-    fn drop_surplus(&self, surplus: Chain) {
-        if surplus.count() > 0 {
+    pub(crate) fn drop_surplus(&self, surplus: Excess) {
+        if surplus.chain.count() > 0 {
             self.end_trim(surplus);
         }
     }
 
     /// Drops idle values when the budget of the pages ran short. While nothing is borrowed (I1).
-    fn answer_pressure(&self) {
+    pub(crate) fn answer_pressure(&self) {
         if self.store.is_pressed() {
             self.drop_surplus(self.store.answer_pressure());
         }
@@ -278,24 +195,22 @@ impl<T, R> Core<T, R> {
     /// A value for a guard, when no seat had one.
     #[cold]
     #[inline(never)]
-    pub(crate) fn get_slow(&self) -> Result<NonNull<T>, Refusal> {
+    pub(crate) fn get_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
         let live = self.begin_live()?;
         self.answer_pressure();
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
-        // SAFETY: `attend` answers with a shard this thread has claimed. The values just dropped
-        // may have used the pool, which does not end the claim.
-        let slot = match unsafe { self.store.take_idle(shard) } {
-            Some(slot) => slot.cast(),
-            // SAFETY: as above.
-            None => unsafe { self.create_for_get(shard)? },
-        };
+        let visit = self.visit(shard);
+        // SAFETY: `attend` answers with a shard this thread has claimed. The code of the user that
+        // ran since may have used the pool, which does not end the claim.
+        let slot = unsafe { self.take(shard, visit)? };
+        self.mark(slot, visit, Some(at));
         mem::forget(live);
         Ok(slot)
     }
 
-    /// As `get_slow`, by a handle with a shard of its own, which notes the id it is up to date with
-    /// in `seen`.
+    /// As `get_slow`, by a handle with a shard of its own. Returns the id for gets it is up to date
+    /// with, too, if its next gets may be fast.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this pool's.
@@ -304,20 +219,137 @@ impl<T, R> Core<T, R> {
     pub(crate) unsafe fn get_slow_from(
         &self,
         shard: &Shard,
-        seen: &Cell<usize>,
-    ) -> Result<NonNull<T>, Refusal> {
+    ) -> Result<(NonNull<T>, usize), Refusal> {
         self.answer_pressure();
         // SAFETY: the claim, by the caller, here and below.
         let (get_id, surplus) = unsafe { self.store.attend_to(shard) };
-        if let Some(get_id) = get_id {
-            seen.set(get_id);
-        }
         self.drop_surplus(surplus);
+        let visit = self.visit(Some(shard));
         // SAFETY: as above.
-        match unsafe { self.store.take_idle(Some(shard)) } {
-            Some(slot) => Ok(slot.cast()),
+        let slot = unsafe { self.take(self.store.usable(shard), visit)? };
+        let pools = self.store.control().route() == Route::Pool;
+        Ok((slot, get_id.filter(|_| pools).unwrap_or(NO_ID)))
+    }
+
+    /// An idle value or a new one, as the route says.
+    ///
+    /// # Safety
+    /// As [`create_value`](Self::create_value).
+    unsafe fn take(&self, shard: Option<&Shard>, visit: usize) -> Result<NonNull<T>, Refusal> {
+        let transient = match self.store.control().route() {
+            Route::Pool => false,
+            Route::Bypass => true,
+            // Spread evenly: of three in four gets every fourth does not.
+            Route::Share(percent) => {
+                let percent = usize::from(percent);
+                (visit % 100 + 1) * percent / 100 == visit % 100 * percent / 100
+            }
+        };
+        if !transient {
+            let watch = is_sampled(visit).then(Watch::start);
+            // SAFETY: the claim, by the caller.
+            let mut found = unsafe { self.store.take_idle(shard) };
+            if let Some(watch) = watch {
+                self.store.meters().get.add(watch.nanos());
+            }
+            while let Some(slot) = found {
+                if self.is_valid(slot.cast()) {
+                    return Ok(slot.cast());
+                }
+                // SAFETY: as above.
+                found = unsafe { self.store.take_idle(shard) };
+            }
+        }
+        // SAFETY: as above.
+        let slot = unsafe {
+            self.create_value(shard, transient)
+                .map_err(Refusal::Memory)?
+        };
+        self.store.on_miss(shard);
+        Ok(slot)
+    }
+
+    /// Whether an idle value may be handed out; it is dropped otherwise.
+    fn is_valid(&self, slot: NonNull<T>) -> bool {
+        let Some(validate) = &self.validate_get else {
+            return true;
+        };
+        let mut doomed = Doomed {
+            store: &self.store,
+            shard: None,
+            slot,
+            reason: Drops::Poisoned,
+        };
+        // SAFETY: idle until now, so the value is live and ours.
+        let valid = validate(unsafe { slot.as_ref() });
+        if valid {
+            mem::forget(doomed);
+        } else {
+            doomed.reason = Drops::Invalid;
+        }
+        valid
+    }
+
+    /// Counts a get beyond the magazines; each so many look around.
+    fn visit(&self, shard: Option<&Shard>) -> usize {
+        let visit = self.store.on_visit(shard);
+        if visit % WINDOW == WINDOW - 1 {
+            self.look_around();
+        }
+        visit
+    }
+
+    /// Begins a tick that is due, and lets the judge look at the figures.
+    #[cold]
+    fn look_around(&self) {
+        if self.store.discipline.intervals.is_due() {
+            self.end_interval(false);
+        }
+        let Some((_, totals)) = self.store.snapshot(false) else {
+            return;
+        };
+        let control = self.store.control();
+        if let Some(turn) = control.review(totals, size_of::<T>()) {
+            self.follow(turn);
+        }
+    }
+
+    /// Does what a change of the route asks for.
+    fn follow(&self, turn: Turn) {
+        self.store.refresh_hot();
+        if turn == Turn::Closed {
+            let surplus = self.begin_trim(0);
+            self.end_trim(surplus);
+        }
+    }
+
+    /// Marks a value that is handed out, if its way back is to be looked at.
+    fn mark(&self, slot: NonNull<T>, visit: usize, at: Option<&'static Location<'static>>) {
+        let leaks = &self.store.discipline.leaks;
+        let every = leaks.is_for_every();
+        let tracked = (Self::NOTED || every)
+            && leaks.samples(visit)
+            && at.is_some_and(|at| {
+                leaks.begin(
+                    slot.addr().get(),
+                    at,
+                    self.store.discipline.intervals.count(),
+                )
+            });
+        if !Self::NOTED {
+            return;
+        }
+        let birth = self.store.birth();
+        // SAFETY: a value of this pool that the caller is about to hand out.
+        let (old, note) = unsafe { (Self::note_of(slot), Self::note_at(slot)) };
+        let marks = Marks {
+            tracked,
+            measured: is_sampled(visit),
+            ..note::marks(old)
+        };
+        if marks.any() && note::is_of(old, birth.put_id, birth.generation) {
             // SAFETY: as above.
-            None => unsafe { self.create_for_get(Some(shard)) },
+            unsafe { note.write(note::special(birth.generation, marks)) };
         }
     }
 
@@ -328,20 +360,15 @@ impl<T, R> Core<T, R> {
         Ok(LiveEnd(&self.store))
     }
 
-    /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this pool's.
-    unsafe fn create_for_get(&self, shard: Option<&Shard>) -> Result<NonNull<T>, Refusal> {
-        // SAFETY: as ours.
-        let slot = unsafe { self.create_value(shard).map_err(Refusal::Memory)? };
-        self.store.on_miss(shard);
-        Ok(slot)
-    }
-
     /// A new value in a slot: the slot first, then the user's code, then the write.
     ///
     /// # Safety
-    /// As [`create_for_get`](Self::create_for_get).
-    unsafe fn create_value(&self, shard: Option<&Shard>) -> Result<NonNull<T>, AllocError> {
+    /// The caller holds the claim of `shard`, which is one of this pool's.
+    unsafe fn create_value(
+        &self,
+        shard: Option<&Shard>,
+        transient: bool,
+    ) -> Result<NonNull<T>, AllocError> {
         // SAFETY: as ours.
         let slot = unsafe { self.store.take_slot(shard)? };
         let vacant = Vacant {
@@ -349,14 +376,19 @@ impl<T, R> Core<T, R> {
             shard,
             slot,
         };
+        let birth = self.store.birth();
+        let watch = is_sampled(self.store.made(shard)).then(Watch::start);
         let value = match &self.create {
             Create::Plain(create) => create(),
             Create::Boxed(create) => create(),
         };
+        if let Some(watch) = watch {
+            self.store.meters().create.add(watch.nanos());
+        }
         mem::forget(vacant);
         let slot = slot.cast::<T>();
         // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
-        unsafe { self.fill(slot, value) };
+        unsafe { self.fill(slot, value, birth, transient) };
         Ok(slot)
     }
 
@@ -364,151 +396,69 @@ impl<T, R> Core<T, R> {
     ///
     /// # Safety
     /// The slot is one of this store's, uninitialised and the caller's alone.
-    unsafe fn fill(&self, slot: NonNull<T>, value: T) {
-        // A pool that counts its guards has no use for the path that does not.
-        let id = if self.store.counts() {
-            NO_ID
-        } else {
-            self.store.id()
+    pub(crate) unsafe fn fill(&self, slot: NonNull<T>, value: T, birth: Birth, transient: bool) {
+        let marks = Marks {
+            transient,
+            ..Marks::default()
         };
         // SAFETY: by the caller; `SLOT` has room for the note, aligned.
         unsafe {
             slot.write(value);
             if Self::NOTED {
-                slot.byte_add(Self::NOTE_AT).cast::<usize>().write(id);
+                let note = if transient {
+                    note::special(birth.generation, marks)
+                } else {
+                    self.plain_note(birth)
+                };
+                Self::note_at(slot).write(note);
+            } else {
+                self.store.enrol(slot.addr().get(), birth);
             }
         }
     }
 
-    /// The id for puts of the pool a slot belongs to, or `NO_ID` if it counts its guards.
+    /// The note of a value that nothing is to be done about.
+    pub(crate) fn plain_note(&self, birth: Birth) -> usize {
+        if self.store.is_careful() {
+            return note::special(birth.generation, Marks::default());
+        }
+        birth.put_id
+    }
+
+    /// Where the note of a slot stands.
+    ///
+    /// # Safety
+    /// `slot` is a slot of a `Core<T, R>` with a note.
+    #[inline(always)]
+    pub(crate) unsafe fn note_at(slot: NonNull<T>) -> NonNull<usize> {
+        // SAFETY: by the caller; `SLOT` has room for it.
+        unsafe { slot.byte_add(Self::NOTE_AT).cast::<usize>() }
+    }
+
+    /// The note of a value. Matches a seat when its put may be fast.
     ///
     /// # Safety
     /// `slot` is a slot with a value, of a `Core<T, R>` that is alive.
     #[inline(always)]
-    pub(crate) unsafe fn put_id_of(slot: NonNull<T>) -> usize {
+    pub(crate) unsafe fn note_of(slot: NonNull<T>) -> usize {
         // SAFETY: by the caller; `fill` wrote the note, and the value's user cannot reach it.
         unsafe {
             if Self::NOTED {
-                return slot.byte_add(Self::NOTE_AT).cast::<usize>().read();
+                return Self::note_at(slot).read();
             }
-            let store = &core_of::<T, R>(slot).store;
-            if store.counts() { NO_ID } else { store.id() }
-        }
-    }
-
-    /// Keeps a recycled value whose guard is gone, or drops it.
-    ///
-    /// # Safety
-    /// The slot is this pool's, its value is live, and its guard no longer uses it.
-    unsafe fn put_slow(&self, slot: NonNull<T>) {
-        let _end = LiveEnd(&self.store);
-        // SAFETY: as ours.
-        unsafe { self.keep(slot) };
-    }
-
-    /// As `put_slow`, for a value that no guard counted.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow).
-    unsafe fn keep(&self, slot: NonNull<T>) {
-        // Should the drop of a surplus value panic, this one goes with it.
-        let mut doomed = Doomed {
-            store: &self.store,
-            shard: None,
-            slot,
-            reason: Drops::Poisoned,
-        };
-        self.answer_pressure();
-        let (shard, surplus) = self.store.attend();
-        self.drop_surplus(surplus);
-        // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
-        match unsafe { self.store.put_idle(shard, slot.cast()) } {
-            Ok(()) => mem::forget(doomed),
-            Err(reason) => (doomed.shard, doomed.reason) = (shard, reason),
-        }
-    }
-
-    /// As `put_slow`, by a handle with a shard of its own.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow), and the caller holds the claim of `shard`, which is one of
-    /// this pool's.
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn put_slow_to(&self, shard: &Shard, slot: NonNull<T>) {
-        // As in `keep`.
-        let mut doomed = Doomed {
-            store: &self.store,
-            shard: None,
-            slot,
-            reason: Drops::Poisoned,
-        };
-        self.answer_pressure();
-        // SAFETY: the claim and the slot, by the caller, here and below.
-        let (_, surplus) = unsafe { self.store.attend_to(shard) };
-        self.drop_surplus(surplus);
-        // SAFETY: as above.
-        match unsafe { self.store.put_idle(Some(shard), slot.cast()) } {
-            Ok(()) => mem::forget(doomed),
-            Err(reason) => (doomed.shard, doomed.reason) = (Some(shard), reason),
-        }
-    }
-
-    /// Drops a value whose guard is gone.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow).
-    pub(crate) unsafe fn reject(&self, slot: NonNull<T>, reason: Drops) {
-        let _end = LiveEnd(&self.store);
-        drop(Doomed {
-            store: &self.store,
-            shard: claims::seated(&self.store),
-            slot,
-            reason,
-        });
-    }
-
-    /// What the fast path of a guard's drop did not do.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow), of a `Core<T, R>` that is alive.
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn finish(slot: NonNull<T>, verdict: Verdict) {
-        // SAFETY: as ours.
-        unsafe {
-            match verdict {
-                Verdict::Keep => {
-                    if !claims::push_seated(Self::put_id_of(slot), slot.cast()) {
-                        core_of::<T, R>(slot).put_slow(slot);
-                    }
-                }
-                Verdict::Drop(reason) => core_of::<T, R>(slot).reject(slot, reason),
-            }
-        }
-    }
-
-    /// Takes the value out of a guard's slot.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow).
-    pub(crate) unsafe fn detach(&self, slot: NonNull<T>) -> T {
-        let _end = LiveEnd(&self.store);
-        self.store.on_detach();
-        // SAFETY: the value is live, and the slot is given back without it.
-        unsafe {
-            let value = slot.read();
-            self.store.give_slot(None, slot.cast());
-            value
+            core_of::<T, R>(slot).store.hot_put_id()
         }
     }
 
     /// Keeps `count` new values, up to the bound.
     pub(crate) fn prefill(&self, count: usize) -> Result<usize, AllocError> {
-        let missing = count.saturating_sub(self.store.idle());
+        let missing = match self.store.control().route() {
+            Route::Bypass => 0,
+            _ => count.saturating_sub(self.store.idle()),
+        };
         for made in 0..missing {
             // SAFETY: without a shard there is no claim.
-            let slot = unsafe { self.create_value(None)? };
+            let slot = unsafe { self.create_value(None, false)? };
             self.store.on_prefill();
             let doomed = Doomed {
                 store: &self.store,
@@ -526,73 +476,87 @@ impl<T, R> Core<T, R> {
     }
 
     /// Collects idle values beyond `keep`, and tells all threads to do so.
-    pub(crate) fn begin_trim(&self, keep: usize) -> Chain {
+    pub(crate) fn begin_trim(&self, keep: usize) -> Excess {
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
         // SAFETY: `attend` answers with a shard this thread has claimed.
         unsafe { self.store.trim(shard, keep) }
     }
 
-    /// Drops what `begin_trim` found, and gives pages back; values dropped.
-    pub(crate) fn end_trim(&self, surplus: Chain) -> usize {
-        let dropped = self.drop_chain(surplus);
+    /// Begins a generation; what is idle is to be dropped.
+    pub(crate) fn new_generation(&self) -> Excess {
+        let (shard, surplus) = self.store.attend();
+        self.drop_surplus(surplus);
+        // SAFETY: as in `begin_trim`.
+        unsafe { self.store.new_generation(shard) }
+    }
+
+    /// Drops what was found, and gives pages back; values dropped.
+    pub(crate) fn end_trim(&self, surplus: Excess) -> usize {
+        let dropped = self.drop_excess(surplus);
         self.store.trim_slots();
         dropped
     }
 
-    /// Ends an interval of the depot; values dropped.
+    /// Ends an interval; values dropped.
     pub(crate) fn tick(&self) -> usize {
-        self.end_trim(self.store.tick())
-    }
-}
-
-impl<T, R: Recycler<T>> Core<T, R> {
-    /// Recycles a value whose guard is gone, unless a panic drops it. The value is dropped here
-    /// when `recycle` panics.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow), of a `Core<T, R>` that is alive.
-    #[inline(always)]
-    pub(crate) unsafe fn judge(slot: NonNull<T>) -> Verdict {
-        if std::thread::panicking() {
-            return Verdict::Drop(Drops::Poisoned);
-        }
-        let poisoned = Poisoned::<T, R> {
-            slot,
-            of: PhantomData,
-        };
-        // SAFETY: the value is live and ours alone, by the caller, and its core alive. A recycler
-        // without a state does not look for the core.
-        let keep = unsafe { R::recycle(|| &core_of::<T, R>(slot).recycler, &mut *slot.as_ptr()) };
-        mem::forget(poisoned);
-        match keep {
-            Keep::Yes => Verdict::Keep,
-            Keep::Discard => Verdict::Drop(Drops::Discarded),
-        }
+        self.end_interval(true)
     }
 
-    /// Takes a value in that did not come from the pool, recycled first.
-    pub(crate) fn adopt(&self, mut value: T) {
-        if std::thread::panicking() || R::recycle(|| &self.recycler, &mut value) == Keep::Discard {
-            return;
+    fn end_interval(&self, waits: bool) -> usize {
+        let discipline = &self.store.discipline;
+        let step = discipline.intervals.step();
+        if let Some((stats, _)) = self.store.snapshot(waits) {
+            discipline.steadiness.tick(stats.creates);
         }
-        // SAFETY: without a shard there is no claim.
-        let Ok(slot) = (unsafe { self.store.take_slot(None) }) else {
-            return;
-        };
-        let slot = slot.cast::<T>();
-        // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
-        unsafe {
-            self.fill(slot, value);
-            self.store.on_adopt();
-            self.keep(slot);
-        }
+        let (shard, surplus) = self.store.attend();
+        self.drop_surplus(surplus);
+        // SAFETY: as in `begin_trim`.
+        let old = unsafe { self.store.tick(shard, step, waits) };
+        self.end_trim(old)
+    }
+
+    /// Takes a mode on.
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        let turn = self.store.control().set_mode(mode);
+        self.follow(turn);
+    }
+
+    /// What the figures say.
+    pub(crate) fn advice(&self) -> Advice {
+        let control = self.store.control();
+        let totals = self.store.snapshot(true).map(|(_, totals)| totals);
+        let rate = control.hit_rate().or_else(|| totals?.hit_rate());
+        let now = (control.mode(), control.why());
+        Advice::new(now, self.store.meters(), &control.costs(), rate)
+    }
+
+    /// How the pool is.
+    pub(crate) fn health(&self) -> Health {
+        let stats = self.store.stats();
+        let discipline = &self.store.discipline;
+        let ticks = discipline.intervals.count();
+        health::judge(Signs {
+            gets: stats.gets,
+            returns: stats.returns,
+            exchanges: stats.exchanges,
+            get_nanos: self.store.meters().get.nanos(),
+            creates_drift: discipline.steadiness.drift(),
+            survivors: discipline.leaks.figures(ticks).0,
+        })
+    }
+
+    /// The objects that are out for long and were not reported yet.
+    pub(crate) fn leak_suspects(&self) -> Vec<LeakSuspect> {
+        let discipline = &self.store.discipline;
+        discipline.leaks.report(discipline.intervals.count())
     }
 }
 
 impl<T, R> Drop for Core<T, R> {
     fn drop(&mut self) {
         let chain = self.store.close();
-        self.drop_chain(chain);
+        let reason = Drops::Trimmed;
+        self.drop_excess(Excess { chain, reason });
     }
 }
