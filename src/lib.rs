@@ -44,8 +44,8 @@ pub use heap::{Flagstone, Stats, last_error, set_limit, stats, trim};
 pub use heap::{Heap, HeapBuilder, HeapMap, HeapStats};
 #[cfg(feature = "std")]
 pub use pool::{
-    Advice, Aging, ArenaBytes, ArenaPool, Capacity, Health, HealthReasons, Keep, LeakCheck,
-    LeakSuspect, LocalHandle, LocalPooled, Mode, ModeReason, Oversize, OwnedPooled,
+    Advice, Aging, ArenaBytes, ArenaPool, Capacity, GetError, Health, HealthReasons, Keep,
+    LeakCheck, LeakSuspect, LocalHandle, LocalPooled, Mode, ModeReason, Oversize, OwnedPooled,
     OwnedPooledArena, Pool, PoolBuilder, PoolDrops, PoolStats, Pooled, PooledArena, Recycle,
     RecycleHook, RecycleTrait, Recycler, Verdict,
 };

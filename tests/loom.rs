@@ -34,6 +34,8 @@ mod base {
 /// The code of the crate itself, over loom's atomics.
 #[allow(dead_code, unreachable_pub)]
 mod pool {
+    #[path = "../../src/pool/events.rs"]
+    pub(crate) mod events;
     #[path = "../../src/pool/magazine.rs"]
     pub(crate) mod magazine;
     #[path = "../../src/pool/shard.rs"]

@@ -1,10 +1,14 @@
 //! `Pool`, its guards and `ArenaPool`, from outside. One sentence per test, in its name.
 #![cfg(feature = "std")]
 
+#[path = "pool/asking.rs"]
+mod asking;
 #[path = "pool/bounds.rs"]
 mod bounds;
 #[path = "pool/canary.rs"]
 mod canary;
+#[path = "pool/crowds.rs"]
+mod crowds;
 #[path = "pool/panics.rs"]
 mod panics;
 #[path = "pool/threads.rs"]

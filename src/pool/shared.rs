@@ -11,11 +11,13 @@ use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::ptr::{self, NonNull};
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap;
 use crate::pool::advice::Advice;
+use crate::pool::asking::GetError;
 use crate::pool::builder::{PoolBuilder, default_bounds};
 use crate::pool::claims::{self, NO_ID};
 use crate::pool::discipline::Choices;
@@ -176,7 +178,7 @@ impl<T, R> Pool<T, R> {
 
     /// An object from the calling thread's shard, when there is nothing to count or to look for.
     #[inline(always)]
-    fn pop(&self) -> Option<NonNull<T>> {
+    pub(crate) fn pop(&self) -> Option<NonNull<T>> {
         // Relaxed: a match proves this thread's own claim, whatever else it has seen.
         let id = self.fast_id.load(Ordering::Relaxed);
         // SAFETY: the pool is borrowed.
@@ -220,6 +222,39 @@ impl<T, R> Pool<T, R> {
     #[track_caller]
     fn try_take_cold(&self) -> Option<NonNull<T>> {
         self.take_slow(Location::caller()).ok()
+    }
+
+    /// An object, after waiting for a guard's end if need be.
+    #[cold]
+    pub(crate) fn take_within(
+        &self,
+        timeout: Duration,
+        at: &'static Location<'static>,
+    ) -> Option<NonNull<T>> {
+        let core = self.core().map_or_else(|| self.try_core(), Ok).ok()?;
+        let live = core.begin_live_within(timeout)?;
+        let taken = core.get_counted(live, at);
+        self.note_id(core);
+        taken.ok()
+    }
+
+    /// An idle object, or the one that `make` puts into the slot it is lent.
+    ///
+    /// # Safety
+    /// When `make` answers `Ok` it has put an object there.
+    #[cold]
+    pub(crate) unsafe fn take_or_make<E>(
+        &self,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+        at: &'static Location<'static>,
+    ) -> Result<NonNull<T>, GetError<E>> {
+        let core = self.core().map_or_else(|| self.try_core(), Ok);
+        let core = core.map_err(GetError::Memory)?;
+        let live = core.begin_live()?;
+        // SAFETY: as ours.
+        let taken = unsafe { core.get_or_make(live, at, make) };
+        self.note_id(core);
+        taken
     }
 
     fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {

@@ -15,6 +15,7 @@
 //! The way back is in `returning.rs`.
 
 use core::alloc::Layout;
+use core::convert::Infallible;
 use core::mem;
 use core::panic::Location;
 use core::ptr::NonNull;
@@ -22,6 +23,7 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 use crate::pool::advice::Advice;
+use crate::pool::asking::GetError;
 use crate::pool::claims::NO_ID;
 use crate::pool::clock::Watch;
 use crate::pool::discipline::Choices;
@@ -197,13 +199,36 @@ impl<T, R> Core<T, R> {
     #[inline(never)]
     pub(crate) fn get_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
         let live = self.begin_live()?;
+        self.get_counted(live, at)
+    }
+
+    /// As `get_slow`, of a guard that is counted.
+    pub(crate) fn get_counted(
+        &self,
+        live: LiveEnd<'_>,
+        at: &'static Location<'static>,
+    ) -> Result<NonNull<T>, Refusal> {
+        // SAFETY: our own `make` keeps the promise.
+        unsafe { self.get_or_make(live, at, |place| self.make(place)) }.map_err(GetError::refusal)
+    }
+
+    /// As `get_counted`, with a function of the caller's for new values.
+    ///
+    /// # Safety
+    /// As [`create_value`](Self::create_value) asks of `make`.
+    pub(crate) unsafe fn get_or_make<E>(
+        &self,
+        live: LiveEnd<'_>,
+        at: &'static Location<'static>,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
         self.answer_pressure();
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
         let visit = self.visit(shard);
         // SAFETY: `attend` answers with a shard this thread has claimed. The code of the user that
         // ran since may have used the pool, which does not end the claim.
-        let slot = unsafe { self.take(shard, visit)? };
+        let slot = unsafe { self.take(shard, visit, make)? };
         self.mark(slot, visit, Some(at));
         mem::forget(live);
         Ok(slot)
@@ -226,7 +251,8 @@ impl<T, R> Core<T, R> {
         self.drop_surplus(surplus);
         let visit = self.visit(Some(shard));
         // SAFETY: as above.
-        let slot = unsafe { self.take(self.store.usable(shard), visit)? };
+        let taken = unsafe { self.take(self.store.usable(shard), visit, |place| self.make(place)) };
+        let slot = taken.map_err(GetError::refusal)?;
         let pools = self.store.control().route() == Route::Pool;
         Ok((slot, get_id.filter(|_| pools).unwrap_or(NO_ID)))
     }
@@ -235,7 +261,12 @@ impl<T, R> Core<T, R> {
     ///
     /// # Safety
     /// As [`create_value`](Self::create_value).
-    unsafe fn take(&self, shard: Option<&Shard>, visit: usize) -> Result<NonNull<T>, Refusal> {
+    unsafe fn take<E>(
+        &self,
+        shard: Option<&Shard>,
+        visit: usize,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
         let transient = match self.store.control().route() {
             Route::Pool => false,
             Route::Bypass => true,
@@ -261,10 +292,7 @@ impl<T, R> Core<T, R> {
             }
         }
         // SAFETY: as above.
-        let slot = unsafe {
-            self.create_value(shard, transient)
-                .map_err(Refusal::Memory)?
-        };
+        let slot = unsafe { self.create_value(shard, transient, make)? };
         self.store.on_miss(shard);
         Ok(slot)
     }
@@ -353,24 +381,37 @@ impl<T, R> Core<T, R> {
         }
     }
 
-    fn begin_live(&self) -> Result<LiveEnd<'_>, Refusal> {
+    pub(crate) fn begin_live(&self) -> Result<LiveEnd<'_>, Refusal> {
         if !self.store.try_live() {
             return Err(Refusal::Live(self.store.bounds().live_max));
         }
         Ok(LiveEnd(&self.store))
     }
 
+    /// Puts a new value into a slot, by the pool's own function: right there, as it may be large.
+    pub(crate) fn make(&self, place: NonNull<T>) -> Result<(), Infallible> {
+        let value = match &self.create {
+            Create::Plain(create) => create(),
+            Create::Boxed(create) => create(),
+        };
+        // SAFETY: `create_value` lends a slot of `SLOT`'s layout, uninitialised and its alone.
+        unsafe { place.write(value) };
+        Ok(())
+    }
+
     /// A new value in a slot: the slot first, then the user's code, then the write.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this pool's.
-    unsafe fn create_value(
+    /// The caller holds the claim of `shard`, which is one of this pool's. When `make` answers `Ok`
+    /// it has put a value into the slot it was lent.
+    pub(crate) unsafe fn create_value<E>(
         &self,
         shard: Option<&Shard>,
         transient: bool,
-    ) -> Result<NonNull<T>, AllocError> {
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
         // SAFETY: as ours.
-        let slot = unsafe { self.store.take_slot(shard)? };
+        let slot = unsafe { self.store.take_slot(shard) }.map_err(GetError::Memory)?;
         let vacant = Vacant {
             store: &self.store,
             shard,
@@ -378,17 +419,14 @@ impl<T, R> Core<T, R> {
         };
         let birth = self.store.birth();
         let watch = is_sampled(self.store.made(shard)).then(Watch::start);
-        let value = match &self.create {
-            Create::Plain(create) => create(),
-            Create::Boxed(create) => create(),
-        };
+        make(slot.cast()).map_err(GetError::Create)?;
         if let Some(watch) = watch {
             self.store.meters().create.add(watch.nanos());
         }
         mem::forget(vacant);
         let slot = slot.cast::<T>();
-        // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
-        unsafe { self.fill(slot, value, birth, transient) };
+        // SAFETY: a slot of ours, with the value that `make` put there.
+        unsafe { self.note(slot, birth, transient) };
         Ok(slot)
     }
 
@@ -397,13 +435,24 @@ impl<T, R> Core<T, R> {
     /// # Safety
     /// The slot is one of this store's, uninitialised and the caller's alone.
     pub(crate) unsafe fn fill(&self, slot: NonNull<T>, value: T, birth: Birth, transient: bool) {
+        // SAFETY: as ours.
+        unsafe {
+            slot.write(value);
+            self.note(slot, birth, transient);
+        }
+    }
+
+    /// Puts the note behind a value.
+    ///
+    /// # Safety
+    /// As [`fill`](Self::fill), but for the value that is there.
+    unsafe fn note(&self, slot: NonNull<T>, birth: Birth, transient: bool) {
         let marks = Marks {
             transient,
             ..Marks::default()
         };
         // SAFETY: by the caller; `SLOT` has room for the note, aligned.
         unsafe {
-            slot.write(value);
             if Self::NOTED {
                 let note = if transient {
                     note::special(birth.generation, marks)
@@ -448,31 +497,6 @@ impl<T, R> Core<T, R> {
             }
             core_of::<T, R>(slot).store.hot_put_id()
         }
-    }
-
-    /// Keeps `count` new values, up to the bound.
-    pub(crate) fn prefill(&self, count: usize) -> Result<usize, AllocError> {
-        let missing = match self.store.control().route() {
-            Route::Bypass => 0,
-            _ => count.saturating_sub(self.store.idle()),
-        };
-        for made in 0..missing {
-            // SAFETY: without a shard there is no claim.
-            let slot = unsafe { self.create_value(None, false)? };
-            self.store.on_prefill();
-            let doomed = Doomed {
-                store: &self.store,
-                shard: None,
-                slot,
-                reason: Drops::Full,
-            };
-            // SAFETY: a fresh value in a slot of ours.
-            if !unsafe { self.store.put_depot(slot.cast()) } {
-                return Ok(made);
-            }
-            mem::forget(doomed);
-        }
-        Ok(missing)
     }
 
     /// Collects idle values beyond `keep`, and tells all threads to do so.
