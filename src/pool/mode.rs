@@ -34,9 +34,6 @@ const BACKOFF_MAX: u32 = 6;
 /// either is within 10 % of the better.
 const MARGIN: f64 = 1.05;
 
-/// Samples of a create before the judge believes them rather than the floors below.
-const SAMPLES_MIN: usize = 4;
-
 /// When a pool uses the objects it gets back; by [`PoolBuilder::mode`](crate::PoolBuilder::mode), or
 /// [`Pool::set_mode`](crate::Pool::set_mode) at run time.
 ///
@@ -156,9 +153,9 @@ const REASONS: [ModeReason; 6] = [
     ModeReason::Probing,
 ];
 
-/// The hit rate that pooling needs as long as nothing is measured, by the bytes of an object: what
-/// the model gives for creates and drops of 17, 25 and 43 ns, as small, middling and large blocks
-/// take, and a hit of 3.
+/// The hit rate that pooling needs as long as no create was measured (objects may all come by
+/// [`put`](crate::Pool::put)), by the bytes of an object: what the textbook's model gives for creates
+/// and drops of 17, 25 and 43 ns, as small, middling and large blocks take, and a hit of 3.
 fn prior(object_bytes: usize) -> f64 {
     match object_bytes {
         0..64 => 0.18,
@@ -253,6 +250,22 @@ impl Control {
         }
     }
 
+    /// Whether objects are to come by the slow path until the judge has decided: a recycle seems to
+    /// take so long that not even objects that are always used again are worth it, or a probe is
+    /// on. Otherwise an object that one thread gets and puts all the time would never be looked at.
+    pub(crate) fn wants_to_see(&self) -> bool {
+        if !self.is_auto() {
+            return false;
+        }
+        let costs = self.costs();
+        self.is_probing() || costs.pooled(1.0) > MARGIN * costs.bypassed()
+    }
+
+    /// Whether the pool is open for a probe.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.why() == ModeReason::Probing
+    }
+
     /// The hit rate of the last windows, if there was one.
     pub(crate) fn hit_rate(&self) -> Option<f64> {
         let judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
@@ -294,13 +307,13 @@ impl Control {
         let rate = hits as f64 / (hits + losses) as f64;
         judge.hit_rate = Some(rate);
         judge.pooled_windows = judge.pooled_windows.saturating_add(1);
-        let measured = self.meters.create.samples() >= SAMPLES_MIN;
+        let measured = self.meters.create.samples() > 0;
         let pays = if measured {
             costs.pooled(rate) <= MARGIN * costs.bypassed()
         } else {
             rate >= prior(object_bytes)
         };
-        let probing = self.why() == ModeReason::Probing;
+        let probing = self.is_probing();
         if pays {
             // Half a margin better is enough to stay, not to come back.
             if probing && costs.pooled(rate) * MARGIN > costs.bypassed() {

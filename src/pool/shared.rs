@@ -13,7 +13,7 @@ use core::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::error::AllocError;
-use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::base::trap;
 use crate::pool::advice::Advice;
 use crate::pool::builder::{PoolBuilder, default_bounds};
@@ -238,18 +238,30 @@ impl<T, R> Pool<T, R> {
         taken
     }
 
-    /// Lets the fast path know the core's id, if it may be used. Two events at a time may leave the
-    /// older one here, which the next slow path sets right.
+    /// Lets the fast path know the core's id, if it may be used.
     fn note_id(&self, core: &Core<T, R>) {
-        let pools = core.store.control().route() == Route::Pool;
-        let id = if pools && !core.store.is_careful() {
-            core.store.get_id()
-        } else {
-            NO_ID
+        let id_now = || {
+            let pools = core.store.control().route() == Route::Pool;
+            if pools && !core.store.is_careful() {
+                core.store.get_id()
+            } else {
+                NO_ID
+            }
         };
-        // Relaxed: see `pop`. Written only when it changes, as every get reads it.
-        if self.fast_id.load(Ordering::Relaxed) != id {
+        loop {
+            let id = id_now();
+            // Relaxed: see `pop`. Written only when it changes, as every get reads it.
+            if self.fast_id.load(Ordering::Relaxed) == id {
+                return;
+            }
+            // Who begins an event changes the core's id, passes the fence and stores; others store,
+            // pass it and look again. So an older id does not stay when both are at it.
+            fence(Ordering::SeqCst);
             self.fast_id.store(id, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            if id_now() == id {
+                return;
+            }
         }
     }
 

@@ -22,12 +22,12 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 use crate::pool::advice::Advice;
-use crate::pool::claims::NO_ID;
+use crate::pool::claims::{self, NO_ID};
 use crate::pool::clock::Watch;
-use crate::pool::discipline::Choices;
+use crate::pool::discipline::{Choices, Discipline};
 use crate::pool::figures::{Drops, is_sampled};
 use crate::pool::health::{self, Health, Signs};
-use crate::pool::leaks::LeakSuspect;
+use crate::pool::leaks::{LeakSuspect, Lookout};
 use crate::pool::mode::{Mode, Route, Turn, WINDOW};
 use crate::pool::note::{self, Marks};
 use crate::pool::shard::Shard;
@@ -204,7 +204,7 @@ impl<T, R> Core<T, R> {
         // SAFETY: `attend` answers with a shard this thread has claimed. The code of the user that
         // ran since may have used the pool, which does not end the claim.
         let slot = unsafe { self.take(shard, visit)? };
-        self.mark(slot, visit, Some(at));
+        self.mark(slot, visit, shard, at);
         mem::forget(live);
         Ok(slot)
     }
@@ -291,7 +291,7 @@ impl<T, R> Core<T, R> {
     }
 
     /// Counts a get beyond the magazines; each so many look around.
-    fn visit(&self, shard: Option<&Shard>) -> usize {
+    pub(crate) fn visit(&self, shard: Option<&Shard>) -> usize {
         let visit = self.store.on_visit(shard);
         if visit % WINDOW == WINDOW - 1 {
             self.look_around();
@@ -324,18 +324,27 @@ impl<T, R> Core<T, R> {
     }
 
     /// Marks a value that is handed out, if its way back is to be looked at.
-    fn mark(&self, slot: NonNull<T>, visit: usize, at: Option<&'static Location<'static>>) {
-        let leaks = &self.store.discipline.leaks;
-        let every = leaks.is_for_every();
-        let tracked = (Self::NOTED || every)
-            && leaks.samples(visit)
-            && at.is_some_and(|at| {
-                leaks.begin(
-                    slot.addr().get(),
-                    at,
-                    self.store.discipline.intervals.count(),
-                )
-            });
+    fn mark(
+        &self,
+        slot: NonNull<T>,
+        visit: usize,
+        shard: Option<&Shard>,
+        at: &'static Location<'static>,
+    ) {
+        let Discipline {
+            leaks, intervals, ..
+        } = &self.store.discipline;
+        let tracked = match leaks.turn(visit, shard.map(Shard::lookout)) {
+            // Without a note no put would tell that it is back, unless all are looked at.
+            Lookout::Here if Self::NOTED || leaks.is_for_every() => {
+                leaks.begin(slot.addr().get(), at, intervals.count())
+            }
+            Lookout::Later => {
+                claims::unseat_gets(&self.store);
+                false
+            }
+            _ => false,
+        };
         if !Self::NOTED {
             return;
         }
@@ -344,7 +353,7 @@ impl<T, R> Core<T, R> {
         let (old, note) = unsafe { (Self::note_of(slot), Self::note_at(slot)) };
         let marks = Marks {
             tracked,
-            measured: is_sampled(visit),
+            measured: self.store.control().is_probing() || is_sampled(visit),
             ..note::marks(old)
         };
         if marks.any() && note::is_of(old, birth.put_id, birth.generation) {
@@ -477,15 +486,15 @@ impl<T, R> Core<T, R> {
 
     /// Collects idle values beyond `keep`, and tells all threads to do so.
     pub(crate) fn begin_trim(&self, keep: usize) -> Excess {
-        let (shard, surplus) = self.store.attend();
+        let (shard, surplus) = self.store.look_in();
         self.drop_surplus(surplus);
-        // SAFETY: `attend` answers with a shard this thread has claimed.
+        // SAFETY: `look_in` answers with a shard this thread has claimed.
         unsafe { self.store.trim(shard, keep) }
     }
 
     /// Begins a generation; what is idle is to be dropped.
     pub(crate) fn new_generation(&self) -> Excess {
-        let (shard, surplus) = self.store.attend();
+        let (shard, surplus) = self.store.look_in();
         self.drop_surplus(surplus);
         // SAFETY: as in `begin_trim`.
         unsafe { self.store.new_generation(shard) }
@@ -509,7 +518,7 @@ impl<T, R> Core<T, R> {
         if let Some((stats, _)) = self.store.snapshot(waits) {
             discipline.steadiness.tick(stats.creates);
         }
-        let (shard, surplus) = self.store.attend();
+        let (shard, surplus) = self.store.look_in();
         self.drop_surplus(surplus);
         // SAFETY: as in `begin_trim`.
         let old = unsafe { self.store.tick(shard, step, waits) };
@@ -535,14 +544,13 @@ impl<T, R> Core<T, R> {
     pub(crate) fn health(&self) -> Health {
         let stats = self.store.stats();
         let discipline = &self.store.discipline;
-        let ticks = discipline.intervals.count();
         health::judge(Signs {
             gets: stats.gets,
             returns: stats.returns,
             exchanges: stats.exchanges,
             get_nanos: self.store.meters().get.nanos(),
             creates_drift: discipline.steadiness.drift(),
-            survivors: discipline.leaks.figures(ticks).0,
+            survivors: stats.suspects,
         })
     }
 
