@@ -8,8 +8,8 @@
 //! of a request's, and a get that the magazines serve costs nothing otherwise. A leak leads to gets
 //! beyond the magazines: what does not come back must be created again.
 //!
-//! I1: a record exists from the get to the end of its guard, and is removed before the object can be
-//! handed out again.
+//! I1: a record exists from the get to the end of its guard, and is removed before the object can
+//! be handed out again.
 //! I2: nothing is allocated or freed under the lock: the process's allocator may use a pool.
 #![forbid(unsafe_code)]
 
@@ -32,7 +32,8 @@ const SAMPLED: usize = 128;
 pub(crate) const SUSPECT_AFTER: Duration = Duration::from_secs(10);
 const SUSPECT_TICKS: usize = 2;
 
-/// Records at most: some 64 KiB of room, touched as it is used. A program that leaks more learns enough from these.
+/// Records at most: some 64 KiB of room, touched as it is used. A program that leaks more learns
+/// enough from these.
 const RECORDS_MAX: usize = 1024;
 
 /// Which gets a pool looks out for; by [`PoolBuilder::leak_check`](crate::PoolBuilder::leak_check).
@@ -44,8 +45,8 @@ pub enum LeakCheck {
     /// One for each 128 that a thread's magazines do not serve, chosen among its next 32 gets.
     /// The default, unless the feature `leak-check` makes [`Every`](Self::Every) that.
     Sampled,
-    /// Every one. Each get and put then takes the slow path and a lock: for tests, and for finding a
-    /// leak that is known to be there.
+    /// Every one. Each get and put then takes the slow path and a lock: for tests, and for finding
+    /// a leak that is known to be there.
     Every,
 }
 

@@ -9,7 +9,8 @@
 //! is bypassed nothing is used again, so the judge opens it for a window from time to time, each
 //! time after twice as long.
 //!
-//! I1: the judge's lock is a leaf and only tried: nobody waits, a window that is missed comes again.
+//! I1: the judge's lock is a leaf and only tried: nobody waits, a window that is missed comes
+//! again.
 #![forbid(unsafe_code)]
 
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -34,7 +35,8 @@ const BACKOFF_MAX: u32 = 6;
 /// either is within 10 % of the better.
 const MARGIN: f64 = 1.05;
 
-/// When a pool uses the objects it gets back; by [`PoolBuilder::mode`](crate::PoolBuilder::mode), or
+/// When a pool uses the objects it gets back; by [`PoolBuilder::mode`](crate::PoolBuilder::mode),
+/// or
 /// [`Pool::set_mode`](crate::Pool::set_mode) at run time.
 ///
 /// ```
@@ -154,8 +156,8 @@ const REASONS: [ModeReason; 6] = [
 ];
 
 /// The hit rate that pooling needs as long as no create was measured (objects may all come by
-/// [`put`](crate::Pool::put)), by the bytes of an object: what the textbook's model gives for creates
-/// and drops of 17, 25 and 43 ns, as small, middling and large blocks take, and a hit of 3.
+/// [`put`](crate::Pool::put)), by the bytes of an object: what the textbook's model gives for
+/// creates and drops of 17, 25 and 43 ns, as small, middling and large blocks take, and a hit of 3.
 fn prior(object_bytes: usize) -> f64 {
     match object_bytes {
         0..64 => 0.18,

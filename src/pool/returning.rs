@@ -230,8 +230,8 @@ impl<T, R: Recycler<T>> Core<T, R> {
         } else {
             (!core.is_current(slot)).then_some(Drops::Retired)
         };
-        // SAFETY: as ours, here and below.
         if let Some(reason) = against {
+            // SAFETY: as ours.
             return unsafe { core.reject(slot, reason) };
         }
         let watch = marks.measured.then(Watch::start);

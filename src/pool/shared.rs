@@ -57,7 +57,19 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// ```compile_fail,E0277
 /// static P: flagstone::Pool<Vec<std::rc::Rc<u8>>> = flagstone::Pool::new(Vec::new);
 /// ```
-/// Objects that do not say how to recycle them need a hook:
+/// and so does one whose functions do, which is why the builder takes no others:
+/// ```compile_fail,E0277
+/// # use flagstone::Pool;
+/// let calls = std::rc::Rc::new(0);
+/// let pool: Pool<Vec<u8>> = Pool::builder_with(move || Vec::with_capacity(*calls)).build();
+/// ```
+/// ```compile_fail,E0277
+/// # use flagstone::{Keep, Pool};
+/// let calls = std::cell::Cell::new(0);
+/// let count = move |_: &mut Vec<u8>| { calls.set(calls.get() + 1); Keep::Yes };
+/// let pool = Pool::builder(Vec::<u8>::new).recycle_with(count).build();
+/// ```
+/// Nobody gets a dirty object: those that do not say how to recycle them need a hook:
 /// ```compile_fail,E0277
 /// let pool = flagstone::Pool::new(|| 5u8);
 /// ```
@@ -339,12 +351,12 @@ impl<T, R> Pool<T, R> {
 
     /// Says that an interval of your choice is over (a second, a batch): objects that nobody needed
     /// are dropped as the pool's [`Aging`](crate::Aging) says, down to the lower end of
-    /// [`PoolBuilder::idle`], and pages that are empty then go back. By default that forgets a burst
-    /// in a few intervals and keeps the working set. Returns the number of objects dropped.
+    /// [`PoolBuilder::idle`], and pages that are empty then go back. By default that forgets a
+    /// burst in a few intervals and keeps the working set. Returns the number of objects dropped.
     ///
-    /// A pool that is in use ticks by itself, too (see [`PoolBuilder::tick_every`]). One that stands
-    /// still does not: let a timer call this. Of the objects in the magazines of running threads
-    /// the colder half takes part, at each thread's next get.
+    /// A pool that is in use ticks by itself, too (see [`PoolBuilder::tick_every`]). One that
+    /// stands still does not: let a timer call this. Of the objects in the magazines of running
+    /// threads the colder half takes part, at each thread's next get.
     pub fn tick(&self) -> usize {
         let Some(core) = self.core() else {
             return 0;

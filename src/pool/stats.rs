@@ -154,8 +154,8 @@ impl fmt::Display for PoolStats {
         )?;
         writeln!(
             f,
-            "dropped     {full} full, {discarded} discarded, {oversize} oversize, {invalid} invalid, \
-             {poisoned} poisoned, {contended} contended,"
+            "dropped     {full} full, {discarded} discarded, {oversize} oversize, \
+             {invalid} invalid, {poisoned} poisoned, {contended} contended,"
         )?;
         writeln!(
             f,

@@ -105,10 +105,10 @@ impl<T, R> Core<T, R> {
         LINE_BYTES
     };
 
-    /// Whether a note (`note.rs`) stands behind each value, in the part of the slot the value leaves
-    /// over. It says how the value goes back, and saves the way from the slot over its slab to the
-    /// core, half a nanosecond of a put. Objects that fill their lines get another one for it;
-    /// only those with a larger alignment and without room, or of a whole MiB, do without.
+    /// Whether a note (`note.rs`) stands behind each value, in the part of the slot the value
+    /// leaves over. It says how the value goes back, and saves the way from the slot over its slab
+    /// to the core, half a nanosecond of a put. Objects that fill their lines get another one for
+    /// it; only those with a larger alignment and without room, or of a whole MiB, do without.
     pub(crate) const NOTED: bool = {
         let end = if size_of::<T>() == 0 {
             Self::STEP
@@ -137,6 +137,10 @@ impl<T, R> Core<T, R> {
     };
 
     /// Moves a plan into a core of its own. The plan comes back when there is no memory.
+    #[expect(
+        clippy::result_large_err,
+        reason = "once per pool, where no box can be had"
+    )]
     pub(crate) fn try_new(
         plan: Plan<T, R>,
         default_bounds: impl FnOnce() -> Bounds,

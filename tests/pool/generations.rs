@@ -9,7 +9,6 @@ use flagstone::{Keep, LeakCheck, Pool, PoolBuilder, Recycle};
 use crate::canary::turns;
 
 /// Knows the configuration it was built by.
-
 struct Built(usize);
 
 impl Recycle for Built {
