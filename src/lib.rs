@@ -29,8 +29,8 @@ mod slab;
 
 #[cfg(feature = "alloc")]
 pub use arena::{
-    Arena, ArenaBox, ArenaBuilder, ArenaStats, ArenaString, ArenaVec, ArenaVecIntoIter, Scope,
-    Session,
+    Arena, ArenaBox, ArenaBoxValue, ArenaBuilder, ArenaStats, ArenaString, ArenaVec,
+    ArenaVecIntoIter, BufferArena, Checkpoint, Claim, Scope, Session,
 };
 #[cfg(target_has_atomic = "64")]
 pub use base::bitmap::Bitmap;
@@ -44,8 +44,8 @@ pub use heap::{Flagstone, Stats, last_error, set_limit, stats, trim};
 pub use heap::{Heap, HeapBuilder, HeapMap, HeapStats};
 #[cfg(feature = "std")]
 pub use pool::{
-    Advice, Aging, ArenaBytes, ArenaPool, Capacity, Health, HealthReasons, Keep, LeakCheck,
-    LeakSuspect, LocalHandle, LocalPooled, Mode, ModeReason, Oversize, OwnedPooled,
+    Advice, Aging, ArenaBytes, ArenaPool, Capacity, GetError, Health, HealthReasons, Keep,
+    LeakCheck, LeakSuspect, LocalHandle, LocalPooled, Mode, ModeReason, Oversize, OwnedPooled,
     OwnedPooledArena, Pool, PoolBuilder, PoolDrops, PoolStats, Pooled, PooledArena, Recycle,
     RecycleHook, RecycleTrait, Recycler, Verdict,
 };

@@ -3,10 +3,14 @@
 
 #[path = "pool/aging.rs"]
 mod aging;
+#[path = "pool/asking.rs"]
+mod asking;
 #[path = "pool/bounds.rs"]
 mod bounds;
 #[path = "pool/canary.rs"]
 mod canary;
+#[path = "pool/crowds.rs"]
+mod crowds;
 #[path = "pool/generations.rs"]
 mod generations;
 #[path = "pool/modes.rs"]

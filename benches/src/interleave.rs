@@ -14,10 +14,29 @@ use std::time::Instant;
 /// quartiles still have seven samples beyond them.
 pub const ROUNDS: usize = 31;
 
+/// Whose an arm is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ours,
+    Peer,
+    /// Shown, and never the best peer: it does less than the row asks for.
+    Reference,
+}
+
+impl Kind {
+    fn mark(self) -> char {
+        match self {
+            Kind::Ours => '*',
+            Kind::Peer => ' ',
+            Kind::Reference => '-',
+        }
+    }
+}
+
 /// One contender of a row.
 struct Arm<'a> {
     name: &'static str,
-    ours: bool,
+    kind: Kind,
     run: Box<dyn FnMut() -> u64 + 'a>,
     nanoseconds: Vec<f64>,
 }
@@ -51,18 +70,23 @@ impl<'a> Row<'a> {
 
     /// Adds a peer.
     pub fn peer(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
-        self.arm(name, false, run)
+        self.arm(name, Kind::Peer, run)
     }
 
     /// Adds a contender of this project.
     pub fn ours(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
-        self.arm(name, true, run)
+        self.arm(name, Kind::Ours, run)
     }
 
-    fn arm(&mut self, name: &'static str, ours: bool, run: impl FnMut() -> u64 + 'a) -> &mut Self {
+    /// Adds something to compare with that is no peer: it is shown with its ratio to the best one.
+    pub fn reference(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
+        self.arm(name, Kind::Reference, run)
+    }
+
+    fn arm(&mut self, name: &'static str, kind: Kind, run: impl FnMut() -> u64 + 'a) -> &mut Self {
         self.arms.push(Arm {
             name,
-            ours,
+            kind,
             run: Box::new(run),
             nanoseconds: Vec::new(),
         });
@@ -108,8 +132,8 @@ impl<'a> Row<'a> {
     }
 
     fn print(&mut self) -> Outcome {
-        let best = |ours: bool, arms: &[Arm<'_>]| {
-            let medians = arms.iter().filter(|arm| arm.ours == ours);
+        let best = |kind: Kind, arms: &[Arm<'_>]| {
+            let medians = arms.iter().filter(|arm| arm.kind == kind);
             medians
                 .map(|arm| quantile(&arm.nanoseconds, 0.5))
                 .fold(f64::NAN, f64::min)
@@ -117,7 +141,7 @@ impl<'a> Row<'a> {
         for arm in &mut self.arms {
             arm.nanoseconds.sort_by(f64::total_cmp);
         }
-        let peer = best(false, &self.arms);
+        let peer = best(Kind::Peer, &self.arms);
         let title = &self.title;
         println!(
             "\n{title:<34} {:>9} {:>9} {:>8} {:>8}",
@@ -127,12 +151,12 @@ impl<'a> Row<'a> {
             let median = quantile(&arm.nanoseconds, 0.5);
             let quartiles = quantile(&arm.nanoseconds, 0.75) - quantile(&arm.nanoseconds, 0.25);
             let (lowest, spread) = (arm.nanoseconds[0], 100.0 * quartiles / median);
-            let (mark, ratio) = (if arm.ours { "*" } else { " " }, median / peer);
+            let (mark, ratio) = (arm.kind.mark(), median / peer);
             let name = arm.name;
             println!("{mark} {name:<32} {median:>9.2} {lowest:>9.2} {spread:>6.0} % {ratio:>8.2}");
         }
         Outcome {
-            ratio: best(true, &self.arms) / peer,
+            ratio: best(Kind::Ours, &self.arms) / peer,
         }
     }
 }

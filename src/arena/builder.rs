@@ -1,7 +1,11 @@
 //! [`ArenaBuilder`]: what an arena may hold, what it keeps, and where its pages come from.
 #![forbid(unsafe_code)]
 
+use core::mem::MaybeUninit;
+
+use crate::arena::buffer::BufferArena;
 use crate::arena::handle::Arena;
+use crate::arena::keeping::Keeping;
 use crate::arena::state::State;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
@@ -19,17 +23,16 @@ use crate::pages::Pages;
 #[derive(Clone, Copy, Debug)]
 pub struct ArenaBuilder {
     limit_bytes: usize,
-    keep_bytes: usize,
+    keeping: Keeping,
     capacity_bytes: usize,
     pages: Option<&'static Pages>,
 }
 
 impl ArenaBuilder {
     pub(crate) const fn new() -> ArenaBuilder {
-        let (limit_bytes, keep_bytes) = (usize::MAX, usize::MAX);
         ArenaBuilder {
-            limit_bytes,
-            keep_bytes,
+            limit_bytes: usize::MAX,
+            keeping: Keeping::ALL,
             capacity_bytes: 0,
             pages: None,
         }
@@ -50,7 +53,36 @@ impl ArenaBuilder {
     /// back, at the arena's next reset or when it next needs a chunk.
     #[must_use]
     pub const fn keep_bytes(mut self, bytes: usize) -> ArenaBuilder {
-        self.keep_bytes = bytes;
+        self.keeping.bytes_max = bytes;
+        self
+    }
+
+    /// A reset keeps what recent rounds used, four times over and at least 64 KiB; what a rare
+    /// large round claimed fades by a sixty-fourth with each reset that did not need it, and goes
+    /// back to the pages. For arenas that serve requests of many sizes: those of an `ArenaPool` are
+    /// built so. `keep_bytes` is its bound.
+    #[must_use]
+    pub const fn keep_recent(mut self) -> ArenaBuilder {
+        self.keeping.recent = true;
+        self
+    }
+
+    /// A reset after a round that took several chunks replaces them by one as large as all of them
+    /// (at most `keep_bytes`), so that the next such round runs through without a slow step. Costs
+    /// the claim, and touching fresh pages, at each reset whose round was larger than those before.
+    ///
+    /// ```
+    /// let mut arena = flagstone::Arena::builder().merge_chunks().build()?;
+    /// for _ in 0..2 {
+    ///     arena.reset();
+    ///     (0..100_000u64).for_each(|n| *arena.alloc(n) += 1);
+    /// }
+    /// assert_eq!(arena.stats().chunks, 1);
+    /// # Ok::<(), flagstone::AllocError>(())
+    /// ```
+    #[must_use]
+    pub const fn merge_chunks(mut self) -> ArenaBuilder {
+        self.keeping.merge = true;
         self
     }
 
@@ -84,10 +116,36 @@ impl ArenaBuilder {
     pub fn build_with_min_align<const MIN_ALIGN: usize>(
         self,
     ) -> Result<Arena<MIN_ALIGN>, AllocError> {
-        let state = State::new(self.pages, self.limit_bytes, self.keep_bytes);
+        let state = self.state();
         if self.capacity_bytes > 0 {
             state.reserve(self.capacity_bytes)?;
         }
         Ok(Arena::from_state(state))
+    }
+
+    /// The arena, over a buffer of yours first: see [`Arena::from_buffer`]. With `limit_bytes(0)`
+    /// it never takes anything but the buffer. `capacity_bytes` says nothing here.
+    ///
+    /// ```
+    /// use core::mem::MaybeUninit;
+    /// let mut buffer = [MaybeUninit::uninit(); 1024];
+    /// let arena = flagstone::Arena::builder().limit_bytes(0).build_in(&mut buffer);
+    /// assert!(arena.try_alloc([0u8; 900]).is_ok());
+    /// assert!(arena.try_alloc([0u8; 900]).is_err());
+    /// ```
+    pub fn build_in(self, buffer: &mut [MaybeUninit<u8>]) -> BufferArena<'_> {
+        self.build_in_with_min_align(buffer)
+    }
+
+    /// The arena over a buffer, with another minimum alignment: see [`Arena::with_min_align`].
+    pub fn build_in_with_min_align<const MIN_ALIGN: usize>(
+        self,
+        buffer: &mut [MaybeUninit<u8>],
+    ) -> BufferArena<'_, MIN_ALIGN> {
+        BufferArena::new(self.state(), buffer)
+    }
+
+    const fn state(self) -> State {
+        State::new(self.pages, self.limit_bytes, self.keeping)
     }
 }

@@ -3,7 +3,8 @@
 //! A chunk is a span whose last bytes are its header; the payload lies before it, so that it starts
 //! where the span does and is as aligned as the span. A window is the free middle of one chunk.
 //!
-//! I1: a `Chunk` points at the header of a span that is claimed and not yet released.
+//! I1: a `Chunk` points at the header of a span that is claimed and not yet released, or of a
+//!     caller's buffer that is lent to an arena.
 //! I2: in a window that is not empty, `lo` and `hi` lie in its chunk's payload, `lo <= hi`, both
 //!     carry the provenance of the whole span, and no byte between them belongs to anybody.
 //! I3: `floor` is the lowest address whose block may be resized in place: blocks below it belong to
@@ -26,6 +27,8 @@ use crate::pages::Pages;
 
 /// The value of `floor` in a chunk of one request (I3): above every address.
 const OWN: usize = usize::MAX;
+/// The same, in a chunk that a checkpoint counts from.
+const MARKED: usize = OWN - 1;
 /// Set in `Header::bytes`, which is a multiple of 4 KiB, while the chunk is pristine (I4).
 const PRISTINE: usize = 1;
 /// What the end of every payload is aligned to: the largest minimum alignment an arena can have.
@@ -46,7 +49,7 @@ struct Header {
 }
 
 /// A claimed span with its header (I1).
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chunk(NonNull<Header>);
 
 impl Chunk {
@@ -71,6 +74,32 @@ impl Chunk {
             let at = start.byte_add(bytes - HEADER_BYTES).cast::<Header>();
             at.write(header);
             Ok(Chunk(at))
+        }
+    }
+
+    /// Makes a chunk of a buffer that is nobody else's; `None` when it is too small for a header
+    /// and a block. It is never given back to any pages.
+    ///
+    /// # Safety
+    /// The buffer is exclusively the chunk's for as long as the chunk or a window of it is used.
+    pub(crate) unsafe fn over(buffer: NonNull<[u8]>) -> Option<Chunk> {
+        let first = buffer.cast::<u8>();
+        let skip = first.addr().get().wrapping_neg() % CHUNK_END_ALIGN;
+        let room = buffer.len().checked_sub(skip)? & !(CHUNK_END_ALIGN - 1);
+        if room <= HEADER_BYTES {
+            return None;
+        }
+        // SAFETY: both lie within the buffer, the header at its end, aligned, by the lines above.
+        unsafe {
+            let start = first.byte_add(skip);
+            let at = start.byte_add(room - HEADER_BYTES).cast::<Header>();
+            at.write(Header {
+                older: Cell::new(None),
+                start,
+                bytes: Cell::new(room),
+                floor: Cell::new(start.addr().get()),
+            });
+            Some(Chunk(at))
         }
     }
 
@@ -126,7 +155,14 @@ impl Chunk {
         self.header().floor.set(OWN);
     }
 
-    /// Whether the chunk holds one request and never became a window.
+    /// A mark counts from this chunk: what it was claimed for is not taken back any more.
+    pub(crate) fn set_marked(self) {
+        if self.is_own() {
+            self.set_floor(MARKED);
+        }
+    }
+
+    /// Whether the chunk holds one request, which may be taken back, and never became a window.
     pub(crate) fn is_own(self) -> bool {
         self.header().floor.get() == OWN
     }
@@ -148,7 +184,7 @@ impl Chunk {
 }
 
 /// The free middle of a chunk, or nothing (I2).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) lo: NonNull<u8>,
     pub(crate) hi: NonNull<u8>,

@@ -12,9 +12,11 @@ use core::ptr::NonNull;
 
 use crate::arena::builder::ArenaBuilder;
 use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_up, carve_value};
+use crate::arena::keeping::Keeping;
+use crate::arena::lending::Mark;
 use crate::arena::scope::Scope;
 use crate::arena::session::Session;
-use crate::arena::state::{Mark, State};
+use crate::arena::state::State;
 use crate::arena::stats::ArenaStats;
 use crate::base::error::AllocError;
 
@@ -102,7 +104,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// assert_eq!(dense.used_bytes(), 100);
     /// ```
     pub const fn with_min_align() -> Arena<MIN_ALIGN> {
-        Arena::from_state(State::new(None, usize::MAX, usize::MAX))
+        Arena::from_state(State::new(None, usize::MAX, Keeping::ALL))
     }
 
     pub(crate) const fn from_state(state: State) -> Arena<MIN_ALIGN> {
@@ -166,7 +168,9 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         }
         impl<const M: usize> Drop for Rewind<'_, M> {
             fn drop(&mut self) {
-                self.arena.state.rewind(&self.mark);
+                // SAFETY: of this arena, which only `body` had since; what it made there cannot
+                // leave it; its sessions and claims borrowed the scope, which has ended.
+                unsafe { self.arena.state.rewind(&self.mark) };
             }
         }
         let mark = self.state.mark();

@@ -5,17 +5,22 @@
 //! strings are packed without disturbing the alignment of objects, and one test serves any layout.
 //!
 //! From the bottom up: `bumping` (arithmetic), `chunk` (spans, headers, windows), `owned` (values
-//! the arena drops), `state` (everything slow), `handle` ([`Arena`]) with its allocating methods in
-//! `typed`, `slices` and `blocks`, then what stands on the handle: `session`, `scope`, `arena_box`,
-//! `vec`, `string`.
+//! the arena drops), `state` (everything slow) with `keeping` (resets) and `lending` (windows that
+//! come back), `handle` ([`Arena`]) with its allocating methods in `typed`, `slices` and `blocks`,
+//! then what stands on the handle: `session`, `scope`, `claim`, `buffer`, `arena_box`, `vec`,
+//! `string`.
 
 mod arena_box;
 mod blocks;
+mod buffer;
 mod builder;
 mod bumping;
 mod chunk;
+mod claim;
 mod copying;
 mod handle;
+mod keeping;
+mod lending;
 mod owned;
 #[cfg(doctest)]
 mod refusals;
@@ -28,8 +33,10 @@ mod string;
 mod typed;
 mod vec;
 
-pub use arena_box::ArenaBox;
+pub use arena_box::{ArenaBox, ArenaBoxValue};
+pub use buffer::BufferArena;
 pub use builder::ArenaBuilder;
+pub use claim::{Checkpoint, Claim};
 pub use handle::Arena;
 pub use scope::Scope;
 pub use session::Session;

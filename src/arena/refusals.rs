@@ -108,6 +108,16 @@
 //! fn send<T: Send>() {}
 //! send::<flagstone::Session<'static>>();
 //! ```
+//! A scope may be one of a claim, which takes its chunks from an arena that stayed behind:
+//! ```compile_fail,E0277
+//! let arena = flagstone::Arena::new();
+//! arena.claim().scope(|inner| {
+//!     std::thread::scope(|threads| {
+//!         threads.spawn(move || { inner.alloc([1; 5000]); });
+//!         arena.alloc([2; 5000]);
+//!     });
+//! });
+//! ```
 //! ```compile_fail,E0277
 //! fn send<T: Send>() {}
 //! send::<flagstone::ArenaBox<'static, std::rc::Rc<u8>>>();
@@ -115,6 +125,79 @@
 //! ```compile_fail,E0277
 //! fn send<T: Send>() {}
 //! send::<flagstone::ArenaVecIntoIter<'static, *const u8>>();
+//! ```
+//!
+//! A box is coerced to what its value is, nothing else: not to what else lies at its address, which
+//! may be somebody else's (here a token that would be dropped twice), nor to a part of the value,
+//! which its type may only lend:
+//! ```compile_fail,E0308
+//! struct Token;
+//! impl Drop for Token { fn drop(&mut self) { println!("dropped"); } }
+//! fn lifetime_of<T>(_: &T) -> std::marker::PhantomData<&T> { std::marker::PhantomData }
+//! let arena = flagstone::Arena::new();
+//! let (mut token, local) = (Box::new(Token), 1);
+//! let borrowed = &mut *token;
+//! let unit = arena.alloc_box(lifetime_of(&local));
+//! let stolen = flagstone::ArenaBox::coerce(unit, |_| borrowed);
+//! ```
+//! ```compile_fail,E0616
+//! let arena = flagstone::Arena::new();
+//! let lent = arena.alloc_box((String::from("a part"),));
+//! let kept: flagstone::ArenaBox<String> = flagstone::ArenaBox::coerce(lent, |l| &mut l.0);
+//! ```
+//!
+//! A claim holds its arena, and holds on to what it made:
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! let claim = arena.claim();
+//! arena.reset();
+//! claim.alloc(1);
+//! ```
+//! ```compile_fail,E0505
+//! let arena = flagstone::Arena::new();
+//! let claim = arena.claim();
+//! let text = claim.alloc_str("text");
+//! drop(claim);
+//! text.len();
+//! ```
+//! ```compile_fail,E0502
+//! let arena = flagstone::Arena::new();
+//! let mut claim = arena.claim();
+//! let text = claim.alloc_str("text");
+//! claim.reset();
+//! text.len();
+//! ```
+//! ```compile_fail,E0597
+//! let claim;
+//! let arena = flagstone::Arena::new();
+//! claim = arena.claim();
+//! ```
+//! ```compile_fail,E0596
+//! let (arena, mut other) = (flagstone::Arena::new(), flagstone::Arena::new());
+//! std::mem::swap(&mut *arena.claim(), &mut other);
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<flagstone::Claim<'static>>();
+//! ```
+//!
+//! An arena over a buffer does not outlive it, nor can another take its place:
+//! ```compile_fail,E0597
+//! let arena;
+//! let mut buffer = [core::mem::MaybeUninit::uninit(); 64];
+//! arena = flagstone::Arena::from_buffer(&mut buffer);
+//! ```
+//! ```compile_fail,E0506
+//! let mut buffer = [core::mem::MaybeUninit::uninit(); 64];
+//! let arena = flagstone::Arena::from_buffer(&mut buffer);
+//! buffer[0] = core::mem::MaybeUninit::new(1);
+//! arena.alloc(1);
+//! ```
+//! ```compile_fail,E0596
+//! let mut buffer = [core::mem::MaybeUninit::uninit(); 64];
+//! let mut arena = flagstone::Arena::from_buffer(&mut buffer);
+//! let mut other = flagstone::Arena::new();
+//! std::mem::swap(&mut *arena, &mut other);
 //! ```
 //!
 //! The minimum alignment is one of five:

@@ -2,6 +2,8 @@
 //!
 //! I1: a scope is not the guard: the guard sits in `Arena::scope`'s frame, out of the reach of
 //!     `mem::swap` and `mem::forget`. A scope only lends the arena, shared.
+//! I2: an arena that is a claim's never leaves its thread, also not by `&mut`: its slow steps use
+//!     the root's lists. Here alone is such a `&mut` in reach of others.
 #![forbid(unsafe_code)]
 
 use core::fmt;
@@ -25,8 +27,9 @@ use crate::arena::handle::Arena;
 /// ```
 pub struct Scope<'s, const MIN_ALIGN: usize = 8> {
     arena: &'s mut Arena<MIN_ALIGN>,
-    /// Invariant, so that scopes of two arenas are never of one type.
-    region: PhantomData<fn(&'s ()) -> &'s ()>,
+    /// Invariant, so that scopes of two arenas are never of one type. Stays on its thread, though
+    /// `&mut Arena` need not: the arena may be a claim's, whose root stays behind (I2).
+    region: PhantomData<(fn(&'s ()) -> &'s (), &'s Arena<MIN_ALIGN>)>,
 }
 
 impl<'s, const MIN_ALIGN: usize> Scope<'s, MIN_ALIGN> {

@@ -1,12 +1,14 @@
 //! The erased core of the arena: one window, the lists of chunks, the list of owned values, the
-//! budget. Everything that is slow, and everything that does not know the minimum alignment.
+//! budget. Everything that is slow, and everything that does not know the minimum alignment. What a
+//! reset keeps is in `keeping.rs`, how windows are lent and scopes end in `lending.rs`.
 //!
 //! I1: `lo`, `chunk` and `hi` are a window (chunk.rs, I2); it is empty before the first allocation
-//!     and while a session holds what was here.
-//! I2: every chunk is in exactly one list: `in_use` (its blocks may be alive) or `spare` (nothing
-//!     in it is). Windows, whoever holds them, belong to chunks in `in_use`.
-//! I3: `capacity_bytes` is the sum over both lists; `payload_bytes` that over `in_use` without
-//!     headers; `abandoned_bytes` the rooms of windows that were given up.
+//!     and while a session or a claim holds what was here.
+//! I2: every chunk is in exactly one list: `in_use` (its blocks may be alive) of the arena or of a
+//!     claim of it, or `spare` (nothing in it is) of the arena. Windows, whoever holds them, belong
+//!     to chunks in `in_use` or to the home of an arena that is still there.
+//! I3: `capacity_bytes` is the sum over all lists; `payload_bytes` that over `in_use` without
+//!     headers, and the room of the home; `abandoned_bytes` the rooms of windows given up.
 //! I4: `hi` is a multiple of the arena's minimum alignment: slow requests come with theirs raised
 //!     to it, and payloads end at multiples of the largest.
 //! I5: a block is committed before its address leaves this file, so user code that comes back here
@@ -14,6 +16,9 @@
 //! I6: `opened` is the chunk that the last reset opened, as long as it is the only one in `in_use`
 //!     and the next reset would open it again. `settled` is the same if the spare list holds no
 //!     more than that chunk, and else nothing.
+//! I7: `home` is the window the arena starts with: nothing, a buffer of the caller, or what was the
+//!     window of `parent`. A claim has a parent, which outlives it; it has no spare chunks, limit
+//!     or pages of its own: those of the root, which has no parent, stand for them.
 //!
 //! It never calls user code, except the drops of owned values, which it unlinks first.
 
@@ -23,6 +28,7 @@ use core::ptr::NonNull;
 use crate::arena::bumping;
 use crate::arena::bumping::{CHUNK_BYTES_MAX, chunk_bytes_next, gets_own_span};
 use crate::arena::chunk::{CHUNK_END_ALIGN, Chunk, ChunkList, End, HEADER_BYTES, Window};
+use crate::arena::keeping::Keeping;
 use crate::arena::owned::OwnedList;
 use crate::arena::stats::ArenaStats;
 use crate::base::error::AllocError;
@@ -37,37 +43,35 @@ pub(crate) struct State {
     pub(crate) lo: Cell<NonNull<u8>>,
     chunk: Cell<Option<Chunk>>,
     pub(crate) hi: Cell<NonNull<u8>>,
-    in_use: ChunkList,
-    spare: ChunkList,
-    settled: Cell<Option<Chunk>>,
-    opened: Cell<Option<Chunk>>,
+    pub(crate) in_use: ChunkList,
+    pub(crate) spare: ChunkList,
+    pub(crate) settled: Cell<Option<Chunk>>,
+    pub(crate) opened: Cell<Option<Chunk>>,
     /// The pages' pressure when the arena last looked.
     pressure: Cell<usize>,
     pub(crate) owned: OwnedList,
-    capacity_bytes: Cell<usize>,
-    payload_bytes: Cell<usize>,
-    abandoned_bytes: Cell<usize>,
-    open_scopes: Cell<usize>,
+    pub(crate) capacity_bytes: Cell<usize>,
+    pub(crate) payload_bytes: Cell<usize>,
+    pub(crate) abandoned_bytes: Cell<usize>,
+    /// The most bytes that were seen in use: at resets, at the ends of scopes and by `stats`.
+    pub(crate) high_water_bytes: Cell<usize>,
+    /// What recent rounds used, fading.
+    pub(crate) recent_bytes: Cell<usize>,
+    pub(crate) open_scopes: Cell<usize>,
+    pub(crate) home: Window,
+    /// The floor of the home's chunk before it was lent.
+    pub(crate) home_floor: usize,
+    pub(crate) parent: Option<NonNull<State>>,
     limit_bytes: usize,
-    keep_bytes: usize,
+    pub(crate) keeping: Keeping,
     pages: Option<&'static Pages>,
-}
-
-/// What a scope has to come back to.
-pub(crate) struct Mark {
-    window: Window,
-    floor: usize,
-    newest: Option<Chunk>,
-    owned: OwnedList,
-    payload_bytes: usize,
-    abandoned_bytes: usize,
 }
 
 impl State {
     pub(crate) const fn new(
         pages: Option<&'static Pages>,
         limit_bytes: usize,
-        keep_bytes: usize,
+        keeping: Keeping,
     ) -> State {
         State {
             lo: Cell::new(Window::EMPTY.lo),
@@ -82,9 +86,14 @@ impl State {
             capacity_bytes: Cell::new(0),
             payload_bytes: Cell::new(0),
             abandoned_bytes: Cell::new(0),
+            high_water_bytes: Cell::new(0),
+            recent_bytes: Cell::new(0),
             open_scopes: Cell::new(0),
+            home: Window::EMPTY,
+            home_floor: 0,
+            parent: None,
             limit_bytes,
-            keep_bytes,
+            keeping,
             pages,
         }
     }
@@ -113,15 +122,15 @@ impl State {
         let Some(chunk) = window.chunk else {
             return false;
         };
-        // An open scope comes back to its window.
-        if window.room() < chunk.payload_bytes() || self.open_scopes.get() > 0 {
+        // An open scope comes back to its window, and the home is in no list.
+        let is_remembered = self.open_scopes.get() > 0 || self.home.chunk == Some(chunk);
+        if window.room() < chunk.payload_bytes() || is_remembered {
             return false;
         }
         self.in_use.remove(chunk);
-        self.set_opened(None);
-        self.spare.push(chunk);
         self.payload_bytes
             .set(self.payload_bytes.get() - chunk.payload_bytes());
+        self.make_spare(chunk);
         self.set_window(Window::EMPTY);
         true
     }
@@ -152,18 +161,19 @@ impl State {
             return Ok((dangling(align), current));
         }
         let end = fresh_end(align, end);
-        let spare = self.take_spare(size, align, end);
-        if self.is_pressed() {
-            self.release_spare(0);
+        let root = self.root();
+        let spare = root.take_spare(size, align, end);
+        if root.is_pressed() {
+            root.release_spare(0);
         }
         let chunk = match spare {
             Some(chunk) => chunk,
-            None => self.claim_for(size, align)?,
+            None => root.claim_for(size, align)?,
         };
         let Some((block, fresh)) = chunk.open().carve(size, align, end) else {
             // Cannot happen, since both ways above look at the size; an error is better than a
             // panic where unwinding is forbidden.
-            self.spare.push(chunk);
+            self.make_spare(chunk);
             return Err(AllocError::LayoutTooLarge);
         };
         self.use_chunk(chunk);
@@ -177,11 +187,18 @@ impl State {
         }
     }
 
-    fn use_chunk(&self, chunk: Chunk) {
+    pub(crate) fn use_chunk(&self, chunk: Chunk) {
         self.in_use.push(chunk);
         self.set_opened(None);
         self.payload_bytes
             .set(self.payload_bytes.get() + chunk.payload_bytes());
+    }
+
+    /// Hands a chunk that is in no list, and holds nothing, to the root.
+    pub(crate) fn make_spare(&self, chunk: Chunk) {
+        let root = self.root();
+        root.set_opened(None);
+        root.spare.push(chunk);
     }
 
     /// Unlinks the spare chunk that suits the request best.
@@ -230,7 +247,7 @@ impl State {
     }
 
     /// Claims a span of at least `bytes` within the limit.
-    fn claim(&self, bytes: usize, align: usize) -> Result<Chunk, AllocError> {
+    pub(crate) fn claim(&self, bytes: usize, align: usize) -> Result<Chunk, AllocError> {
         let within = |bytes: usize| {
             let sum = self.capacity_bytes.get().checked_add(bytes);
             sum.filter(|sum| *sum <= self.limit_bytes)
@@ -282,30 +299,8 @@ impl State {
                 let carved = chunk.open().carve(size, align, fresh_end(align, End::Down));
                 let room = carved.map_or(0, |(_, window)| window.room());
                 self.abandoned_bytes.set(self.abandoned_bytes.get() - room);
-                self.spare.push(chunk);
+                self.make_spare(chunk);
             }
-        }
-    }
-
-    /// Takes the window for a session. What it holds counts as used until it comes back.
-    pub(crate) fn lend_window(&self) -> Window {
-        let window = self.window();
-        self.set_window(Window::EMPTY);
-        window
-    }
-
-    /// Takes a session's window back; if allocations made another one meanwhile, the roomier stays.
-    /// Not inlined, so that the drop of a session is small enough to be, also where a panic passes:
-    /// else its address would be taken there and its ends would live in memory.
-    #[inline(never)]
-    pub(crate) fn return_window(&self, lo: NonNull<u8>, hi: NonNull<u8>, chunk: Option<Chunk>) {
-        let window = Window { lo, hi, chunk };
-        let current = self.window();
-        if current.chunk.is_none() || window.room() > current.room() {
-            self.abandon(current);
-            self.set_window(window);
-        } else {
-            self.abandon(window);
         }
     }
 
@@ -317,13 +312,13 @@ impl State {
         }
     }
 
-    fn set_window(&self, window: Window) {
+    pub(crate) fn set_window(&self, window: Window) {
         self.lo.set(window.lo);
         self.hi.set(window.hi);
         self.chunk.set(window.chunk);
     }
 
-    fn abandon(&self, window: Window) {
+    pub(crate) fn abandon(&self, window: Window) {
         self.abandoned_bytes
             .set(self.abandoned_bytes.get() + window.room());
     }
@@ -355,204 +350,58 @@ impl State {
                 .is_some_and(|chunk| block.addr().get() >= chunk.floor())
     }
 
-    /// Opens a scope: blocks made so far do not resize in place until [`State::rewind`].
-    pub(crate) fn mark(&mut self) -> Mark {
-        let window = self.window();
-        let floor = window.chunk.map_or(0, Chunk::floor);
-        if let Some(chunk) = window.chunk {
-            chunk.set_floor(window.lo.addr().get());
-        }
-        self.open_scopes.set(self.open_scopes.get() + 1);
-        Mark {
-            window,
-            floor,
-            newest: self.in_use.head(),
-            owned: self.owned.copy(),
-            payload_bytes: self.payload_bytes.get(),
-            abandoned_bytes: self.abandoned_bytes.get(),
-        }
-    }
-
-    /// Closes the newest open scope: owned values made since are dropped, newest first, then
-    /// everything made since is gone. Panics when a drop does, after all of that.
-    pub(crate) fn rewind(&mut self, mark: &Mark) {
-        struct Finish<'a>(&'a State, &'a Mark);
-        impl Drop for Finish<'_> {
-            fn drop(&mut self) {
-                self.0.forget_since(self.1);
-            }
-        }
-        let finish = Finish(self, mark);
-        finish.0.owned.drop_until(&mark.owned);
-    }
-
-    fn forget_since(&self, mark: &Mark) {
-        while self.in_use.head() != mark.newest {
-            let Some(chunk) = self.in_use.pop() else {
-                break;
-            };
-            self.spare.push(chunk);
-        }
-        if let Some(chunk) = mark.window.chunk {
-            chunk.set_floor(mark.floor);
-            chunk.set_used();
-        }
-        self.open_scopes.set(self.open_scopes.get() - 1);
-        self.set_window(mark.window);
-        self.payload_bytes.set(mark.payload_bytes);
-        self.abandoned_bytes.set(mark.abandoned_bytes);
-    }
-
-    /// Drops the owned values, newest first, and frees everything else; keeps chunks by policy.
-    /// When a drop panics, the other values are dropped all the same, then the panic goes on and
-    /// the memory stays in use until the next reset.
-    #[inline]
-    pub(crate) fn reset(&mut self) {
-        match self.settled.get() {
-            // The round needed nothing but what the last reset left (I6): the same again. What is
-            // spare is then not worth a look at the pressure each time.
-            Some(chunk) if self.owned.is_empty() => self.open_again(chunk),
-            _ => self.reset_slow(),
-        }
-    }
-
-    #[inline(always)]
-    fn open_again(&self, chunk: Chunk) {
-        self.set_window(chunk.open());
-        self.abandoned_bytes.set(0);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn reset_slow(&mut self) {
-        let is_pressed = self.is_pressed();
-        match self.opened.get() {
-            Some(chunk) if self.owned.is_empty() && !is_pressed => self.open_again(chunk),
-            _ => self.reset_all(is_pressed),
-        }
-    }
-
-    /// Not inlined: what it saves on the stack is most of the shorter way's cost.
-    #[inline(never)]
-    fn reset_all(&mut self, is_pressed: bool) {
-        self.owned.drop_until(&OwnedList::new());
-        self.clear();
-        self.release_spare(self.keep_bytes);
-        self.open_largest(is_pressed);
-    }
-
-    /// Whether the budget of the pages ran short since the arena last asked.
-    fn is_pressed(&self) -> bool {
-        let pressure = self.pages().pressure();
-        self.pressure.replace(pressure) != pressure
-    }
-
-    /// Says which chunk this reset opened, or that it is not the only one in use any more (I6).
-    fn set_opened(&self, opened: Option<Chunk>) {
-        // Twice a chunk's bytes: a round that needs it alone leaves at most half unused.
-        let is_settled = |chunk: &Chunk| self.capacity_bytes.get() <= 2 * chunk.bytes();
-        self.opened.set(opened);
-        self.settled.set(opened.filter(is_settled));
-    }
-
-    /// Gives back every chunk that holds nothing. Returns the bytes.
-    pub(crate) fn trim(&mut self) -> usize {
-        if self.used_bytes() == 0 {
-            self.clear();
-        }
-        self.release_spare(0)
-    }
-
-    /// Every chunk becomes spare; the newest, which are the largest, come first.
-    fn clear(&self) {
-        self.set_window(Window::EMPTY);
-        self.set_opened(None);
-        self.in_use.append(&self.spare);
-        self.spare.append(&self.in_use);
-        self.payload_bytes.set(0);
-        self.abandoned_bytes.set(0);
-    }
-
-    /// Makes the largest regular spare chunk the window, so that the next round of the same size
-    /// starts without a slow step. With `alone` the others go back.
-    fn open_largest(&self, alone: bool) {
-        let regular = self
-            .spare
-            .iter()
-            .filter(|chunk| chunk.bytes() <= CHUNK_BYTES_MAX);
-        // Of equals the first: the newest.
-        let largest = regular.reduce(|best, chunk| match chunk.bytes() > best.bytes() {
-            true => chunk,
-            false => best,
-        });
-        if let Some(chunk) = largest {
-            self.spare.remove(chunk);
-            chunk.set_used();
-            self.use_chunk(chunk);
-            self.set_window(chunk.open());
-        }
-        if alone {
-            self.release_spare(0);
-        }
-        self.set_opened(largest);
-    }
-
-    /// Gives spare chunks back to the pages until at most `keep_bytes` are left. Returns the bytes.
-    fn release_spare(&self, keep_bytes: usize) -> usize {
-        if keep_bytes == usize::MAX {
-            return 0;
-        }
-        let all = ChunkList::new();
-        all.append(&self.spare);
-        let (mut kept, mut released) = (0usize, 0usize);
-        let keep = ChunkList::new();
-        while let Some(chunk) = all.pop() {
-            let bytes = chunk.bytes();
-            if bytes <= keep_bytes - kept {
-                kept += bytes;
-                keep.push(chunk);
-            } else {
-                released += bytes;
-                self.capacity_bytes.set(self.capacity_bytes.get() - bytes);
-                // SAFETY: spare, so nothing in it is alive and no window refers to it (I2).
-                unsafe { chunk.release(self.pages()) };
-            }
-        }
-        // Popping and pushing turned the order round; once more puts the newest first again.
-        while let Some(chunk) = keep.pop() {
-            self.spare.push(chunk);
-        }
-        released
-    }
-
     /// Bytes handed out, padding included.
     pub(crate) fn used_bytes(&self) -> usize {
         self.payload_bytes.get() - self.abandoned_bytes.get() - self.window().room()
     }
 
-    /// Bytes of all chunks, headers included.
+    /// Bytes of all chunks of the root, headers included.
     pub(crate) fn capacity_bytes(&self) -> usize {
-        self.capacity_bytes.get()
+        self.root().capacity_bytes.get()
     }
 
     /// Whether `address` lies in a chunk whose blocks may be alive.
     pub(crate) fn contains(&self, address: usize) -> bool {
-        self.in_use.iter().any(|chunk| chunk.contains(address))
+        let home = self.home.lo.addr().get()..self.home.hi.addr().get();
+        home.contains(&address) || self.in_use.iter().any(|chunk| chunk.contains(address))
+    }
+
+    /// The arena this one is a claim of.
+    pub(crate) fn parent(&self) -> Option<&State> {
+        // SAFETY: a parent outlives its claims, and is shared with them (I7).
+        self.parent.map(|parent| unsafe { parent.as_ref() })
+    }
+
+    /// The arena that has the spare chunks, the limit and the pages (I7).
+    pub(crate) fn root(&self) -> &State {
+        let mut state = self;
+        while let Some(parent) = state.parent() {
+            state = parent;
+        }
+        state
+    }
+
+    /// Whether the budget of the pages ran short since the arena last asked.
+    pub(crate) fn is_pressed(&self) -> bool {
+        let pressure = self.pages().pressure();
+        self.pressure.replace(pressure) != pressure
     }
 
     pub(crate) fn stats(&self) -> ArenaStats {
+        self.note_high_water(self.used_bytes());
         let spare_bytes = self.spare.iter().map(Chunk::bytes).sum();
         ArenaStats {
             used_bytes: self.used_bytes(),
-            capacity_bytes: self.capacity_bytes.get(),
+            capacity_bytes: self.capacity_bytes(),
             spare_bytes,
             abandoned_bytes: self.abandoned_bytes.get(),
+            high_water_bytes: self.high_water_bytes.get(),
             chunks: self.in_use.iter().count() + self.spare.iter().count(),
         }
     }
 
-    fn pages(&self) -> &'static Pages {
-        self.pages.unwrap_or_else(Pages::global)
+    pub(crate) fn pages(&self) -> &'static Pages {
+        self.root().pages.unwrap_or_else(Pages::global)
     }
 }
 
@@ -568,19 +417,5 @@ fn fresh_end(align: usize, end: End) -> End {
         End::Up
     } else {
         end
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        struct Finish<'a>(&'a State);
-        impl Drop for Finish<'_> {
-            fn drop(&mut self) {
-                self.0.clear();
-                self.0.release_spare(0);
-            }
-        }
-        let finish = Finish(self);
-        finish.0.owned.drop_until(&OwnedList::new());
     }
 }

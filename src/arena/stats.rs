@@ -21,6 +21,9 @@ pub struct ArenaStats {
     /// Free bytes that no request can reach any more before the next reset: the rests of full
     /// chunks.
     pub abandoned_bytes: usize,
+    /// The most of `used_bytes` since the arena was made, as far as it was looked at: by resets, by
+    /// ends of scopes and claims, and by `stats`.
+    pub high_water_bytes: usize,
     /// How many chunks the arena holds.
     pub chunks: usize,
 }

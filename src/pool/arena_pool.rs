@@ -43,10 +43,15 @@ pub struct ArenaPool {
 }
 
 impl ArenaPool {
-    /// A pool of arenas as [`Arena::new`] makes them. Allocates nothing until the first use.
+    /// A pool of arenas without a limit that keep what recent requests used (see
+    /// [`ArenaBuilder::keep_recent`]): a rare large request does not leave its memory behind for
+    /// good. Allocates nothing until the first use.
+    ///
+    /// [`ArenaBuilder::keep_recent`]: crate::ArenaBuilder::keep_recent
     pub const fn new() -> ArenaPool {
         ArenaPool {
-            arenas: Pool::new(Arena::new),
+            // Without a first capacity nothing can be refused.
+            arenas: Pool::new(|| Arena::builder().keep_recent().build().unwrap_or_default()),
         }
     }
 
@@ -159,6 +164,12 @@ impl fmt::Debug for ArenaPool {
 /// drop(arena);
 /// println!("{text}");
 /// ```
+/// nor it the pool:
+/// ```compile_fail,E0597
+/// let arena;
+/// let arenas = flagstone::ArenaPool::new();
+/// arena = arenas.get();
+/// ```
 #[must_use = "an arena that is not used goes straight back to its pool"]
 pub struct PooledArena<'p>(Pooled<'p, Arena>);
 
@@ -189,7 +200,7 @@ impl fmt::Debug for PooledArena<'_> {
 #[must_use = "an arena that is not used goes straight back to its pool"]
 pub struct OwnedPooledArena {
     /// Before `_pool`, which it needs to go back: fields drop in order.
-    arena: Held<Arena, RecycleTrait>,
+    arena: Held<'static, Arena, RecycleTrait>,
     _pool: Arc<ArenaPool>,
 }
 

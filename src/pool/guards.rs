@@ -21,25 +21,27 @@ use crate::pool::returning::Fate;
 use crate::pool::shared::Pool;
 use crate::pool::typed::{Core, core_of};
 
-/// One live value on its way from the pool and back, without saying what keeps the pool alive.
-pub(crate) struct Held<T, R: Recycler<T>> {
+/// One live value on its way from the pool and back, without saying what keeps the pool alive for
+/// `'p`. Its drop needs the pool, so the lifetime stands here: where a type has no drop of its own,
+/// as a [`Pooled`] around this one, the compiler lets what it borrows end before it.
+pub(crate) struct Held<'p, T, R: Recycler<T>> {
     slot: NonNull<T>,
     /// Invariant in `T` (I2), and owns one.
-    of: PhantomData<(T, *mut T, R)>,
+    of: PhantomData<(&'p (), T, *mut T, R)>,
 }
 
 // SAFETY: a guard is its value and the right to give it back, for which `Pool: Sync` asks
 // `T: Send` as well; recyclers are `Send + Sync`.
-unsafe impl<T: Send, R: Recycler<T>> Send for Held<T, R> {}
+unsafe impl<T: Send, R: Recycler<T>> Send for Held<'_, T, R> {}
 // SAFETY: a shared guard gives `&T` and nothing else.
-unsafe impl<T: Sync, R: Recycler<T>> Sync for Held<T, R> {}
+unsafe impl<T: Sync, R: Recycler<T>> Sync for Held<'_, T, R> {}
 
-impl<T, R: Recycler<T>> Held<T, R> {
+impl<'p, T, R: Recycler<T>> Held<'p, T, R> {
     /// # Safety
-    /// The slot is one of a `Core<T, R>` that outlives the result, its value is live, and the
+    /// The slot is one of a `Core<T, R>` that outlives `'p`, its value is live, and the
     /// caller gives it up.
     #[inline(always)]
-    pub(crate) unsafe fn new(slot: NonNull<T>) -> Held<T, R> {
+    pub(crate) unsafe fn new(slot: NonNull<T>) -> Held<'p, T, R> {
         Held {
             slot,
             of: PhantomData,
@@ -59,7 +61,7 @@ impl<T, R: Recycler<T>> Held<T, R> {
     }
 }
 
-impl<T, R: Recycler<T>> Deref for Held<T, R> {
+impl<T, R: Recycler<T>> Deref for Held<'_, T, R> {
     type Target = T;
 
     #[inline(always)]
@@ -69,7 +71,7 @@ impl<T, R: Recycler<T>> Deref for Held<T, R> {
     }
 }
 
-impl<T, R: Recycler<T>> DerefMut for Held<T, R> {
+impl<T, R: Recycler<T>> DerefMut for Held<'_, T, R> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: live and ours (I1).
@@ -77,7 +79,7 @@ impl<T, R: Recycler<T>> DerefMut for Held<T, R> {
     }
 }
 
-impl<T, R: Recycler<T>> Drop for Held<T, R> {
+impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: live and ours, of a core that is alive (I1); not used after this. The claim of
@@ -119,6 +121,12 @@ impl<T, R: Recycler<T>> Drop for Held<T, R> {
 /// let guard = pool.get();
 /// drop(pool);
 /// drop(guard);
+/// ```
+/// ```compile_fail,E0597
+/// # use flagstone::Pool;
+/// let guard;
+/// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// guard = pool.get();
 /// ```
 /// nor take in something that lives shorter than the pool's objects:
 /// ```compile_fail,E0597
@@ -164,7 +172,7 @@ impl<T, R: Recycler<T>> Drop for Held<T, R> {
 /// ```
 #[must_use = "an object that is not used goes straight back to its pool"]
 pub struct Pooled<'p, T, R: Recycler<T> = RecycleTrait> {
-    held: Held<T, R>,
+    held: Held<'p, T, R>,
     pool: PhantomData<&'p Pool<T, R>>,
 }
 
@@ -244,7 +252,7 @@ impl<T: fmt::Debug, R: Recycler<T>> fmt::Debug for Pooled<'_, T, R> {
 #[must_use = "an object that is not used goes straight back to its pool"]
 pub struct OwnedPooled<T, R: Recycler<T> = RecycleTrait> {
     /// Before `pool`, which it needs to go back: fields drop in order.
-    held: Held<T, R>,
+    held: Held<'static, T, R>,
     pool: Arc<Pool<T, R>>,
 }
 

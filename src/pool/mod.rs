@@ -11,6 +11,8 @@ mod aging;
 #[cfg(feature = "std")]
 mod arena_pool;
 #[cfg(feature = "std")]
+mod asking;
+#[cfg(feature = "std")]
 mod builder;
 #[cfg(feature = "std")]
 mod claims;
@@ -32,6 +34,8 @@ mod guards;
 mod health;
 #[cfg(feature = "std")]
 mod leaks;
+#[cfg(feature = "std")]
+mod live;
 #[cfg(feature = "std")]
 mod local;
 #[cfg(feature = "std")]
@@ -65,6 +69,8 @@ mod trimming;
 #[cfg(feature = "std")]
 mod typed;
 #[cfg(feature = "std")]
+mod upkeep;
+#[cfg(feature = "std")]
 mod vacant;
 #[cfg(feature = "std")]
 mod wards;
@@ -75,6 +81,8 @@ pub use advice::{Advice, Verdict};
 pub use aging::Aging;
 #[cfg(feature = "std")]
 pub use arena_pool::{ArenaBytes, ArenaPool, OwnedPooledArena, PooledArena};
+#[cfg(feature = "std")]
+pub use asking::GetError;
 #[cfg(feature = "std")]
 pub use builder::PoolBuilder;
 #[cfg(feature = "std")]

@@ -274,8 +274,9 @@ impl Shard {
         }
         self.len.store(0, Ordering::Relaxed);
         // Relaxed: a thread that reads it only forgets the shard; the last reference's drop is
-        // ordered by the count.
-        self.state.store(CLOSED, Ordering::Relaxed);
+        // ordered by the count. An update, so that it comes before or after a `release`, and that
+        // cannot undo it.
+        self.state.swap(CLOSED, Ordering::Relaxed);
     }
 
     /// Whether the pool is gone.

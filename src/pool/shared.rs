@@ -11,19 +11,18 @@ use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::ptr::{self, NonNull};
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::base::trap;
-use crate::pool::advice::Advice;
+use crate::pool::asking::GetError;
 use crate::pool::builder::{PoolBuilder, default_bounds};
 use crate::pool::claims::{self, NO_ID};
 use crate::pool::discipline::Choices;
 use crate::pool::guards::{OwnedPooled, Pooled};
-use crate::pool::health::Health;
-use crate::pool::leaks::LeakSuspect;
 use crate::pool::local::LocalHandle;
-use crate::pool::mode::{Mode, Route};
+use crate::pool::mode::Route;
 use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
 use crate::pool::stats::PoolStats;
 use crate::pool::typed::{Core, Create, Plan, Refusal};
@@ -83,7 +82,7 @@ pub struct Pool<T, R = RecycleTrait> {
     /// looked at, and while the pool is bypassed: here, so that a get does not pass by the core.
     fast_id: AtomicUsize,
     core: AtomicPtr<Core<T, R>>,
-    plan: Mutex<Option<Plan<T, R>>>,
+    pub(super) plan: Mutex<Option<Plan<T, R>>>,
 }
 
 // SAFETY: a pool owns its objects and its hooks; idle objects lie in shards of other threads, which
@@ -159,7 +158,7 @@ impl<T, R> Pool<T, R> {
     }
 
     #[inline(always)]
-    fn core(&self) -> Option<&Core<T, R>> {
+    pub(super) fn core(&self) -> Option<&Core<T, R>> {
         // Acquire: pairs with `try_core`, so the core is seen whole.
         let core = self.core.load(Ordering::Acquire);
         // SAFETY: null, or alive until this pool is dropped (I1).
@@ -188,7 +187,7 @@ impl<T, R> Pool<T, R> {
 
     /// An object from the calling thread's shard, when there is nothing to count or to look for.
     #[inline(always)]
-    fn pop(&self) -> Option<NonNull<T>> {
+    pub(crate) fn pop(&self) -> Option<NonNull<T>> {
         // Relaxed: a match proves this thread's own claim, whatever else it has seen.
         let id = self.fast_id.load(Ordering::Relaxed);
         // SAFETY: the pool is borrowed.
@@ -234,6 +233,39 @@ impl<T, R> Pool<T, R> {
         self.take_slow(Location::caller()).ok()
     }
 
+    /// An object, after waiting for a guard's end if need be.
+    #[cold]
+    pub(crate) fn take_within(
+        &self,
+        timeout: Duration,
+        at: &'static Location<'static>,
+    ) -> Option<NonNull<T>> {
+        let core = self.core().map_or_else(|| self.try_core(), Ok).ok()?;
+        let live = core.begin_live_within(timeout)?;
+        let taken = core.get_counted(live, at);
+        self.note_id(core);
+        taken.ok()
+    }
+
+    /// An idle object, or the one that `make` puts into the slot it is lent.
+    ///
+    /// # Safety
+    /// When `make` answers `Ok` it has put an object there.
+    #[cold]
+    pub(crate) unsafe fn take_or_make<E>(
+        &self,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+        at: &'static Location<'static>,
+    ) -> Result<NonNull<T>, GetError<E>> {
+        let core = self.core().map_or_else(|| self.try_core(), Ok);
+        let core = core.map_err(GetError::Memory)?;
+        let live = core.begin_live()?;
+        // SAFETY: as ours.
+        let taken = unsafe { core.get_or_make(live, at, make) };
+        self.note_id(core);
+        taken
+    }
+
     fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
         let id = self.fast_id.load(Ordering::Relaxed);
         // SAFETY: the pool is borrowed.
@@ -251,7 +283,7 @@ impl<T, R> Pool<T, R> {
     }
 
     /// Lets the fast path know the core's id, if it may be used.
-    fn note_id(&self, core: &Core<T, R>) {
+    pub(super) fn note_id(&self, core: &Core<T, R>) {
         let id_now = || {
             let pools = core.store.control().route() == Route::Pool;
             if pools && !core.store.is_careful() {
@@ -319,135 +351,6 @@ impl<T, R> Pool<T, R> {
     /// The limit that left no memory for a slot. What was made until then stays.
     pub fn try_prefill(&self, count: usize) -> Result<usize, AllocError> {
         self.try_core()?.prefill(count)
-    }
-
-    /// Drops idle objects until at most `keep` are left, those used last, gives pages that are
-    /// empty then back, and returns the number of objects dropped. Objects that other running
-    /// threads have in their shards follow at those threads' next get, or sooner: what does not fit
-    /// in `keep` then is dropped.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-    /// pool.prefill(100);
-    /// assert_eq!(pool.trim(10), 90);
-    /// assert_eq!(pool.stats().idle, 10);
-    /// ```
-    pub fn trim(&self, keep: usize) -> usize {
-        let Some(core) = self.core() else {
-            return 0;
-        };
-        let surplus = core.begin_trim(keep);
-        // Before anything is dropped: a drop may panic.
-        self.note_id(core);
-        core.end_trim(surplus)
-    }
-
-    /// Drops every idle object: `trim(0)`, for a change that makes old objects wrong. An object in
-    /// a guard is not idle; it comes back as usual.
-    pub fn clear(&self) {
-        self.trim(0);
-    }
-
-    /// Says that an interval of your choice is over (a second, a batch): objects that nobody needed
-    /// are dropped as the pool's [`Aging`](crate::Aging) says, down to the lower end of
-    /// [`PoolBuilder::idle`], and pages that are empty then go back. By default that forgets a
-    /// burst in a few intervals and keeps the working set. Returns the number of objects dropped.
-    ///
-    /// A pool that is in use ticks by itself, too (see [`PoolBuilder::tick_every`]). One that
-    /// stands still does not: let a timer call this. Of the objects in the magazines of running
-    /// threads the colder half takes part, at each thread's next get.
-    pub fn tick(&self) -> usize {
-        let Some(core) = self.core() else {
-            return 0;
-        };
-        let dropped = core.tick();
-        self.note_id(core);
-        dropped
-    }
-
-    /// Retires every object built until now: for a new configuration, a new schema, a key that was
-    /// changed. The idle ones are dropped at once, those in magazines of other running threads at
-    /// the thread's next get, and those in guards when they come back; none is handed out again.
-    /// Returns the number of objects dropped.
-    ///
-    /// Objects with an alignment above 64 bytes and no room for a note take the slow path back from
-    /// then on, and so do those of a [`local`](Self::local) handle that was made before.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-    /// pool.prefill(3);
-    /// let out = pool.get();
-    /// assert_eq!(pool.new_generation(), 2);
-    /// drop(out);
-    /// assert_eq!((pool.stats().idle, pool.stats().drops.retired), (0, 3));
-    /// ```
-    pub fn new_generation(&self) -> usize {
-        let Some(core) = self.core() else {
-            return 0;
-        };
-        let surplus = core.new_generation();
-        // As in `trim`.
-        self.note_id(core);
-        core.end_trim(surplus)
-    }
-
-    /// Changes when the pool uses what it gets back. With [`Mode::Never`] idle objects are dropped,
-    /// as by [`clear`](Self::clear); those in guards are dropped when they come back.
-    pub fn set_mode(&self, mode: Mode) {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = &mut *plan {
-            plan.choices.mode = mode;
-            return;
-        }
-        drop(plan);
-        if let Some(core) = self.core() {
-            core.set_mode(mode);
-            self.note_id(core);
-        }
-    }
-
-    /// Whether reuse pays, by the costs that were measured.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(|| Vec::with_capacity(4096));
-    /// for _ in 0..100 {
-    ///     pool.get().push(1);
-    /// }
-    /// println!("{}", pool.advice());
-    /// ```
-    pub fn advice(&self) -> Advice {
-        self.core().map(Core::advice).unwrap_or_default()
-    }
-
-    /// Whether objects come back, creates are steady and threads do not wait for each other.
-    pub fn health(&self) -> Health {
-        self.core().map(Core::health).unwrap_or_default()
-    }
-
-    /// Objects that have been out for more than ten seconds (see [`PoolBuilder::leak_after`]) and
-    /// two [ticks](Self::tick), of those that the pool looks out for ([`LeakCheck`]). Each is
-    /// reported once, and withdrawn when it comes back: see `withdrawn` in the figures.
-    ///
-    /// ```
-    /// use flagstone::{LeakCheck, Pool};
-    /// use std::time::Duration;
-    /// let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
-    ///     .leak_check(LeakCheck::Every)
-    ///     .leak_after(Duration::ZERO)
-    ///     .build();
-    /// std::mem::forget(pool.get());
-    /// pool.tick();
-    /// pool.tick();
-    /// for suspect in pool.leak_suspects() {
-    ///     println!("{suspect}");
-    ///     assert_eq!(suspect.location.file(), file!());
-    /// }
-    /// ```
-    pub fn leak_suspects(&self) -> Vec<LeakSuspect> {
-        self.core().map(Core::leak_suspects).unwrap_or_default()
     }
 
     /// What the pool did so far and holds now. Waits for the depot's lock, for as long as an

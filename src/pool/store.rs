@@ -16,6 +16,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
@@ -25,6 +26,7 @@ use crate::pool::depot::{DepotGuard, SharedDepot};
 use crate::pool::discipline::{Choices, Discipline};
 use crate::pool::events::Events;
 use crate::pool::figures::{Drops, Figures};
+use crate::pool::live::Live;
 use crate::pool::magazine::Chain;
 use crate::pool::mode::{Control, Route};
 use crate::pool::roster::Roster;
@@ -67,7 +69,7 @@ pub(super) struct Changing {
     claimed_out_at: AtomicUsize,
     scavenged_at: AtomicUsize,
     /// Guards of a pool with `live_max`.
-    live: AtomicUsize,
+    live: Live,
     pub(super) figures: Figures,
     roster: Roster,
 }
@@ -155,7 +157,7 @@ impl Store {
                 pressure: AtomicUsize::new(pages.pressure()),
                 claimed_out_at: AtomicUsize::new(usize::MAX),
                 scavenged_at: AtomicUsize::new(usize::MAX),
-                live: AtomicUsize::new(0),
+                live: Live::new(),
                 figures: Figures::new(),
                 roster: Roster::default(),
             },
@@ -265,18 +267,19 @@ impl Store {
         if !self.counts() {
             return true;
         }
-        let live = &self.changing.live;
-        // Relaxed: the count bounds, it publishes nothing.
-        let counted = live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| {
-            (live < self.bounds.live_max).then(|| live + 1)
-        });
-        counted.is_ok()
+        self.changing.live.begin(self.bounds.live_max)
+    }
+
+    /// As `try_live`, after waiting for a guard's end.
+    pub(crate) fn try_live_within(&self, timeout: Duration) -> bool {
+        let Bounds { live_max, .. } = self.bounds;
+        !self.counts() || self.changing.live.begin_within(live_max, timeout)
     }
 
     /// Counts a guard's end.
     pub(crate) fn end_live(&self) {
         if self.counts() {
-            self.changing.live.fetch_sub(1, Ordering::Relaxed);
+            self.changing.live.end();
         }
     }
 

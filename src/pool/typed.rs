@@ -15,20 +15,20 @@
 //! The way back is in `returning.rs`.
 
 use core::alloc::Layout;
+use core::convert::Infallible;
 use core::mem;
 use core::panic::Location;
 use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
 use crate::pages::Pages;
-use crate::pool::advice::Advice;
+use crate::pool::asking::GetError;
 use crate::pool::claims::{self, NO_ID};
 use crate::pool::clock::Watch;
 use crate::pool::discipline::{Choices, Discipline};
 use crate::pool::figures::{Drops, is_sampled};
-use crate::pool::health::{self, Health, Signs};
-use crate::pool::leaks::{LeakSuspect, Lookout};
-use crate::pool::mode::{Mode, Route, Turn, WINDOW};
+use crate::pool::leaks::Lookout;
+use crate::pool::mode::Route;
 use crate::pool::note::{self, Marks};
 use crate::pool::shard::Shard;
 use crate::pool::store::{Birth, Bounds, Store};
@@ -176,7 +176,7 @@ impl<T, R> Core<T, R> {
     }
 
     /// Drops idle values; how many.
-    fn drop_excess(&self, excess: Excess) -> usize {
+    pub(super) fn drop_excess(&self, excess: Excess) -> usize {
         let count = excess.chain.count();
         Surplus::<T>::new(&self.store, excess).drop_all();
         count
@@ -201,13 +201,36 @@ impl<T, R> Core<T, R> {
     #[inline(never)]
     pub(crate) fn get_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
         let live = self.begin_live()?;
+        self.get_counted(live, at)
+    }
+
+    /// As `get_slow`, of a guard that is counted.
+    pub(crate) fn get_counted(
+        &self,
+        live: LiveEnd<'_>,
+        at: &'static Location<'static>,
+    ) -> Result<NonNull<T>, Refusal> {
+        // SAFETY: our own `make` keeps the promise.
+        unsafe { self.get_or_make(live, at, |place| self.make(place)) }.map_err(GetError::refusal)
+    }
+
+    /// As `get_counted`, with a function of the caller's for new values.
+    ///
+    /// # Safety
+    /// As [`create_value`](Self::create_value) asks of `make`.
+    pub(crate) unsafe fn get_or_make<E>(
+        &self,
+        live: LiveEnd<'_>,
+        at: &'static Location<'static>,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
         self.answer_pressure();
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
         let visit = self.visit(shard);
         // SAFETY: `attend` answers with a shard this thread has claimed. The code of the user that
         // ran since may have used the pool, which does not end the claim.
-        let slot = unsafe { self.take(shard, visit)? };
+        let slot = unsafe { self.take(shard, visit, make)? };
         self.mark(slot, visit, shard, at);
         mem::forget(live);
         Ok(slot)
@@ -230,7 +253,8 @@ impl<T, R> Core<T, R> {
         self.drop_surplus(surplus);
         let visit = self.visit(Some(shard));
         // SAFETY: as above.
-        let slot = unsafe { self.take(self.store.usable(shard), visit)? };
+        let taken = unsafe { self.take(self.store.usable(shard), visit, |place| self.make(place)) };
+        let slot = taken.map_err(GetError::refusal)?;
         let pools = self.store.control().route() == Route::Pool;
         Ok((slot, get_id.filter(|_| pools).unwrap_or(NO_ID)))
     }
@@ -239,7 +263,12 @@ impl<T, R> Core<T, R> {
     ///
     /// # Safety
     /// As [`create_value`](Self::create_value).
-    unsafe fn take(&self, shard: Option<&Shard>, visit: usize) -> Result<NonNull<T>, Refusal> {
+    unsafe fn take<E>(
+        &self,
+        shard: Option<&Shard>,
+        visit: usize,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
         let transient = match self.store.control().route() {
             Route::Pool => false,
             Route::Bypass => true,
@@ -265,10 +294,7 @@ impl<T, R> Core<T, R> {
             }
         }
         // SAFETY: as above.
-        let slot = unsafe {
-            self.create_value(shard, transient)
-                .map_err(Refusal::Memory)?
-        };
+        let slot = unsafe { self.create_value(shard, transient, make)? };
         self.store.on_miss(shard);
         Ok(slot)
     }
@@ -292,39 +318,6 @@ impl<T, R> Core<T, R> {
             doomed.reason = Drops::Invalid;
         }
         valid
-    }
-
-    /// Counts a get beyond the magazines; each so many look around.
-    pub(crate) fn visit(&self, shard: Option<&Shard>) -> usize {
-        let visit = self.store.on_visit(shard);
-        if visit % WINDOW == WINDOW - 1 {
-            self.look_around();
-        }
-        visit
-    }
-
-    /// Begins a tick that is due, and lets the judge look at the figures.
-    #[cold]
-    fn look_around(&self) {
-        if self.store.discipline.intervals.is_due() {
-            self.end_interval(false);
-        }
-        let Some((_, totals)) = self.store.snapshot(false) else {
-            return;
-        };
-        let control = self.store.control();
-        if let Some(turn) = control.review(totals, size_of::<T>()) {
-            self.follow(turn);
-        }
-    }
-
-    /// Does what a change of the route asks for.
-    fn follow(&self, turn: Turn) {
-        self.store.refresh_hot();
-        if turn == Turn::Closed {
-            let surplus = self.begin_trim(0);
-            self.end_trim(surplus);
-        }
     }
 
     /// Marks a value that is handed out, if its way back is to be looked at.
@@ -366,24 +359,37 @@ impl<T, R> Core<T, R> {
         }
     }
 
-    fn begin_live(&self) -> Result<LiveEnd<'_>, Refusal> {
+    pub(crate) fn begin_live(&self) -> Result<LiveEnd<'_>, Refusal> {
         if !self.store.try_live() {
             return Err(Refusal::Live(self.store.bounds().live_max));
         }
         Ok(LiveEnd(&self.store))
     }
 
+    /// Puts a new value into a slot, by the pool's own function: right there, as it may be large.
+    pub(crate) fn make(&self, place: NonNull<T>) -> Result<(), Infallible> {
+        let value = match &self.create {
+            Create::Plain(create) => create(),
+            Create::Boxed(create) => create(),
+        };
+        // SAFETY: `create_value` lends a slot of `SLOT`'s layout, uninitialised and its alone.
+        unsafe { place.write(value) };
+        Ok(())
+    }
+
     /// A new value in a slot: the slot first, then the user's code, then the write.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this pool's.
-    unsafe fn create_value(
+    /// The caller holds the claim of `shard`, which is one of this pool's. When `make` answers `Ok`
+    /// it has put a value into the slot it was lent.
+    pub(crate) unsafe fn create_value<E>(
         &self,
         shard: Option<&Shard>,
         transient: bool,
-    ) -> Result<NonNull<T>, AllocError> {
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
         // SAFETY: as ours.
-        let slot = unsafe { self.store.take_slot(shard)? };
+        let slot = unsafe { self.store.take_slot(shard) }.map_err(GetError::Memory)?;
         let vacant = Vacant {
             store: &self.store,
             shard,
@@ -391,17 +397,14 @@ impl<T, R> Core<T, R> {
         };
         let birth = self.store.birth();
         let watch = is_sampled(self.store.made(shard)).then(Watch::start);
-        let value = match &self.create {
-            Create::Plain(create) => create(),
-            Create::Boxed(create) => create(),
-        };
+        make(slot.cast()).map_err(GetError::Create)?;
         if let Some(watch) = watch {
             self.store.meters().create.add(watch.nanos());
         }
         mem::forget(vacant);
         let slot = slot.cast::<T>();
-        // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
-        unsafe { self.fill(slot, value, birth, transient) };
+        // SAFETY: a slot of ours, with the value that `make` put there.
+        unsafe { self.note(slot, birth, transient) };
         Ok(slot)
     }
 
@@ -410,13 +413,24 @@ impl<T, R> Core<T, R> {
     /// # Safety
     /// The slot is one of this store's, uninitialised and the caller's alone.
     pub(crate) unsafe fn fill(&self, slot: NonNull<T>, value: T, birth: Birth, transient: bool) {
+        // SAFETY: as ours.
+        unsafe {
+            slot.write(value);
+            self.note(slot, birth, transient);
+        }
+    }
+
+    /// Puts the note behind a value.
+    ///
+    /// # Safety
+    /// As [`fill`](Self::fill), but for the value that is there.
+    unsafe fn note(&self, slot: NonNull<T>, birth: Birth, transient: bool) {
         let marks = Marks {
             transient,
             ..Marks::default()
         };
         // SAFETY: by the caller; `SLOT` has room for the note, aligned.
         unsafe {
-            slot.write(value);
             if Self::NOTED {
                 let note = if transient {
                     note::special(birth.generation, marks)
@@ -461,107 +475,6 @@ impl<T, R> Core<T, R> {
             }
             core_of::<T, R>(slot).store.hot_put_id()
         }
-    }
-
-    /// Keeps `count` new values, up to the bound.
-    pub(crate) fn prefill(&self, count: usize) -> Result<usize, AllocError> {
-        let missing = match self.store.control().route() {
-            Route::Bypass => 0,
-            _ => count.saturating_sub(self.store.idle()),
-        };
-        for made in 0..missing {
-            // SAFETY: without a shard there is no claim.
-            let slot = unsafe { self.create_value(None, false)? };
-            self.store.on_prefill();
-            let doomed = Doomed {
-                store: &self.store,
-                shard: None,
-                slot,
-                reason: Drops::Full,
-            };
-            // SAFETY: a fresh value in a slot of ours.
-            if !unsafe { self.store.put_depot(slot.cast()) } {
-                return Ok(made);
-            }
-            mem::forget(doomed);
-        }
-        Ok(missing)
-    }
-
-    /// Collects idle values beyond `keep`, and tells all threads to do so.
-    pub(crate) fn begin_trim(&self, keep: usize) -> Excess {
-        let (shard, surplus) = self.store.look_in();
-        self.drop_surplus(surplus);
-        // SAFETY: `look_in` answers with a shard this thread has claimed.
-        unsafe { self.store.trim(shard, keep) }
-    }
-
-    /// Begins a generation; what is idle is to be dropped.
-    pub(crate) fn new_generation(&self) -> Excess {
-        let (shard, surplus) = self.store.look_in();
-        self.drop_surplus(surplus);
-        // SAFETY: as in `begin_trim`.
-        unsafe { self.store.new_generation(shard) }
-    }
-
-    /// Drops what was found, and gives pages back; values dropped.
-    pub(crate) fn end_trim(&self, surplus: Excess) -> usize {
-        let dropped = self.drop_excess(surplus);
-        self.store.trim_slots();
-        dropped
-    }
-
-    /// Ends an interval; values dropped.
-    pub(crate) fn tick(&self) -> usize {
-        self.end_interval(true)
-    }
-
-    fn end_interval(&self, waits: bool) -> usize {
-        let discipline = &self.store.discipline;
-        let step = discipline.intervals.step();
-        if let Some((stats, _)) = self.store.snapshot(waits) {
-            discipline.steadiness.tick(stats.creates);
-        }
-        let (shard, surplus) = self.store.look_in();
-        self.drop_surplus(surplus);
-        // SAFETY: as in `begin_trim`.
-        let old = unsafe { self.store.tick(shard, step, waits) };
-        self.end_trim(old)
-    }
-
-    /// Takes a mode on.
-    pub(crate) fn set_mode(&self, mode: Mode) {
-        let turn = self.store.control().set_mode(mode);
-        self.follow(turn);
-    }
-
-    /// What the figures say.
-    pub(crate) fn advice(&self) -> Advice {
-        let control = self.store.control();
-        let totals = self.store.snapshot(true).map(|(_, totals)| totals);
-        let rate = control.hit_rate().or_else(|| totals?.hit_rate());
-        let now = (control.mode(), control.why());
-        Advice::new(now, self.store.meters(), &control.costs(), rate)
-    }
-
-    /// How the pool is.
-    pub(crate) fn health(&self) -> Health {
-        let stats = self.store.stats();
-        let discipline = &self.store.discipline;
-        health::judge(Signs {
-            gets: stats.gets,
-            returns: stats.returns,
-            exchanges: stats.exchanges,
-            get_nanos: self.store.meters().get.nanos(),
-            creates_drift: discipline.steadiness.drift(),
-            survivors: stats.suspects,
-        })
-    }
-
-    /// The objects that are out for long and were not reported yet.
-    pub(crate) fn leak_suspects(&self) -> Vec<LeakSuspect> {
-        let discipline = &self.store.discipline;
-        discipline.leaks.report(discipline.intervals.count())
     }
 }
 

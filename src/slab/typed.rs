@@ -59,13 +59,22 @@ use crate::slab::shared::{Core, close_core, new_core, value_at};
 /// let slot = slab.alloc(1);
 /// std::thread::scope(|scope| { scope.spawn(|| drop(slot)); });
 /// ```
+/// What is put in lives as long as the slab, however it is shared.
+/// ```compile_fail,E0597
+/// # use flagstone::Slab;
+/// let slab: Slab<Vec<&'static str>> = Slab::new();
+/// let short = String::from("gone soon");
+/// slab.insert(vec![short.as_str()]);
+/// ```
 pub struct Slab<T> {
     /// [`Core::none`] until first used.
     core: Cell<*const Core>,
     /// Used by the slab's thread alone, like the core's parts (I1).
     keys: UnsafeCell<KeyTable>,
     pages: Option<&'static Pages>,
-    values: PhantomData<T>,
+    /// Owns values, and is invariant in `T`: what `insert(&self)` takes in must live as long as all
+    /// others.
+    values: PhantomData<Cell<T>>,
 }
 
 // SAFETY: the core is reached through the slab by one thread at a time (I1); keyed values move with

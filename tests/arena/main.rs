@@ -2,9 +2,12 @@
 //! the field has fallen into, and random streams against an oracle.
 
 mod blocks;
+mod buffers;
 mod chunks;
+mod claims;
 mod closures;
 mod footprint;
+mod history;
 mod scopes;
 mod sizes;
 mod stream;

@@ -159,3 +159,23 @@ fn a_session_closure_may_use_the_arena() {
     assert_eq!(core::ptr::from_ref(session.alloc(1u8)).addr() % 16, 0);
     assert_eq!(session.alloc(()), &mut ());
 }
+
+#[test]
+fn a_coerced_box_drops_its_value_once() {
+    let arena = arena();
+    let token = Arc::new(());
+    let pair = arena.alloc_box([token.clone(), token.clone()]);
+    let slice: ArenaBox<[Arc<()>]> = ArenaBox::coerce(pair, |pair| pair);
+    assert_eq!((slice.len(), Arc::strong_count(&token)), (2, 3));
+    drop(slice);
+    assert_eq!(Arc::strong_count(&token), 1);
+    let mut count = 0;
+    let counter = arena.alloc_box(|| count += 1);
+    let mut counter: ArenaBox<dyn FnMut()> = ArenaBox::coerce(counter, |counter| counter);
+    counter();
+    drop(counter);
+    assert_eq!(count, 1);
+    // A plain reference coerces by itself.
+    let shown: &mut dyn fmt::Display = arena.alloc(7);
+    assert_eq!(shown.to_string(), "7");
+}

@@ -1,0 +1,159 @@
+//! Lending and coming back: sessions and claims take the window of an arena for a while, scopes and
+//! checkpoints remember it.
+//!
+//! I1: a lent window is nobody else's: the arena's own is empty or another chunk's until it comes
+//!     back. One that never does is lost until the reset, and nothing else is.
+//! I2: what a mark remembers stays as it was until the arena is rewound to it: blocks below its low
+//!     end do not move (they are below the floor), and its chunk does not become spare.
+//! I3: a claim gives everything it took to its root, and then its home to its parent.
+
+use core::ptr::NonNull;
+
+use crate::arena::chunk::{Chunk, Window};
+use crate::arena::keeping::Keeping;
+use crate::arena::owned::OwnedList;
+use crate::arena::state::State;
+
+/// What a scope has to come back to.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    window: Window,
+    floor: usize,
+    newest: Option<Chunk>,
+    owned: OwnedList,
+    payload_bytes: usize,
+    abandoned_bytes: usize,
+    open_scopes: usize,
+}
+
+impl State {
+    /// Takes the window for a session. What it holds counts as used until it comes back.
+    pub(crate) fn lend_window(&self) -> Window {
+        let window = self.window();
+        self.set_window(Window::EMPTY);
+        window
+    }
+
+    /// Takes a session's window back; if allocations made another one meanwhile, the roomier stays.
+    /// Not inlined, so that the drop of a session is small enough to be, also where a panic passes:
+    /// else its address would be taken there and its ends would live in memory.
+    #[inline(never)]
+    pub(crate) fn return_window(&self, lo: NonNull<u8>, hi: NonNull<u8>, chunk: Option<Chunk>) {
+        let window = Window { lo, hi, chunk };
+        let current = self.window();
+        if current.chunk.is_none() || window.room() > current.room() {
+            self.abandon(current);
+            self.set_window(window);
+        } else {
+            self.abandon(window);
+        }
+    }
+
+    /// An arena that starts with this one's window, and must end before it.
+    pub(crate) fn lend(&self) -> State {
+        let mut claim = State::new(None, usize::MAX, Keeping::ALL);
+        let home = self.lend_window();
+        claim.parent = Some(NonNull::from(self));
+        claim.home_floor = home.chunk.map_or(0, Chunk::floor);
+        claim.settle_in(home);
+        claim
+    }
+
+    /// Starts an arena in a window of somebody else's (I7 of state.rs).
+    pub(crate) fn settle_in(&mut self, home: Window) {
+        self.home = home;
+        self.reopen_home();
+    }
+
+    /// Makes the home the window, whole. What was in it is gone.
+    pub(crate) fn reopen_home(&self) {
+        if let Some(chunk) = self.home.chunk {
+            chunk.set_used();
+            chunk.set_floor(self.home.lo.addr().get());
+        }
+        self.set_window(self.home);
+        self.payload_bytes.set(self.home.room());
+        self.abandoned_bytes.set(0);
+        self.open_scopes.set(0);
+    }
+
+    /// The end of a claim: nothing in it is alive any more.
+    pub(crate) fn give_back(&self, parent: &State) {
+        let beyond = self.payload_bytes.get() - self.home.room();
+        let root = self.root();
+        root.note_high_water(root.used_bytes() + beyond);
+        self.clear();
+        if let Some(chunk) = self.home.chunk {
+            chunk.set_floor(self.home_floor);
+            parent.return_window(self.home.lo, self.home.hi, self.home.chunk);
+        }
+    }
+
+    /// Opens a scope: blocks made so far do not resize in place until [`State::rewind`].
+    pub(crate) fn mark(&self) -> Mark {
+        let window = self.window();
+        let floor = window.chunk.map_or(0, Chunk::floor);
+        if let Some(chunk) = window.chunk {
+            chunk.set_floor(window.lo.addr().get());
+        }
+        let open_scopes = self.open_scopes.get();
+        self.open_scopes.set(open_scopes + 1);
+        Mark {
+            window,
+            floor,
+            newest: self.in_use.head(),
+            owned: self.owned.copy(),
+            payload_bytes: self.payload_bytes.get(),
+            abandoned_bytes: self.abandoned_bytes.get(),
+            open_scopes,
+        }
+    }
+
+    /// The same for whoever may never come back to it, or may be in the middle of a closure that
+    /// fails: the next reset clears the count of open scopes, and the newest chunk stays in use
+    /// until then or a rewind, because the mark counts from it.
+    pub(crate) fn mark_unguarded(&self) -> Mark {
+        self.set_opened(None);
+        if let Some(newest) = self.in_use.head() {
+            newest.set_marked();
+        }
+        self.mark()
+    }
+
+    /// Closes an open scope and those opened since: owned values made since are dropped, newest
+    /// first, then everything made since is gone. Panics when a drop does, after all of that.
+    ///
+    /// # Safety
+    /// The mark is of this arena, which was not reset or rewound to an earlier one since, and
+    /// nothing made since is used any more. No session or claim is open, nor was one at the mark.
+    pub(crate) unsafe fn rewind(&self, mark: &Mark) {
+        struct Finish<'a>(&'a State, &'a Mark);
+        impl Drop for Finish<'_> {
+            fn drop(&mut self) {
+                self.0.forget_since(self.1);
+            }
+        }
+        let finish = Finish(self, mark);
+        finish.0.owned.drop_until(&mark.owned);
+    }
+
+    fn forget_since(&self, mark: &Mark) {
+        self.note_high_water(self.used_bytes());
+        let root = self.root();
+        while self.in_use.head() != mark.newest {
+            let Some(chunk) = self.in_use.pop() else {
+                break;
+            };
+            root.set_opened(None);
+            root.spare.push(chunk);
+        }
+        if let Some(chunk) = mark.window.chunk {
+            chunk.set_floor(mark.floor);
+            chunk.set_used();
+        }
+        self.open_scopes.set(mark.open_scopes);
+        self.set_window(mark.window);
+        self.payload_bytes.set(mark.payload_bytes);
+        self.abandoned_bytes.set(mark.abandoned_bytes);
+    }
+}
