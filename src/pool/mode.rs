@@ -31,6 +31,10 @@ const STRIKES: u32 = 3;
 /// what pooling costs more, and a change is noticed after some four thousand gets.
 const BACKOFF_MAX: u32 = 6;
 
+/// A pool that paid for so many windows in a row is reviewed only after so many more, each time.
+const SETTLED_WINDOWS: u32 = 16;
+const SETTLED_REST: usize = 7;
+
 /// Bypassing must be cheaper by a twentieth before it begins, and pooling likewise: between the two
 /// either is within 10 % of the better.
 const MARGIN: f64 = 1.05;
@@ -136,6 +140,8 @@ pub(crate) struct Control {
     mode: AtomicUsize,
     route: AtomicUsize,
     why: AtomicUsize,
+    /// Windows until the next review.
+    rest: AtomicUsize,
     pub(crate) meters: Meters,
     judge: Mutex<Judge>,
 }
@@ -172,6 +178,7 @@ impl Control {
             mode: AtomicUsize::new(AUTO),
             route: AtomicUsize::new(ALWAYS),
             why: AtomicUsize::new(0),
+            rest: AtomicUsize::new(0),
             meters: Meters::new(),
             judge: Mutex::new(Judge {
                 since: Totals::default(),
@@ -218,6 +225,7 @@ impl Control {
     pub(crate) fn set_mode(&self, mode: Mode) -> Turn {
         let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
         (judge.strikes, judge.backoff, judge.pooled_windows) = (0, 0, 0);
+        self.rest.store(0, Ordering::Relaxed);
         let (mode, route, why) = match mode {
             Mode::Auto => (AUTO, ALWAYS, ModeReason::NoDataYet),
             Mode::Always => (ALWAYS, ALWAYS, ModeReason::Asked),
@@ -274,9 +282,20 @@ impl Control {
         judge.hit_rate
     }
 
+    /// Whether the window that is over needs no review: gathering the figures takes as long as ten
+    /// misses.
+    pub(crate) fn rests(&self) -> bool {
+        let rest = self.rest.load(Ordering::Relaxed);
+        if rest > 0 {
+            self.rest.store(rest - 1, Ordering::Relaxed);
+        }
+        rest > 0
+    }
+
     /// Looks at a window. `object_bytes` are those of one object.
     pub(crate) fn review(&self, totals: Totals, object_bytes: usize) -> Option<Turn> {
         if !self.is_auto() {
+            self.rest.store(SETTLED_REST, Ordering::Relaxed);
             return None;
         }
         // Measured before the lock: it takes a while the first time, on a pool that is not `Auto`.
@@ -326,10 +345,13 @@ impl Control {
             if judge.pooled_windows > 1 << BACKOFF_MAX {
                 judge.backoff = 0;
             }
+            if judge.pooled_windows > SETTLED_WINDOWS {
+                self.rest.store(SETTLED_REST, Ordering::Relaxed);
+            }
             self.turn(ALWAYS, ModeReason::ReusePays);
             return None;
         }
-        judge.strikes += 1;
+        (judge.strikes, judge.pooled_windows) = (judge.strikes + 1, 0);
         if probing || judge.strikes >= STRIKES {
             return Some(self.close(judge, costs));
         }
@@ -354,6 +376,10 @@ impl Control {
             && costs.pooled(rate) * MARGIN < costs.bypassed();
         judge.windows_left = judge.windows_left.saturating_sub(1);
         if !reverts && judge.windows_left > 0 {
+            // There is nothing to see before the next probe.
+            self.rest
+                .store(judge.windows_left as usize - 1, Ordering::Relaxed);
+            judge.windows_left = 1;
             return None;
         }
         (judge.since, judge.pooled_windows) = (totals, 0);

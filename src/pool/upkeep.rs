@@ -161,6 +161,9 @@ impl<T, R> Core<T, R> {
         if self.store.discipline.intervals.is_due() {
             self.end_interval(false);
         }
+        if self.store.control().rests() {
+            return;
+        }
         let Some((_, totals)) = self.store.snapshot(false) else {
             return;
         };
