@@ -23,8 +23,8 @@ pub enum Verdict {
     Either,
 }
 
-/// Whether reuse pays, from [`Pool::advice`](crate::Pool::advice). All costs are in nanoseconds, means
-/// of sampled slow paths, and `None` before the first sample.
+/// Whether reuse pays, from [`Pool::advice`](crate::Pool::advice). All costs are in nanoseconds,
+/// means of sampled slow paths, and `None` before the first sample.
 ///
 /// ```
 /// use flagstone::{Pool, Verdict};

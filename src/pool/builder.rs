@@ -139,14 +139,14 @@ impl<T, R> PoolBuilder<T, R> {
         self.recycler(|recycler| RecycleHook::over(recycler, refuses))
     }
 
-    /// Drops an object that comes back and that `is_valid` does not accept: a connection that broke,
-    /// a parser that met an error. Asked before the object is recycled. After
+    /// Drops an object that comes back and that `is_valid` does not accept: a connection that
+    /// broke, a parser that met an error. Asked before the object is recycled. After
     /// [`recycle_with`](Self::recycle_with), if both are used.
     ///
     /// ```
     /// use flagstone::Pool;
-    /// let pool = Pool::builder(|| vec![0_u8; 16]).validate_put(|buffer| buffer.len() == 16).build();
-    /// pool.get().truncate(3);
+    /// let pool = Pool::builder(Vec::<u8>::new).validate_put(|buffer| buffer.len() < 3).build();
+    /// pool.get().extend([1, 2, 3]);
     /// assert_eq!(pool.stats().drops.invalid, 1);
     /// ```
     pub fn validate_put(
@@ -165,12 +165,11 @@ impl<T, R> PoolBuilder<T, R> {
     /// nanoseconds.
     ///
     /// ```
-    /// use flagstone::Pool;
+    /// use flagstone::{Keep, Pool};
     /// use std::time::{Duration, Instant};
-    /// # #[derive(Clone)] struct Token(Instant);
-    /// # impl flagstone::Recycle for Token { fn recycle(&mut self) -> flagstone::Keep { flagstone::Keep::Yes } }
-    /// let pool = Pool::builder(|| Token(Instant::now()))
-    ///     .validate_get(|token| token.0.elapsed() < Duration::from_secs(60))
+    /// let pool = Pool::builder(Instant::now)
+    ///     .recycle_with(|_| Keep::Yes)
+    ///     .validate_get(|since| since.elapsed() < Duration::from_secs(60))
     ///     .build();
     /// drop(pool.get());
     /// drop(pool.get());

@@ -237,6 +237,30 @@ pub(crate) fn shard_of(store: &Store) -> Option<&Shard> {
     Some(unsafe { shard.as_ref() })
 }
 
+/// As [`shard_of`], without claiming one.
+pub(crate) fn claimed_shard(store: &Store) -> Option<&Shard> {
+    let find = |claims: &RefCell<Claims>| {
+        let claims = claims.try_borrow().ok()?;
+        let index = claims.find(store.id()).ok()?;
+        Some(claims.list[index].shard.as_ptr())
+    };
+    let shard = CLAIMS.try_with(find).ok().flatten()?;
+    // SAFETY: as in `shard_of`.
+    Some(unsafe { shard.as_ref() })
+}
+
+/// Makes this thread's next get from a pool take the slow path, its puts not.
+pub(crate) fn unseat_gets(store: &Store) {
+    let put_id = store.put_id();
+    SEATS.with(|seats| {
+        for seat in seats.hot.iter().chain([seats.place(put_id)]) {
+            if seat.put_id.get() == put_id {
+                seat.get_id.set(EMPTY_ID);
+            }
+        }
+    });
+}
+
 /// Puts a claimed shard where `pop` and `shard_for_put` find it.
 ///
 /// # Safety
@@ -263,9 +287,13 @@ pub(crate) unsafe fn seat(store: &Store, get_id: usize, shard: &Shard) {
 }
 
 impl Claims {
+    fn find(&self, id: usize) -> Result<usize, usize> {
+        self.list.binary_search_by_key(&id, |claim| claim.pool)
+    }
+
     fn shard_of(&mut self, store: &Store) -> Option<NonNull<Shard>> {
         let id = store.id();
-        if let Ok(index) = self.list.binary_search_by_key(&id, |claim| claim.pool) {
+        if let Ok(index) = self.find(id) {
             return Some(self.list[index].shard.as_ptr());
         }
         if self.list.len() >= self.prune_at {

@@ -5,8 +5,8 @@
 //! Per get and put, in nanoseconds: `A` a create, `D` a drop, `S` a recycle; of the pool itself `h`
 //! a hit, `m` a miss and the loss of an object, `b` a bypassed pair; `H` the share of objects that
 //! are used again. Pooled: `H * (h + S) + (1 - H) * (m + A + D)`. Bypassed: `b + A + D`. They are
-//! equal at `H = (m - b) / (A + D - S + m - h)`: the textbook's `T / (A + D - S)`, where a miss costs
-//! what a hit costs and a bypass nothing.
+//! equal at `H = (m - b) / (A + D - S + m - h)`: the textbook's `T / (A + D - S)`, where a miss
+//! costs what a hit costs and a bypass nothing.
 #![forbid(unsafe_code)]
 
 use crate::base::sync::{AtomicUsize, Ordering};

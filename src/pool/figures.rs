@@ -209,6 +209,9 @@ impl Store {
             // What was taken for good and brought back was not lost.
             losses: drops.lost() + detached.saturating_sub(adopted) as u64,
         };
+        let (discipline, control) = (&self.discipline, self.control());
+        let ticks = discipline.intervals.count();
+        let (suspects, withdrawn) = discipline.leaks.figures(ticks);
         let stats = PoolStats {
             gets,
             hits,
@@ -220,9 +223,11 @@ impl Store {
             idle_bytes: (idle * self.slot_bytes()) as u64,
             exchanges,
             shards: shard_count as u64,
-            ticks: self.discipline.intervals.count() as u64,
-            mode: self.discipline.control.mode(),
-            reason: self.discipline.control.why(),
+            suspects,
+            withdrawn,
+            ticks: ticks as u64,
+            mode: control.mode(),
+            reason: control.why(),
             drops,
         };
         Some((stats, totals))

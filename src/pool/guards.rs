@@ -82,8 +82,8 @@ impl<T, R: Recycler<T>> DerefMut for Held<'_, T, R> {
 impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: live and ours, of a core that is alive (I1); not used after this. The claim of the
-        // seat's shard lasts as long as this drop does.
+        // SAFETY: live and ours, of a core that is alive (I1); not used after this. The claim of
+        // the seat's shard lasts as long as this drop does.
         unsafe {
             let Some(shard) = claims::shard_for_put(Core::<T, R>::note_of(self.slot)) else {
                 return Core::<T, R>::take_back(self.slot, None);
@@ -138,6 +138,30 @@ impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
 /// ```compile_fail
 /// # use flagstone::Pooled;
 /// fn shorten<'p, 's>(guard: Pooled<'p, Vec<&'static str>>) -> Pooled<'p, Vec<&'s str>> { guard }
+/// ```
+/// An object goes back once, because going back uses the guard up:
+/// ```compile_fail,E0382
+/// # use flagstone::Pool;
+/// # static POOL: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// let guard = POOL.get();
+/// drop(guard);
+/// drop(guard);
+/// ```
+/// and nobody uses it after that:
+/// ```compile_fail,E0505
+/// # use flagstone::Pool;
+/// # static POOL: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// let guard = POOL.get();
+/// let kept: &Vec<u8> = &guard;
+/// drop(guard);
+/// assert!(kept.is_empty());
+/// ```
+/// It goes back where it came from; another pool takes objects, not guards:
+/// ```compile_fail,E0308
+/// # use flagstone::Pool;
+/// # static ONE: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// # static TWO: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// TWO.put(ONE.get());
 /// ```
 /// and with an object that must stay on its thread it stays there too:
 /// ```compile_fail,E0277

@@ -23,8 +23,8 @@ const CREATES_MIN: u64 = 400;
 /// Creates per second may be off their mean by this part.
 const UNSTEADY: f64 = 0.15;
 
-/// Nanoseconds of a sampled get beyond the magazines, without the create. An exchange takes some 40;
-/// five times as much is waiting for others.
+/// Nanoseconds of a sampled get beyond the magazines, without the create. An exchange takes some
+/// 40; five times as much is waiting for others.
 const GET_NANOS_MAX: f64 = 200.0;
 
 /// Exchanges of magazines per get. Full magazines that travel take one in 32; more often means that

@@ -3,11 +3,13 @@
 //! Owns one record per object looked out for, under a lock of its own. Knows slots as addresses.
 //!
 //! An object is looked out for by a mark in its note, which leads its put here; a put without the
-//! mark costs nothing. Only gets beyond the magazines can set it. A leak shows there all the same:
-//! an object that does not come back is one that must be created again.
+//! mark costs nothing. Every so many gets beyond the magazines choose one of the next gets of the
+//! thread, at random, and lead the gets until then past the magazines: so the chosen one may be any
+//! of a request's, and a get that the magazines serve costs nothing otherwise. A leak leads to gets
+//! beyond the magazines: what does not come back must be created again.
 //!
-//! I1: a record exists from the get to the end of its guard, and is removed before the object can be
-//! handed out again.
+//! I1: a record exists from the get to the end of its guard, and is removed before the object can
+//! be handed out again.
 //! I2: nothing is allocated or freed under the lock: the process's allocator may use a pool.
 #![forbid(unsafe_code)]
 
@@ -30,7 +32,8 @@ const SAMPLED: usize = 128;
 pub(crate) const SUSPECT_AFTER: Duration = Duration::from_secs(10);
 const SUSPECT_TICKS: usize = 2;
 
-/// Records at most: some 64 KiB of room, touched as it is used. A program that leaks more learns enough from these.
+/// Records at most: some 64 KiB of room, touched as it is used. A program that leaks more learns
+/// enough from these.
 const RECORDS_MAX: usize = 1024;
 
 /// Which gets a pool looks out for; by [`PoolBuilder::leak_check`](crate::PoolBuilder::leak_check).
@@ -39,11 +42,11 @@ const RECORDS_MAX: usize = 1024;
 pub enum LeakCheck {
     /// None.
     Off,
-    /// One in 128 of those that the calling thread's magazines do not serve. Free for all others.
+    /// One for each 128 that a thread's magazines do not serve, chosen among its next 32 gets.
     /// The default, unless the feature `leak-check` makes [`Every`](Self::Every) that.
     Sampled,
-    /// Every one. Each get and put then takes the slow path and a lock: for tests, and for finding a
-    /// leak that is known to be there.
+    /// Every one. Each get and put then takes the slow path and a lock: for tests, and for finding
+    /// a leak that is known to be there.
     Every,
 }
 
@@ -88,6 +91,24 @@ impl fmt::Display for LeakSuspect {
     }
 }
 
+/// Which get to look out for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookout {
+    No,
+    /// This one.
+    Here,
+    /// One of the next: they are to come by.
+    Later,
+}
+
+/// Gets ahead of which one is chosen: more than a request has, few enough to cost nothing.
+const AHEAD: usize = 32;
+
+/// As good as random.
+fn spread(number: usize) -> usize {
+    (number / SAMPLED).wrapping_mul(0x9e37_79b9) >> 7
+}
+
 #[derive(Debug)]
 struct Record {
     address: usize,
@@ -124,13 +145,28 @@ impl Leaks {
         self.check == LeakCheck::Every
     }
 
-    /// Whether the `visit`th get of a thread beyond its magazines is looked out for.
-    pub(crate) fn samples(&self, visit: usize) -> bool {
+    /// Whether to look out for the `visit`th get of a thread beyond its magazines, or for one soon
+    /// after; `countdown` is the thread's own.
+    pub(crate) fn turn(&self, visit: usize, countdown: Option<&AtomicUsize>) -> Lookout {
         match self.check {
-            LeakCheck::Off => false,
-            LeakCheck::Every => true,
-            // Not the first: many pools create few objects.
-            LeakCheck::Sampled => visit % SAMPLED == SAMPLED - 1,
+            LeakCheck::Off => return Lookout::No,
+            LeakCheck::Every => return Lookout::Here,
+            LeakCheck::Sampled => {}
+        }
+        let chosen = visit % SAMPLED == SAMPLED - 1;
+        let Some(countdown) = countdown else {
+            return if chosen { Lookout::Here } else { Lookout::No };
+        };
+        // One writer.
+        let left = match countdown.load(Ordering::Relaxed) {
+            0 if chosen => 1 + spread(visit) % AHEAD,
+            left => left,
+        };
+        countdown.store(left.saturating_sub(1), Ordering::Relaxed);
+        match left {
+            0 => Lookout::No,
+            1 => Lookout::Here,
+            _ => Lookout::Later,
         }
     }
 

@@ -69,6 +69,8 @@ mod trimming;
 #[cfg(feature = "std")]
 mod typed;
 #[cfg(feature = "std")]
+mod upkeep;
+#[cfg(feature = "std")]
 mod vacant;
 #[cfg(feature = "std")]
 mod wards;

@@ -9,7 +9,8 @@
 //! is bypassed nothing is used again, so the judge opens it for a window from time to time, each
 //! time after twice as long.
 //!
-//! I1: the judge's lock is a leaf and only tried: nobody waits, a window that is missed comes again.
+//! I1: the judge's lock is a leaf and only tried: nobody waits, a window that is missed comes
+//! again.
 #![forbid(unsafe_code)]
 
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -30,14 +31,16 @@ const STRIKES: u32 = 3;
 /// what pooling costs more, and a change is noticed after some four thousand gets.
 const BACKOFF_MAX: u32 = 6;
 
+/// A pool that paid for so many windows in a row is reviewed only after so many more, each time.
+const SETTLED_WINDOWS: u32 = 16;
+const SETTLED_REST: usize = 7;
+
 /// Bypassing must be cheaper by a twentieth before it begins, and pooling likewise: between the two
 /// either is within 10 % of the better.
 const MARGIN: f64 = 1.05;
 
-/// Samples of a create before the judge believes them rather than the floors below.
-const SAMPLES_MIN: usize = 4;
-
-/// When a pool uses the objects it gets back; by [`PoolBuilder::mode`](crate::PoolBuilder::mode), or
+/// When a pool uses the objects it gets back; by [`PoolBuilder::mode`](crate::PoolBuilder::mode),
+/// or
 /// [`Pool::set_mode`](crate::Pool::set_mode) at run time.
 ///
 /// ```
@@ -137,6 +140,8 @@ pub(crate) struct Control {
     mode: AtomicUsize,
     route: AtomicUsize,
     why: AtomicUsize,
+    /// Windows until the next review.
+    rest: AtomicUsize,
     pub(crate) meters: Meters,
     judge: Mutex<Judge>,
 }
@@ -156,9 +161,9 @@ const REASONS: [ModeReason; 6] = [
     ModeReason::Probing,
 ];
 
-/// The hit rate that pooling needs as long as nothing is measured, by the bytes of an object: what
-/// the model gives for creates and drops of 17, 25 and 43 ns, as small, middling and large blocks
-/// take, and a hit of 3.
+/// The hit rate that pooling needs as long as no create was measured (objects may all come by
+/// [`put`](crate::Pool::put)), by the bytes of an object: what the textbook's model gives for
+/// creates and drops of 17, 25 and 43 ns, as small, middling and large blocks take, and a hit of 3.
 fn prior(object_bytes: usize) -> f64 {
     match object_bytes {
         0..64 => 0.18,
@@ -173,6 +178,7 @@ impl Control {
             mode: AtomicUsize::new(AUTO),
             route: AtomicUsize::new(ALWAYS),
             why: AtomicUsize::new(0),
+            rest: AtomicUsize::new(0),
             meters: Meters::new(),
             judge: Mutex::new(Judge {
                 since: Totals::default(),
@@ -219,6 +225,7 @@ impl Control {
     pub(crate) fn set_mode(&self, mode: Mode) -> Turn {
         let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
         (judge.strikes, judge.backoff, judge.pooled_windows) = (0, 0, 0);
+        self.rest.store(0, Ordering::Relaxed);
         let (mode, route, why) = match mode {
             Mode::Auto => (AUTO, ALWAYS, ModeReason::NoDataYet),
             Mode::Always => (ALWAYS, ALWAYS, ModeReason::Asked),
@@ -253,15 +260,42 @@ impl Control {
         }
     }
 
+    /// Whether objects are to come by the slow path until the judge has decided: a recycle seems to
+    /// take so long that not even objects that are always used again are worth it, or a probe is
+    /// on. Otherwise an object that one thread gets and puts all the time would never be looked at.
+    pub(crate) fn wants_to_see(&self) -> bool {
+        if !self.is_auto() {
+            return false;
+        }
+        let costs = self.costs();
+        self.is_probing() || costs.pooled(1.0) > MARGIN * costs.bypassed()
+    }
+
+    /// Whether the pool is open for a probe.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.why() == ModeReason::Probing
+    }
+
     /// The hit rate of the last windows, if there was one.
     pub(crate) fn hit_rate(&self) -> Option<f64> {
         let judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
         judge.hit_rate
     }
 
+    /// Whether the window that is over needs no review: gathering the figures takes as long as ten
+    /// misses.
+    pub(crate) fn rests(&self) -> bool {
+        let rest = self.rest.load(Ordering::Relaxed);
+        if rest > 0 {
+            self.rest.store(rest - 1, Ordering::Relaxed);
+        }
+        rest > 0
+    }
+
     /// Looks at a window. `object_bytes` are those of one object.
     pub(crate) fn review(&self, totals: Totals, object_bytes: usize) -> Option<Turn> {
         if !self.is_auto() {
+            self.rest.store(SETTLED_REST, Ordering::Relaxed);
             return None;
         }
         // Measured before the lock: it takes a while the first time, on a pool that is not `Auto`.
@@ -294,13 +328,13 @@ impl Control {
         let rate = hits as f64 / (hits + losses) as f64;
         judge.hit_rate = Some(rate);
         judge.pooled_windows = judge.pooled_windows.saturating_add(1);
-        let measured = self.meters.create.samples() >= SAMPLES_MIN;
+        let measured = self.meters.create.samples() > 0;
         let pays = if measured {
             costs.pooled(rate) <= MARGIN * costs.bypassed()
         } else {
             rate >= prior(object_bytes)
         };
-        let probing = self.why() == ModeReason::Probing;
+        let probing = self.is_probing();
         if pays {
             // Half a margin better is enough to stay, not to come back.
             if probing && costs.pooled(rate) * MARGIN > costs.bypassed() {
@@ -311,10 +345,13 @@ impl Control {
             if judge.pooled_windows > 1 << BACKOFF_MAX {
                 judge.backoff = 0;
             }
+            if judge.pooled_windows > SETTLED_WINDOWS {
+                self.rest.store(SETTLED_REST, Ordering::Relaxed);
+            }
             self.turn(ALWAYS, ModeReason::ReusePays);
             return None;
         }
-        judge.strikes += 1;
+        (judge.strikes, judge.pooled_windows) = (judge.strikes + 1, 0);
         if probing || judge.strikes >= STRIKES {
             return Some(self.close(judge, costs));
         }
@@ -339,6 +376,10 @@ impl Control {
             && costs.pooled(rate) * MARGIN < costs.bypassed();
         judge.windows_left = judge.windows_left.saturating_sub(1);
         if !reverts && judge.windows_left > 0 {
+            // There is nothing to see before the next probe.
+            self.rest
+                .store(judge.windows_left as usize - 1, Ordering::Relaxed);
+            judge.windows_left = 1;
             return None;
         }
         (judge.since, judge.pooled_windows) = (totals, 0);

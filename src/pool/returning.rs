@@ -13,6 +13,7 @@ use crate::pool::mode::Route;
 use crate::pool::note::{self, Marks};
 use crate::pool::recycle::{Outcome, Recycler};
 use crate::pool::shard::Shard;
+use crate::pool::store::Birth;
 use crate::pool::typed::{Core, core_of};
 use crate::pool::wards::{Doomed, LiveEnd, Poisoned};
 
@@ -49,6 +50,11 @@ impl<T, R> Core<T, R> {
         self.answer_pressure();
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
+        // The shard may have heard of a generation just now that this value is not of.
+        if !self.is_current(slot) {
+            doomed.reason = Drops::Retired;
+            return;
+        }
         // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
         match unsafe { self.store.put_idle(shard, slot.cast()) } {
             Ok(()) => mem::forget(doomed),
@@ -75,7 +81,7 @@ impl<T, R> Core<T, R> {
         // SAFETY: the claim and the slot, by the caller, here and below.
         let (_, surplus) = unsafe { self.store.attend_to(shard) };
         self.drop_surplus(surplus);
-        // The shard may have heard of a generation just now that this value is not of.
+        // As in `keep`.
         if !self.is_current(slot) {
             doomed.reason = Drops::Retired;
             return;
@@ -224,15 +230,17 @@ impl<T, R: Recycler<T>> Core<T, R> {
         } else {
             (!core.is_current(slot)).then_some(Drops::Retired)
         };
-        // SAFETY: as ours, here and below.
         if let Some(reason) = against {
+            // SAFETY: as ours.
             return unsafe { core.reject(slot, reason) };
         }
         let watch = marks.measured.then(Watch::start);
         // SAFETY: as above.
         let fate = unsafe { Self::judge(slot) };
+        let mut wanted = false;
         if let Some(watch) = watch {
             core.store.meters().recycle.add(watch.nanos());
+            wanted = core.store.control().wants_to_see();
         }
         // SAFETY: as above; the note is the value's own, and no guard is left to read it.
         unsafe {
@@ -240,7 +248,7 @@ impl<T, R: Recycler<T>> Core<T, R> {
                 Fate::Drop(reason) => core.reject(slot, reason),
                 Fate::Keep => {
                     if Self::NOTED {
-                        Self::note_at(slot).write(core.plain_note(birth));
+                        Self::note_at(slot).write(core.kept_note(birth, wanted));
                     }
                     match shard {
                         Some(shard) => core.put_slow_to(shard, slot),
@@ -250,6 +258,21 @@ impl<T, R: Recycler<T>> Core<T, R> {
                 }
             }
         }
+        if wanted {
+            core.visit(shard.or_else(|| claims::seated(&core.store)));
+        }
+    }
+
+    /// The note of a value that is kept.
+    fn kept_note(&self, birth: Birth, measured: bool) -> usize {
+        if !measured {
+            return self.plain_note(birth);
+        }
+        let marks = Marks {
+            measured,
+            ..Marks::default()
+        };
+        note::special(birth.generation, marks)
     }
 
     /// Takes a value in that did not come from the pool, recycled first.

@@ -61,6 +61,8 @@ pub(crate) struct Shard {
     /// Objects dropped while the pool was bypassed, and gets beyond the magazines. As above.
     bypassed: AtomicUsize,
     visits: AtomicUsize,
+    /// Gets until the leak check looks out for one, or 0. As above.
+    lookout: AtomicUsize,
 }
 
 // SAFETY: the non-atomic fields are touched under the claim only (I1), and the claim passes from
@@ -137,6 +139,11 @@ impl Shard {
         let before = self.visits.load(Ordering::Relaxed);
         count(&self.visits);
         before
+    }
+
+    /// For `leaks.rs`; the claimant's.
+    pub(crate) fn lookout(&self) -> &AtomicUsize {
+        &self.lookout
     }
 
     /// Objects made for gets; dropped for want of room; dropped past the pool.
@@ -496,6 +503,7 @@ impl ShardRef {
                 full: AtomicUsize::new(0),
                 bypassed: AtomicUsize::new(0),
                 visits: AtomicUsize::new(0),
+                lookout: AtomicUsize::new(0),
             });
         }
         Some(ShardRef(block))

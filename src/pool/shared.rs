@@ -14,18 +14,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::error::AllocError;
-use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::base::trap;
-use crate::pool::advice::Advice;
 use crate::pool::asking::GetError;
 use crate::pool::builder::{PoolBuilder, default_bounds};
 use crate::pool::claims::{self, NO_ID};
 use crate::pool::discipline::Choices;
 use crate::pool::guards::{OwnedPooled, Pooled};
-use crate::pool::health::Health;
-use crate::pool::leaks::LeakSuspect;
 use crate::pool::local::LocalHandle;
-use crate::pool::mode::{Mode, Route};
+use crate::pool::mode::Route;
 use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
 use crate::pool::stats::PoolStats;
 use crate::pool::typed::{Core, Create, Plan, Refusal};
@@ -59,7 +56,19 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// ```compile_fail,E0277
 /// static P: flagstone::Pool<Vec<std::rc::Rc<u8>>> = flagstone::Pool::new(Vec::new);
 /// ```
-/// Objects that do not say how to recycle them need a hook:
+/// and so does one whose functions do, which is why the builder takes no others:
+/// ```compile_fail,E0277
+/// # use flagstone::Pool;
+/// let calls = std::rc::Rc::new(0);
+/// let pool: Pool<Vec<u8>> = Pool::builder_with(move || Vec::with_capacity(*calls)).build();
+/// ```
+/// ```compile_fail,E0277
+/// # use flagstone::{Keep, Pool};
+/// let calls = std::cell::Cell::new(0);
+/// let count = move |_: &mut Vec<u8>| { calls.set(calls.get() + 1); Keep::Yes };
+/// let pool = Pool::builder(Vec::<u8>::new).recycle_with(count).build();
+/// ```
+/// Nobody gets a dirty object: those that do not say how to recycle them need a hook:
 /// ```compile_fail,E0277
 /// let pool = flagstone::Pool::new(|| 5u8);
 /// ```
@@ -73,7 +82,7 @@ pub struct Pool<T, R = RecycleTrait> {
     /// looked at, and while the pool is bypassed: here, so that a get does not pass by the core.
     fast_id: AtomicUsize,
     core: AtomicPtr<Core<T, R>>,
-    plan: Mutex<Option<Plan<T, R>>>,
+    pub(super) plan: Mutex<Option<Plan<T, R>>>,
 }
 
 // SAFETY: a pool owns its objects and its hooks; idle objects lie in shards of other threads, which
@@ -149,7 +158,7 @@ impl<T, R> Pool<T, R> {
     }
 
     #[inline(always)]
-    fn core(&self) -> Option<&Core<T, R>> {
+    pub(super) fn core(&self) -> Option<&Core<T, R>> {
         // Acquire: pairs with `try_core`, so the core is seen whole.
         let core = self.core.load(Ordering::Acquire);
         // SAFETY: null, or alive until this pool is dropped (I1).
@@ -273,18 +282,30 @@ impl<T, R> Pool<T, R> {
         taken
     }
 
-    /// Lets the fast path know the core's id, if it may be used. Two events at a time may leave the
-    /// older one here, which the next slow path sets right.
-    fn note_id(&self, core: &Core<T, R>) {
-        let pools = core.store.control().route() == Route::Pool;
-        let id = if pools && !core.store.is_careful() {
-            core.store.get_id()
-        } else {
-            NO_ID
+    /// Lets the fast path know the core's id, if it may be used.
+    pub(super) fn note_id(&self, core: &Core<T, R>) {
+        let id_now = || {
+            let pools = core.store.control().route() == Route::Pool;
+            if pools && !core.store.is_careful() {
+                core.store.get_id()
+            } else {
+                NO_ID
+            }
         };
-        // Relaxed: see `pop`. Written only when it changes, as every get reads it.
-        if self.fast_id.load(Ordering::Relaxed) != id {
+        loop {
+            let id = id_now();
+            // Relaxed: see `pop`. Written only when it changes, as every get reads it.
+            if self.fast_id.load(Ordering::Relaxed) == id {
+                return;
+            }
+            // Who begins an event changes the core's id, passes the fence and stores; others store,
+            // pass it and look again. So an older id does not stay when both are at it.
+            fence(Ordering::SeqCst);
             self.fast_id.store(id, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            if id_now() == id {
+                return;
+            }
         }
     }
 
@@ -330,135 +351,6 @@ impl<T, R> Pool<T, R> {
     /// The limit that left no memory for a slot. What was made until then stays.
     pub fn try_prefill(&self, count: usize) -> Result<usize, AllocError> {
         self.try_core()?.prefill(count)
-    }
-
-    /// Drops idle objects until at most `keep` are left, those used last, gives pages that are
-    /// empty then back, and returns the number of objects dropped. Objects that other running
-    /// threads have in their shards follow at those threads' next get, or sooner: what does not fit
-    /// in `keep` then is dropped.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-    /// pool.prefill(100);
-    /// assert_eq!(pool.trim(10), 90);
-    /// assert_eq!(pool.stats().idle, 10);
-    /// ```
-    pub fn trim(&self, keep: usize) -> usize {
-        let Some(core) = self.core() else {
-            return 0;
-        };
-        let surplus = core.begin_trim(keep);
-        // Before anything is dropped: a drop may panic.
-        self.note_id(core);
-        core.end_trim(surplus)
-    }
-
-    /// Drops every idle object: `trim(0)`, for a change that makes old objects wrong. An object in
-    /// a guard is not idle; it comes back as usual.
-    pub fn clear(&self) {
-        self.trim(0);
-    }
-
-    /// Says that an interval of your choice is over (a second, a batch): objects that nobody needed
-    /// are dropped as the pool's [`Aging`](crate::Aging) says, down to the lower end of
-    /// [`PoolBuilder::idle`], and pages that are empty then go back. By default that forgets a burst
-    /// in a few intervals and keeps the working set. Returns the number of objects dropped.
-    ///
-    /// A pool that is in use ticks by itself, too (see [`PoolBuilder::tick_every`]). One that stands
-    /// still does not: let a timer call this. Of the objects in the magazines of running threads
-    /// the colder half takes part, at each thread's next get.
-    pub fn tick(&self) -> usize {
-        let Some(core) = self.core() else {
-            return 0;
-        };
-        let dropped = core.tick();
-        self.note_id(core);
-        dropped
-    }
-
-    /// Retires every object built until now: for a new configuration, a new schema, a key that was
-    /// changed. The idle ones are dropped at once, those in magazines of other running threads at
-    /// the thread's next get, and those in guards when they come back; none is handed out again.
-    /// Returns the number of objects dropped.
-    ///
-    /// Objects with an alignment above 64 bytes and no room for a note take the slow path back from
-    /// then on, and so do those of a [`local`](Self::local) handle that was made before.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-    /// pool.prefill(3);
-    /// let out = pool.get();
-    /// assert_eq!(pool.new_generation(), 2);
-    /// drop(out);
-    /// assert_eq!((pool.stats().idle, pool.stats().drops.retired), (0, 3));
-    /// ```
-    pub fn new_generation(&self) -> usize {
-        let Some(core) = self.core() else {
-            return 0;
-        };
-        let surplus = core.new_generation();
-        // As in `trim`.
-        self.note_id(core);
-        core.end_trim(surplus)
-    }
-
-    /// Changes when the pool uses what it gets back. With [`Mode::Never`] idle objects are dropped,
-    /// as by [`clear`](Self::clear); those in guards are dropped when they come back.
-    pub fn set_mode(&self, mode: Mode) {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = &mut *plan {
-            plan.choices.mode = mode;
-            return;
-        }
-        drop(plan);
-        if let Some(core) = self.core() {
-            core.set_mode(mode);
-            self.note_id(core);
-        }
-    }
-
-    /// Whether reuse pays, by the costs that were measured.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(|| Vec::with_capacity(4096));
-    /// for _ in 0..100 {
-    ///     pool.get().push(1);
-    /// }
-    /// println!("{}", pool.advice());
-    /// ```
-    pub fn advice(&self) -> Advice {
-        self.core().map(Core::advice).unwrap_or_default()
-    }
-
-    /// Whether objects come back, creates are steady and threads do not wait for each other.
-    pub fn health(&self) -> Health {
-        self.core().map(Core::health).unwrap_or_default()
-    }
-
-    /// Objects that have been out for more than ten seconds (see [`PoolBuilder::leak_after`]) and
-    /// two [ticks](Self::tick), of those that the pool looks out for ([`LeakCheck`]). Each is
-    /// reported once, and withdrawn when it comes back: see `withdrawn` in the figures.
-    ///
-    /// ```
-    /// use flagstone::{LeakCheck, Pool};
-    /// use std::time::Duration;
-    /// let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
-    ///     .leak_check(LeakCheck::Every)
-    ///     .leak_after(Duration::ZERO)
-    ///     .build();
-    /// std::mem::forget(pool.get());
-    /// pool.tick();
-    /// pool.tick();
-    /// for suspect in pool.leak_suspects() {
-    ///     println!("{suspect}");
-    ///     assert_eq!(suspect.location.file(), file!());
-    /// }
-    /// ```
-    pub fn leak_suspects(&self) -> Vec<LeakSuspect> {
-        self.core().map(Core::leak_suspects).unwrap_or_default()
     }
 
     /// What the pool did so far and holds now. Waits for the depot's lock, for as long as an

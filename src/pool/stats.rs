@@ -45,6 +45,11 @@ pub struct PoolStats {
     pub exchanges: u64,
     /// Threads' shards there are.
     pub shards: u64,
+    /// Objects that have been out for so long that they are suspects, reported or not; see
+    /// [`Pool::leak_suspects`](crate::Pool::leak_suspects).
+    pub suspects: u64,
+    /// Suspects that were reported and came back after all.
+    pub withdrawn: u64,
     /// Ticks so far, automatic ones included.
     pub ticks: u64,
     /// The pool's mode.
@@ -149,8 +154,8 @@ impl fmt::Display for PoolStats {
         )?;
         writeln!(
             f,
-            "dropped     {full} full, {discarded} discarded, {oversize} oversize, {invalid} invalid, \
-             {poisoned} poisoned, {contended} contended,"
+            "dropped     {full} full, {discarded} discarded, {oversize} oversize, \
+             {invalid} invalid, {poisoned} poisoned, {contended} contended,"
         )?;
         writeln!(
             f,

@@ -319,10 +319,19 @@ impl Store {
         if let Some(shard) = claims::seated(self) {
             return (Some(shard), Excess::none());
         }
-        let Some(shard) = claims::shard_of(self) else {
+        self.attend_at(claims::shard_of(self))
+    }
+
+    /// As `attend`, for who only looks in: without claiming a shard, which it would leave full.
+    pub(crate) fn look_in(&self) -> (Option<&Shard>, Excess) {
+        self.attend_at(claims::claimed_shard(self))
+    }
+
+    fn attend_at<'s>(&'s self, shard: Option<&'s Shard>) -> (Option<&'s Shard>, Excess) {
+        let Some(shard) = shard else {
             return (None, Excess::none());
         };
-        // SAFETY: `shard_of` answers with a claimed shard of this store.
+        // SAFETY: both ways answer with a claimed shard of this store.
         let (get_id, excess) = unsafe { self.attend_to(shard) };
         if let Some(get_id) = get_id {
             // SAFETY: as above; `attend_to` saw to the events.

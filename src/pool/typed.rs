@@ -22,15 +22,13 @@ use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
 use crate::pages::Pages;
-use crate::pool::advice::Advice;
 use crate::pool::asking::GetError;
-use crate::pool::claims::NO_ID;
+use crate::pool::claims::{self, NO_ID};
 use crate::pool::clock::Watch;
-use crate::pool::discipline::Choices;
+use crate::pool::discipline::{Choices, Discipline};
 use crate::pool::figures::{Drops, is_sampled};
-use crate::pool::health::{self, Health, Signs};
-use crate::pool::leaks::LeakSuspect;
-use crate::pool::mode::{Mode, Route, Turn, WINDOW};
+use crate::pool::leaks::Lookout;
+use crate::pool::mode::Route;
 use crate::pool::note::{self, Marks};
 use crate::pool::shard::Shard;
 use crate::pool::store::{Birth, Bounds, Store};
@@ -107,10 +105,10 @@ impl<T, R> Core<T, R> {
         LINE_BYTES
     };
 
-    /// Whether a note (`note.rs`) stands behind each value, in the part of the slot the value leaves
-    /// over. It says how the value goes back, and saves the way from the slot over its slab to the
-    /// core, half a nanosecond of a put. Objects that fill their lines get another one for it;
-    /// only those with a larger alignment and without room, or of a whole MiB, do without.
+    /// Whether a note (`note.rs`) stands behind each value, in the part of the slot the value
+    /// leaves over. It says how the value goes back, and saves the way from the slot over its slab
+    /// to the core, half a nanosecond of a put. Objects that fill their lines get another one for
+    /// it; only those with a larger alignment and without room, or of a whole MiB, do without.
     pub(crate) const NOTED: bool = {
         let end = if size_of::<T>() == 0 {
             Self::STEP
@@ -139,6 +137,10 @@ impl<T, R> Core<T, R> {
     };
 
     /// Moves a plan into a core of its own. The plan comes back when there is no memory.
+    #[expect(
+        clippy::result_large_err,
+        reason = "once per pool, where no box can be had"
+    )]
     pub(crate) fn try_new(
         plan: Plan<T, R>,
         default_bounds: impl FnOnce() -> Bounds,
@@ -174,7 +176,7 @@ impl<T, R> Core<T, R> {
     }
 
     /// Drops idle values; how many.
-    fn drop_excess(&self, excess: Excess) -> usize {
+    pub(super) fn drop_excess(&self, excess: Excess) -> usize {
         let count = excess.chain.count();
         Surplus::<T>::new(&self.store, excess).drop_all();
         count
@@ -229,7 +231,7 @@ impl<T, R> Core<T, R> {
         // SAFETY: `attend` answers with a shard this thread has claimed. The code of the user that
         // ran since may have used the pool, which does not end the claim.
         let slot = unsafe { self.take(shard, visit, make)? };
-        self.mark(slot, visit, Some(at));
+        self.mark(slot, visit, shard, at);
         mem::forget(live);
         Ok(slot)
     }
@@ -318,52 +320,28 @@ impl<T, R> Core<T, R> {
         valid
     }
 
-    /// Counts a get beyond the magazines; each so many look around.
-    fn visit(&self, shard: Option<&Shard>) -> usize {
-        let visit = self.store.on_visit(shard);
-        if visit % WINDOW == WINDOW - 1 {
-            self.look_around();
-        }
-        visit
-    }
-
-    /// Begins a tick that is due, and lets the judge look at the figures.
-    #[cold]
-    fn look_around(&self) {
-        if self.store.discipline.intervals.is_due() {
-            self.end_interval(false);
-        }
-        let Some((_, totals)) = self.store.snapshot(false) else {
-            return;
-        };
-        let control = self.store.control();
-        if let Some(turn) = control.review(totals, size_of::<T>()) {
-            self.follow(turn);
-        }
-    }
-
-    /// Does what a change of the route asks for.
-    fn follow(&self, turn: Turn) {
-        self.store.refresh_hot();
-        if turn == Turn::Closed {
-            let surplus = self.begin_trim(0);
-            self.end_trim(surplus);
-        }
-    }
-
     /// Marks a value that is handed out, if its way back is to be looked at.
-    fn mark(&self, slot: NonNull<T>, visit: usize, at: Option<&'static Location<'static>>) {
-        let leaks = &self.store.discipline.leaks;
-        let every = leaks.is_for_every();
-        let tracked = (Self::NOTED || every)
-            && leaks.samples(visit)
-            && at.is_some_and(|at| {
-                leaks.begin(
-                    slot.addr().get(),
-                    at,
-                    self.store.discipline.intervals.count(),
-                )
-            });
+    fn mark(
+        &self,
+        slot: NonNull<T>,
+        visit: usize,
+        shard: Option<&Shard>,
+        at: &'static Location<'static>,
+    ) {
+        let Discipline {
+            leaks, intervals, ..
+        } = &self.store.discipline;
+        let tracked = match leaks.turn(visit, shard.map(Shard::lookout)) {
+            // Without a note no put would tell that it is back, unless all are looked at.
+            Lookout::Here if Self::NOTED || leaks.is_for_every() => {
+                leaks.begin(slot.addr().get(), at, intervals.count())
+            }
+            Lookout::Later => {
+                claims::unseat_gets(&self.store);
+                false
+            }
+            _ => false,
+        };
         if !Self::NOTED {
             return;
         }
@@ -372,7 +350,7 @@ impl<T, R> Core<T, R> {
         let (old, note) = unsafe { (Self::note_of(slot), Self::note_at(slot)) };
         let marks = Marks {
             tracked,
-            measured: is_sampled(visit),
+            measured: self.store.control().is_probing() || is_sampled(visit),
             ..note::marks(old)
         };
         if marks.any() && note::is_of(old, birth.put_id, birth.generation) {
@@ -497,83 +475,6 @@ impl<T, R> Core<T, R> {
             }
             core_of::<T, R>(slot).store.hot_put_id()
         }
-    }
-
-    /// Collects idle values beyond `keep`, and tells all threads to do so.
-    pub(crate) fn begin_trim(&self, keep: usize) -> Excess {
-        let (shard, surplus) = self.store.attend();
-        self.drop_surplus(surplus);
-        // SAFETY: `attend` answers with a shard this thread has claimed.
-        unsafe { self.store.trim(shard, keep) }
-    }
-
-    /// Begins a generation; what is idle is to be dropped.
-    pub(crate) fn new_generation(&self) -> Excess {
-        let (shard, surplus) = self.store.attend();
-        self.drop_surplus(surplus);
-        // SAFETY: as in `begin_trim`.
-        unsafe { self.store.new_generation(shard) }
-    }
-
-    /// Drops what was found, and gives pages back; values dropped.
-    pub(crate) fn end_trim(&self, surplus: Excess) -> usize {
-        let dropped = self.drop_excess(surplus);
-        self.store.trim_slots();
-        dropped
-    }
-
-    /// Ends an interval; values dropped.
-    pub(crate) fn tick(&self) -> usize {
-        self.end_interval(true)
-    }
-
-    fn end_interval(&self, waits: bool) -> usize {
-        let discipline = &self.store.discipline;
-        let step = discipline.intervals.step();
-        if let Some((stats, _)) = self.store.snapshot(waits) {
-            discipline.steadiness.tick(stats.creates);
-        }
-        let (shard, surplus) = self.store.attend();
-        self.drop_surplus(surplus);
-        // SAFETY: as in `begin_trim`.
-        let old = unsafe { self.store.tick(shard, step, waits) };
-        self.end_trim(old)
-    }
-
-    /// Takes a mode on.
-    pub(crate) fn set_mode(&self, mode: Mode) {
-        let turn = self.store.control().set_mode(mode);
-        self.follow(turn);
-    }
-
-    /// What the figures say.
-    pub(crate) fn advice(&self) -> Advice {
-        let control = self.store.control();
-        let totals = self.store.snapshot(true).map(|(_, totals)| totals);
-        let rate = control.hit_rate().or_else(|| totals?.hit_rate());
-        let now = (control.mode(), control.why());
-        Advice::new(now, self.store.meters(), &control.costs(), rate)
-    }
-
-    /// How the pool is.
-    pub(crate) fn health(&self) -> Health {
-        let stats = self.store.stats();
-        let discipline = &self.store.discipline;
-        let ticks = discipline.intervals.count();
-        health::judge(Signs {
-            gets: stats.gets,
-            returns: stats.returns,
-            exchanges: stats.exchanges,
-            get_nanos: self.store.meters().get.nanos(),
-            creates_drift: discipline.steadiness.drift(),
-            survivors: discipline.leaks.figures(ticks).0,
-        })
-    }
-
-    /// The objects that are out for long and were not reported yet.
-    pub(crate) fn leak_suspects(&self) -> Vec<LeakSuspect> {
-        let discipline = &self.store.discipline;
-        discipline.leaks.report(discipline.intervals.count())
     }
 }
 
