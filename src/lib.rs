@@ -49,9 +49,10 @@ pub use heap::{Flagstone, Stats, last_error, set_limit, stats, trim};
 pub use heap::{Heap, HeapBuilder, HeapMap, HeapStats};
 #[cfg(feature = "std")]
 pub use pool::{
-    ArenaBytes, ArenaPool, Keep, LocalHandle, LocalPooled, OwnedPooled, OwnedPooledArena, Pool,
-    PoolBuilder, PoolDrops, PoolStats, Pooled, PooledArena, Recycle, RecycleHook, RecycleTrait,
-    Recycler,
+    Advice, Aging, ArenaBytes, ArenaPool, Capacity, GetError, Health, HealthReasons, Keep,
+    LeakCheck, LeakSuspect, LocalHandle, LocalPooled, Mode, ModeReason, Oversize, OwnedPooled,
+    OwnedPooledArena, Pool, PoolBuilder, PoolDrops, PoolStats, Pooled, PooledArena, Recycle,
+    RecycleHook, RecycleTrait, Recycler, Verdict,
 };
 #[cfg(target_has_atomic = "8")]
 pub use pool::{StaticPool, StaticPooled};

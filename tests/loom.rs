@@ -14,7 +14,35 @@
 //! `WEAKEN=inbox` and `WEAKEN=end` (the link of a notice), `WEAKEN=donate` (a slab that a thread
 //! without a heap gives away unannounced), `WEAKEN=leave` (a heap changes hands), `WEAKEN=push` and
 //! `WEAKEN=count` (the orphan stack, and its defence against ABA) each fail.
+//!
+//! `loom/shards.rs` has the models of the pool's claims, `loom/owned.rs` those of a slab's owned
+//! handles, with weakenings of their own.
 #![cfg(loom)]
+
+#[path = "loom/owned.rs"]
+mod owned;
+#[path = "loom/shards.rs"]
+mod shards;
+#[path = "loom/sync.rs"]
+mod sync;
+
+/// What the files of the pool below find at `crate::base`.
+mod base {
+    pub(crate) use crate::sync;
+}
+
+/// The code of the crate itself, over loom's atomics.
+#[allow(dead_code, unreachable_pub)]
+mod pool {
+    /// What a shard knows of trims; no model here depends on it.
+    pub(crate) mod events {
+        pub(crate) const NO_EPOCH: usize = usize::MAX;
+    }
+    #[path = "../../src/pool/magazine.rs"]
+    pub(crate) mod magazine;
+    #[path = "../../src/pool/shard.rs"]
+    pub(crate) mod shard;
+}
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;

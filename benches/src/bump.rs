@@ -253,7 +253,7 @@ pub fn values_row<'a, const WORDS: usize>(count: usize) -> Row<'a> {
     row.ours("flagstone Arena, session", move || {
         session_values::<WORDS>(&mut arena, count)
     });
-    row.bound("no allocator", move || {
+    row.reference("no allocator", move || {
         bare_values::<WORDS>(&mut memory, count)
     });
     row
@@ -267,6 +267,6 @@ pub fn nodes_row<'a>(count: usize) -> Row<'a> {
     row.ours("flagstone Arena, session", move || {
         session_nodes(&mut arena, count)
     });
-    row.bound("no allocator", move || bare_nodes(&mut memory, count));
+    row.reference("no allocator", move || bare_nodes(&mut memory, count));
     row
 }

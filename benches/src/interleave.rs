@@ -14,19 +14,29 @@ use std::time::Instant;
 /// quartiles still have seven samples beyond them.
 pub const ROUNDS: usize = 31;
 
-/// What a contender stands for in the ratio.
+/// Whose an arm is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum Kind {
     Ours,
     Peer,
-    /// Nobody's time, but what the work costs without the library: how low a ratio can be.
-    Bound,
+    /// Shown, and never the best peer: it does less than the row asks for.
+    Reference,
+}
+
+impl Kind {
+    fn mark(self) -> char {
+        match self {
+            Kind::Ours => '*',
+            Kind::Peer => ' ',
+            Kind::Reference => '-',
+        }
+    }
 }
 
 /// One contender of a row.
 struct Arm<'a> {
     name: &'static str,
-    side: Side,
+    kind: Kind,
     run: Box<dyn FnMut() -> u64 + 'a>,
     nanoseconds: Vec<f64>,
 }
@@ -60,24 +70,23 @@ impl<'a> Row<'a> {
 
     /// Adds a peer.
     pub fn peer(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
-        self.arm(name, Side::Peer, run)
+        self.arm(name, Kind::Peer, run)
     }
 
     /// Adds a contender of this project.
     pub fn ours(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
-        self.arm(name, Side::Ours, run)
+        self.arm(name, Kind::Ours, run)
     }
 
-    /// Adds the same work without what is measured: it shows how low the row can go, and counts as
-    /// neither side.
-    pub fn bound(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
-        self.arm(name, Side::Bound, run)
+    /// Adds something to compare with that is no peer: it is shown with its ratio to the best one.
+    pub fn reference(&mut self, name: &'static str, run: impl FnMut() -> u64 + 'a) -> &mut Self {
+        self.arm(name, Kind::Reference, run)
     }
 
-    fn arm(&mut self, name: &'static str, side: Side, run: impl FnMut() -> u64 + 'a) -> &mut Self {
+    fn arm(&mut self, name: &'static str, kind: Kind, run: impl FnMut() -> u64 + 'a) -> &mut Self {
         self.arms.push(Arm {
             name,
-            side,
+            kind,
             run: Box::new(run),
             nanoseconds: Vec::new(),
         });
@@ -123,8 +132,8 @@ impl<'a> Row<'a> {
     }
 
     fn print(&mut self) -> Outcome {
-        let best = |side: Side, arms: &[Arm<'_>]| {
-            let medians = arms.iter().filter(|arm| arm.side == side);
+        let best = |kind: Kind, arms: &[Arm<'_>]| {
+            let medians = arms.iter().filter(|arm| arm.kind == kind);
             medians
                 .map(|arm| quantile(&arm.nanoseconds, 0.5))
                 .fold(f64::NAN, f64::min)
@@ -132,7 +141,7 @@ impl<'a> Row<'a> {
         for arm in &mut self.arms {
             arm.nanoseconds.sort_by(f64::total_cmp);
         }
-        let peer = best(Side::Peer, &self.arms);
+        let peer = best(Kind::Peer, &self.arms);
         let title = &self.title;
         println!(
             "\n{title:<34} {:>9} {:>9} {:>8} {:>8}",
@@ -142,17 +151,12 @@ impl<'a> Row<'a> {
             let median = quantile(&arm.nanoseconds, 0.5);
             let quartiles = quantile(&arm.nanoseconds, 0.75) - quantile(&arm.nanoseconds, 0.25);
             let (lowest, spread) = (arm.nanoseconds[0], 100.0 * quartiles / median);
-            let ratio = median / peer;
-            let mark = match arm.side {
-                Side::Ours => "*",
-                Side::Peer => " ",
-                Side::Bound => "=",
-            };
+            let (mark, ratio) = (arm.kind.mark(), median / peer);
             let name = arm.name;
             println!("{mark} {name:<32} {median:>9.2} {lowest:>9.2} {spread:>6.0} % {ratio:>8.2}");
         }
         Outcome {
-            ratio: best(Side::Ours, &self.arms) / peer,
+            ratio: best(Kind::Ours, &self.arms) / peer,
         }
     }
 }

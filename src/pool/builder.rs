@@ -4,16 +4,22 @@
 
 use core::fmt;
 use core::ops::RangeInclusive;
+use core::time::Duration;
 
 use std::thread;
 
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
+use crate::pool::aging::Aging;
+use crate::pool::discipline::Choices;
+use crate::pool::leaks::LeakCheck;
 use crate::pool::magazine::MAGAZINE_SLOTS;
-use crate::pool::recycle::{Keep, RecycleHook, RecycleTrait, Recycler};
+use crate::pool::mode::Mode;
+use crate::pool::oversize::{Capacity, Judge, Oversize};
+use crate::pool::recycle::{Keep, Outcome, RecycleHook, RecycleTrait, Recycler};
 use crate::pool::shared::{Pool, assert_fits};
 use crate::pool::store::{Bounds, shard_slots};
-use crate::pool::typed::{Create, Plan};
+use crate::pool::typed::{Create, Plan, Validate};
 
 /// Idle objects a pool keeps unless told otherwise: what 16 threads keep in full shards, and the
 /// same again in the depot. A burst beyond that is rare enough to be built anew.
@@ -56,6 +62,8 @@ pub struct PoolBuilder<T, R = RecycleTrait> {
     pages: Option<&'static Pages>,
     idle: Option<RangeInclusive<usize>>,
     live_max: usize,
+    choices: Choices,
+    validate_get: Option<Validate<T>>,
     name: Option<&'static str>,
 }
 
@@ -67,6 +75,8 @@ impl<T> PoolBuilder<T> {
             pages: None,
             idle: None,
             live_max: usize::MAX,
+            choices: Choices::DEFAULT,
+            validate_get: None,
             name: None,
         }
     }
@@ -92,14 +102,116 @@ impl<T, R> PoolBuilder<T, R> {
         self,
         hook: impl Fn(&mut T) -> Keep + Send + Sync + 'static,
     ) -> PoolBuilder<T, RecycleHook<T>> {
+        self.recycler(|_| RecycleHook::new(hook))
+    }
+
+    /// Exchanges the recycler.
+    fn recycler<S>(self, by: impl FnOnce(R) -> S) -> PoolBuilder<T, S> {
         PoolBuilder {
             create: self.create,
-            recycler: RecycleHook::new(hook),
+            recycler: by(self.recycler),
             pages: self.pages,
             idle: self.idle,
             live_max: self.live_max,
+            choices: self.choices,
+            validate_get: self.validate_get,
             name: self.name,
         }
+    }
+
+    /// Drops an object that comes back too large, by what it holds and not by what was in it last.
+    /// Asked before the object is recycled. After
+    /// [`recycle_with`](Self::recycle_with), if both are used.
+    ///
+    /// ```
+    /// use flagstone::{Oversize, Pool};
+    /// let pool = Pool::builder(Vec::<u8>::new).oversize(Oversize::HardCap(64 << 10)).build();
+    /// pool.get().reserve(1 << 20);
+    /// assert_eq!(pool.stats().drops.oversize, 1);
+    /// ```
+    pub fn oversize(self, policy: Oversize) -> PoolBuilder<T, RecycleHook<T>>
+    where
+        T: Capacity,
+        R: Recycler<T> + 'static,
+    {
+        let judge = Judge::new(policy);
+        let refuses = move |object: &T| judge.refuses(object).then_some(Outcome::Oversize);
+        self.recycler(|recycler| RecycleHook::over(recycler, refuses))
+    }
+
+    /// Drops an object that comes back and that `is_valid` does not accept: a connection that
+    /// broke, a parser that met an error. Asked before the object is recycled. After
+    /// [`recycle_with`](Self::recycle_with), if both are used.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool = Pool::builder(Vec::<u8>::new).validate_put(|buffer| buffer.len() < 3).build();
+    /// pool.get().extend([1, 2, 3]);
+    /// assert_eq!(pool.stats().drops.invalid, 1);
+    /// ```
+    pub fn validate_put(
+        self,
+        is_valid: impl Fn(&T) -> bool + Send + Sync + 'static,
+    ) -> PoolBuilder<T, RecycleHook<T>>
+    where
+        R: Recycler<T> + 'static,
+    {
+        let refuses = move |object: &T| (!is_valid(object)).then_some(Outcome::Invalid);
+        self.recycler(|recycler| RecycleHook::over(recycler, refuses))
+    }
+
+    /// Drops an idle object that `is_valid` does not accept, and takes the next one, or a new one:
+    /// for what goes bad while it waits. Every get and put then takes the slow path, some ten
+    /// nanoseconds.
+    ///
+    /// ```
+    /// use flagstone::{Keep, Pool};
+    /// use std::time::{Duration, Instant};
+    /// let pool = Pool::builder(Instant::now)
+    ///     .recycle_with(|_| Keep::Yes)
+    ///     .validate_get(|since| since.elapsed() < Duration::from_secs(60))
+    ///     .build();
+    /// drop(pool.get());
+    /// drop(pool.get());
+    /// assert_eq!(pool.stats().hits, 1);
+    /// ```
+    pub fn validate_get(mut self, is_valid: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        self.choices.validates_gets = true;
+        self.validate_get = Some(Box::new(is_valid));
+        self
+    }
+
+    /// How idle objects grow old. Default: [`Aging::LowWater`].
+    pub fn aging(mut self, aging: Aging) -> Self {
+        self.choices.aging = aging;
+        self
+    }
+
+    /// The least time between two ticks that the pool begins by itself, on a get or put beyond its
+    /// magazines (one in 64 looks at the clock). Default: 10 s; with [`Aging::Ttl`] that time.
+    pub fn tick_every(mut self, interval: Duration) -> Self {
+        self.choices.tick_every = Some(interval);
+        self
+    }
+
+    /// Whether to pool at all. Default: [`Mode::Auto`].
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.choices.mode = mode;
+        self
+    }
+
+    /// Which gets to look out for; see [`Pool::leak_suspects`]. A choice of the pool rather than a
+    /// feature, because a feature that one crate turns on slows the pools of all others down.
+    /// Default: [`LeakCheck::Sampled`].
+    pub fn leak_check(mut self, check: LeakCheck) -> Self {
+        self.choices.leak_check = Some(check);
+        self
+    }
+
+    /// Age from which on an object that is out is a suspect. Default: 10 s.
+    pub fn leak_after(mut self, age: Duration) -> Self {
+        self.choices.leak_after = age;
+        self
     }
 
     /// Idle objects: [`tick`](Pool::tick) leaves the lower number, and more than the higher number
@@ -112,8 +224,8 @@ impl<T, R> PoolBuilder<T, R> {
         self
     }
 
-    /// Guards at a time, exactly. One more makes [`try_get`](Pool::try_get) answer `None` and
-    /// [`get`](Pool::get) panic. The count costs each get and put an atomic update and a search, a
+    /// Guards at a time, exactly. One more makes [`try_get`](Pool::try_get) answer `None`,
+    /// [`get_timeout`](Pool::get_timeout) wait and [`get`](Pool::get) panic. The count costs each get and put an atomic update and a search, a
     /// few nanoseconds each. Default: no bound.
     pub fn max_live(mut self, objects: usize) -> Self {
         // The highest number stands for "no bound"; memory ends long before.
@@ -150,6 +262,8 @@ impl<T, R> PoolBuilder<T, R> {
             recycler: self.recycler,
             pages: self.pages,
             bounds: Some(bounds::<T>(min, max, self.live_max)),
+            choices: self.choices,
+            validate_get: self.validate_get,
             name: self.name,
         })
     }

@@ -5,8 +5,8 @@
 //!
 //! I1: a seat names a shard this thread has claimed, by two ids that are never used twice. So a
 //! match proves the claim, and a seat of a pool that is gone can never match again. The id for puts
-//! is the pool's for life and stands beside each object; the id for gets changes with each trim, so
-//! that every thread's next get passes by the slow path.
+//! is the pool's for a generation and stands beside each object; the id for gets changes with each
+//! trim, so that every thread's next get passes by the slow path.
 //! I2: seats are emptied before the claims behind them are given up.
 //! I3: no code that may reach a pool again runs while `CLAIMS` is borrowed, except the process's
 //! allocator; for that one `CLAIMS` is busy and it works without a shard.
@@ -129,12 +129,12 @@ static IDS: AtomicUsize = AtomicUsize::new(1);
 static RELEASES: AtomicUsize = AtomicUsize::new(0);
 
 /// An id that nothing had before and nothing will have again, with the place of `like`, or the next
-/// one. When there are none left (after 2^29 pools and trims on a 32-bit machine) everybody gets
+/// one. When there are none left (after 2^28 pools and trims on a 32-bit machine) everybody gets
 /// [`NO_ID`] and the slow path.
 pub(crate) fn next_id(like: Option<usize>) -> usize {
     // Relaxed: only uniqueness matters.
     let next = IDS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |unique| {
-        (unique < usize::MAX / SEAT_COUNT).then_some(unique + 1)
+        (unique < usize::MAX / 2 / SEAT_COUNT).then_some(unique + 1)
     });
     match next {
         Ok(unique) => unique * SEAT_COUNT + like.unwrap_or(unique) % SEAT_COUNT,
@@ -167,18 +167,12 @@ pub(crate) unsafe fn pop(get_id: usize) -> Option<NonNull<u8>> {
     unsafe { shard.as_ref().pop() }
 }
 
-/// Gives a slot to this thread's shard of the pool with this id for puts, if the pool is one of the
-/// two used last; `false` when it is not, or the shard is full.
-///
-/// # Safety
-/// As [`pop`]; the slot belongs to that pool and is in no magazine.
+/// This thread's shard of the pool with this id for puts, if the pool is one of the two used last.
+/// The claim lasts as long as the pool operation this is part of, whatever the user's code does
+/// meanwhile (see [`shard_of`]).
 #[inline(always)]
-pub(crate) unsafe fn push(put_id: usize, slot: NonNull<u8>) -> bool {
-    match SEATS.with(|seats| seats.hot(put_id, |seat| seat.put_id.get())) {
-        // SAFETY: as in `pop`.
-        Some(shard) => unsafe { shard.as_ref().push(slot) },
-        None => false,
-    }
+pub(crate) fn shard_for_put(put_id: usize) -> Option<NonNull<Shard>> {
+    SEATS.with(|seats| seats.hot(put_id, |seat| seat.put_id.get()))
 }
 
 /// As [`pop`], if the pool has any seat, which becomes the hottest.
@@ -197,10 +191,11 @@ pub(crate) unsafe fn pop_seated(get_id: usize) -> Option<NonNull<u8>> {
     })
 }
 
-/// As [`push`], if the pool has any seat, which becomes the hottest.
+/// Gives a slot to this thread's shard of the pool with this id for puts, if the pool has any seat,
+/// which becomes the hottest; `false` when it has none, or the shard is full.
 ///
 /// # Safety
-/// As [`push`].
+/// As [`pop`]; the slot belongs to that pool and is in no magazine.
 pub(crate) unsafe fn push_seated(put_id: usize, slot: NonNull<u8>) -> bool {
     SEATS.with(|seats| {
         let seat = seats.place(put_id);
@@ -215,7 +210,7 @@ pub(crate) unsafe fn push_seated(put_id: usize, slot: NonNull<u8>) -> bool {
 
 /// The shard this thread has claimed in `store`, if it has a seat and has seen the last trim.
 pub(crate) fn seated(store: &Store) -> Option<&Shard> {
-    let (get_id, put_id) = (store.get_id(), store.id());
+    let (get_id, put_id) = (store.get_id(), store.put_id());
     SEATS.with(|seats| {
         let seat = seats.place(put_id);
         if seat.put_id.get() != put_id || seat.get_id.get() != get_id {
@@ -242,31 +237,63 @@ pub(crate) fn shard_of(store: &Store) -> Option<&Shard> {
     Some(unsafe { shard.as_ref() })
 }
 
-/// Puts a claimed shard where `pop` and `push` find it.
+/// As [`shard_of`], without claiming one.
+pub(crate) fn claimed_shard(store: &Store) -> Option<&Shard> {
+    let find = |claims: &RefCell<Claims>| {
+        let claims = claims.try_borrow().ok()?;
+        let index = claims.find(store.id()).ok()?;
+        Some(claims.list[index].shard.as_ptr())
+    };
+    let shard = CLAIMS.try_with(find).ok().flatten()?;
+    // SAFETY: as in `shard_of`.
+    Some(unsafe { shard.as_ref() })
+}
+
+/// Makes this thread's next get from a pool take the slow path, its puts not.
+pub(crate) fn unseat_gets(store: &Store) {
+    let put_id = store.put_id();
+    SEATS.with(|seats| {
+        for seat in seats.hot.iter().chain([seats.place(put_id)]) {
+            if seat.put_id.get() == put_id {
+                seat.get_id.set(EMPTY_ID);
+            }
+        }
+    });
+}
+
+/// Puts a claimed shard where `pop` and `shard_for_put` find it.
 ///
 /// # Safety
 /// The calling thread claimed the shard through [`shard_of`] in this store, and it has seen the
 /// trim that `get_id` stands for.
 pub(crate) unsafe fn seat(store: &Store, get_id: usize, shard: &Shard) {
-    let put_id = store.id();
+    let put_id = store.put_id();
     if get_id == NO_ID || put_id == NO_ID {
         return;
     }
     let shard = NonNull::from(shard);
     SEATS.with(|seats| {
+        // A hot seat under the id of an older generation must not take that one's objects.
+        for hot in seats.hot.iter().filter(|hot| hot.shard.get() == shard) {
+            hot.set(EMPTY_ID, EMPTY_ID, NonNull::dangling());
+        }
         let seat = seats.place(put_id);
         seat.set(get_id, put_id, shard);
-        // A pool that counts its guards never looks at the hot ones.
-        if !store.counts() {
+        // A pool whose every operation is slow never looks at the hot ones.
+        if !store.is_careful() {
             seats.promote(seat);
         }
     });
 }
 
 impl Claims {
+    fn find(&self, id: usize) -> Result<usize, usize> {
+        self.list.binary_search_by_key(&id, |claim| claim.pool)
+    }
+
     fn shard_of(&mut self, store: &Store) -> Option<NonNull<Shard>> {
         let id = store.id();
-        if let Ok(index) = self.list.binary_search_by_key(&id, |claim| claim.pool) {
+        if let Ok(index) = self.find(id) {
             return Some(self.list[index].shard.as_ptr());
         }
         if self.list.len() >= self.prune_at {

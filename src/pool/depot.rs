@@ -3,18 +3,95 @@
 //! Owns the magazines in it. Does not know the bounds: its user compares before it adds.
 //!
 //! I1: `low` is the least number of slots there were since the last tick.
+//! I2: `idle` of a [`SharedDepot`] is the number of slots in it when it was last unlocked.
 
+use core::mem;
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pool::magazine::{Chain, Magazine};
 
 /// Empty blocks kept for the next exchange: enough for a few threads that fill while others drain.
 /// More would only hide an imbalance, fewer would allocate at each swing.
 const SPARES_MAX: usize = 8;
 
+/// A depot and its lock, which nobody needs to take to find it empty or full.
+pub(crate) struct SharedDepot {
+    depot: Mutex<Depot>,
+    idle: AtomicUsize,
+}
+
+/// A locked depot.
+pub(crate) struct DepotGuard<'d> {
+    depot: MutexGuard<'d, Depot>,
+    idle: &'d AtomicUsize,
+}
+
+impl SharedDepot {
+    pub(crate) const fn new() -> SharedDepot {
+        SharedDepot {
+            depot: Mutex::new(Depot::new()),
+            idle: AtomicUsize::new(0),
+        }
+    }
+
+    /// Slots in it a moment ago (I2).
+    pub(crate) fn idle(&self) -> usize {
+        // Relaxed: who acts on it locks and looks again, or does without.
+        self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the lock. A panic cannot spoil it: no code of the user runs under it.
+    pub(crate) fn lock(&self) -> DepotGuard<'_> {
+        DepotGuard {
+            depot: self.depot.lock().unwrap_or_else(PoisonError::into_inner),
+            idle: &self.idle,
+        }
+    }
+
+    /// The depot, if nobody else has it.
+    pub(crate) fn try_lock(&self) -> Option<DepotGuard<'_>> {
+        let depot = match self.depot.try_lock() {
+            Ok(depot) => depot,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(DepotGuard {
+            depot,
+            idle: &self.idle,
+        })
+    }
+}
+
+impl Deref for DepotGuard<'_> {
+    type Target = Depot;
+
+    fn deref(&self) -> &Depot {
+        &self.depot
+    }
+}
+
+impl DerefMut for DepotGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Depot {
+        &mut self.depot
+    }
+}
+
+impl Drop for DepotGuard<'_> {
+    fn drop(&mut self) {
+        self.idle.store(self.depot.count(), Ordering::Relaxed);
+    }
+}
+
 /// See the module.
 pub(crate) struct Depot {
+    /// Without ageing by generations all there is, otherwise what came since the last `rotate`.
     idle: Chain,
+    /// What was there then, handed out when nothing else is left.
+    old: Chain,
     spares: [Option<Box<Magazine>>; SPARES_MAX],
     low: usize,
     /// Objects handed out one by one, to threads without a shard.
@@ -24,9 +101,10 @@ pub(crate) struct Depot {
 }
 
 impl Depot {
-    pub(crate) const fn new() -> Depot {
+    const fn new() -> Depot {
         Depot {
             idle: Chain::new(),
+            old: Chain::new(),
             spares: [const { None }; SPARES_MAX],
             low: 0,
             gets: 0,
@@ -36,7 +114,7 @@ impl Depot {
 
     /// Slots in the depot.
     pub(crate) fn count(&self) -> usize {
-        self.idle.count()
+        self.idle.count() + self.old.count()
     }
 
     /// Objects handed out one by one, and magazines exchanged.
@@ -46,7 +124,8 @@ impl Depot {
 
     /// Hands out the magazine that came last.
     pub(crate) fn take_magazine(&mut self) -> Option<Box<Magazine>> {
-        let magazine = self.idle.pop_magazine()?;
+        let magazine = self.idle.pop_magazine();
+        let magazine = magazine.or_else(|| self.old.pop_magazine())?;
         self.exchanges += 1;
         self.note_low();
         Some(magazine)
@@ -67,7 +146,7 @@ impl Depot {
 
     /// Hands out one slot.
     pub(crate) fn take(&mut self) -> Option<NonNull<u8>> {
-        let (slot, emptied) = self.idle.pop()?;
+        let (slot, emptied) = self.idle.pop().or_else(|| self.old.pop())?;
         if let Some(empty) = emptied {
             self.put_spare(empty);
         }
@@ -109,7 +188,8 @@ impl Depot {
         if self.count() <= keep {
             return Chain::new();
         }
-        let cut = self.idle.cut(keep);
+        let mut cut = self.old.cut(keep.saturating_sub(self.idle.count()));
+        cut.append(self.idle.cut(keep));
         self.note_low();
         cut
     }
@@ -123,6 +203,20 @@ impl Depot {
         let cut = self.cut(keep);
         self.low = self.count();
         cut
+    }
+
+    /// Returns the old generation, as long as `floor` stay, and makes all others old.
+    pub(crate) fn rotate(&mut self, floor: usize) -> Chain {
+        let cut = self.old.cut(floor.saturating_sub(self.idle.count()));
+        let young = mem::replace(&mut self.idle, Chain::new());
+        self.old.append(young);
+        self.note_low();
+        cut
+    }
+
+    /// Takes in what is old already.
+    pub(crate) fn put_old(&mut self, chain: Chain) {
+        self.old.append(chain);
     }
 
     fn note_low(&mut self) {

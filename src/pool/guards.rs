@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use crate::pool::claims;
 use crate::pool::recycle::{RecycleTrait, Recycler};
+use crate::pool::returning::Fate;
 use crate::pool::shared::Pool;
-use crate::pool::store::Drops;
-use crate::pool::typed::{Core, Verdict, core_of};
+use crate::pool::typed::{Core, core_of};
 
 /// One live value on its way from the pool and back, without saying what keeps the pool alive for
 /// `'p`. Its drop needs the pool, so the lifetime stands here: where a type has no drop of its own,
@@ -57,7 +57,7 @@ impl<'p, T, R: Recycler<T>> Held<'p, T, R> {
     fn discard(self) {
         let held = ManuallyDrop::new(self);
         // SAFETY: live and ours (I1); forgotten here.
-        unsafe { core_of::<T, R>(held.slot).reject(held.slot, Drops::Discarded) }
+        unsafe { core_of::<T, R>(held.slot).discard(held.slot) }
     }
 }
 
@@ -82,15 +82,19 @@ impl<T, R: Recycler<T>> DerefMut for Held<'_, T, R> {
 impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: live and ours, of a core that is alive (I1); not used after this.
+        // SAFETY: live and ours, of a core that is alive (I1); not used after this. The claim of
+        // the seat's shard lasts as long as this drop does.
         unsafe {
-            let verdict = Core::<T, R>::judge(self.slot);
-            if let Verdict::Keep = verdict {
-                if claims::push(Core::<T, R>::put_id_of(self.slot), self.slot.cast()) {
+            let Some(shard) = claims::shard_for_put(Core::<T, R>::note_of(self.slot)) else {
+                return Core::<T, R>::take_back(self.slot, None);
+            };
+            let fate = Core::<T, R>::judge(self.slot);
+            if let Fate::Keep = fate {
+                if shard.as_ref().push(self.slot.cast()) {
                     return;
                 }
             }
-            Core::<T, R>::finish(self.slot, verdict);
+            Core::<T, R>::finish(self.slot, fate);
         }
     }
 }
@@ -134,6 +138,30 @@ impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
 /// ```compile_fail
 /// # use flagstone::Pooled;
 /// fn shorten<'p, 's>(guard: Pooled<'p, Vec<&'static str>>) -> Pooled<'p, Vec<&'s str>> { guard }
+/// ```
+/// An object goes back once, because going back uses the guard up:
+/// ```compile_fail,E0382
+/// # use flagstone::Pool;
+/// # static POOL: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// let guard = POOL.get();
+/// drop(guard);
+/// drop(guard);
+/// ```
+/// and nobody uses it after that:
+/// ```compile_fail,E0505
+/// # use flagstone::Pool;
+/// # static POOL: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// let guard = POOL.get();
+/// let kept: &Vec<u8> = &guard;
+/// drop(guard);
+/// assert!(kept.is_empty());
+/// ```
+/// It goes back where it came from; another pool takes objects, not guards:
+/// ```compile_fail,E0308
+/// # use flagstone::Pool;
+/// # static ONE: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// # static TWO: Pool<Vec<u8>> = Pool::new(Vec::new);
+/// TWO.put(ONE.get());
 /// ```
 /// and with an object that must stay on its thread it stays there too:
 /// ```compile_fail,E0277

@@ -11,13 +11,15 @@ use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::ptr::NonNull;
+use core::panic::Location;
+use core::ptr::{self, NonNull};
 
 use crate::pool::claims::{self, NO_ID};
 use crate::pool::recycle::{RecycleTrait, Recycler};
-use crate::pool::shard::ShardRef;
+use crate::pool::returning::Fate;
+use crate::pool::shard::{Shard, ShardRef};
 use crate::pool::shared::Pool;
-use crate::pool::typed::{Core, Refusal, Verdict};
+use crate::pool::typed::{Core, Refusal};
 
 /// A handle of one thread to a [`Pool`], from [`Pool::local`].
 ///
@@ -32,15 +34,20 @@ pub struct LocalHandle<'p, T, R: Recycler<T> = RecycleTrait> {
     core: &'p Core<T, R>,
     /// `None` when no shard was left, or the pool counts its guards.
     shard: Option<ShardRef>,
-    /// The pool's id for gets at the last slow path; another one means a trim since.
+    /// The pool's id for gets at the last slow path; another one means an event since.
     seen: Cell<usize>,
+    /// Where puts go without being looked at: `shard`, or null while the pool is bypassed, and for
+    /// good once a generation began that some objects of the handle may be older than.
+    put_to: Cell<*const Shard>,
+    /// The pool's generation when the handle was made.
+    generation: usize,
     /// Neither `Send` nor `Sync` (I1).
     thread: PhantomData<*mut ()>,
 }
 
 impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     pub(crate) fn new(pool: &'p Pool<T, R>, core: &'p Core<T, R>) -> LocalHandle<'p, T, R> {
-        let shard = if core.store.counts() {
+        let shard = if core.store.is_careful() {
             None
         } else {
             core.store.claim_shard()
@@ -51,6 +58,8 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
             shard,
             // No pool with shards has this one: the first operation looks at the bounds.
             seen: Cell::new(NO_ID),
+            put_to: Cell::new(ptr::null()),
+            generation: core.store.birth().generation,
             thread: PhantomData,
         }
     }
@@ -71,7 +80,7 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     #[inline(never)]
     #[track_caller]
     fn take_cold(&self) -> NonNull<T> {
-        match self.take_slow() {
+        match self.take_slow(Location::caller()) {
             Ok(slot) => slot,
             Err(refusal) => self.pool.refuse(refusal),
         }
@@ -79,16 +88,22 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn try_take_cold(&self) -> Option<NonNull<T>> {
-        self.take_slow().ok()
+        self.take_slow(Location::caller()).ok()
     }
 
-    fn take_slow(&self) -> Result<NonNull<T>, Refusal> {
-        match &self.shard {
-            // SAFETY: the handle has the claim (I1), on a shard of this pool.
-            Some(shard) => unsafe { self.core.get_slow_from(shard, &self.seen) },
-            None => self.core.get_slow(),
-        }
+    fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
+        let Some(shard) = &self.shard else {
+            return self.core.get_slow(at);
+        };
+        // SAFETY: the handle has the claim (I1), on a shard of this pool.
+        let (slot, seen) = unsafe { self.core.get_slow_from(shard)? };
+        self.seen.set(seen);
+        let is_open = seen != NO_ID && self.core.store.birth().generation == self.generation;
+        let shard = shard.as_ptr().as_ptr().cast_const();
+        self.put_to.set(if is_open { shard } else { ptr::null() });
+        Ok(slot)
     }
 
     #[inline(always)]
@@ -113,8 +128,12 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
 
     /// As [`Pool::try_get`].
     #[inline]
+    #[track_caller]
     pub fn try_get(&self) -> Option<LocalPooled<'_, T, R>> {
-        let slot = self.pop().or_else(|| self.try_take_cold())?;
+        let slot = match self.pop() {
+            Some(slot) => slot,
+            None => self.try_take_cold()?,
+        };
         Some(self.guard(slot))
     }
 }
@@ -166,17 +185,20 @@ impl<T, R: Recycler<T>> Drop for LocalPooled<'_, T, R> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: a live value of this core, not used after this; the claim is the handle's, which
-        // is borrowed (I2).
+        // is borrowed (I2), and keeps the shard alive.
         unsafe {
-            let verdict = Core::<T, R>::judge(self.slot);
             let LocalHandle { core, shard, .. } = self.handle;
-            if let (Verdict::Keep, Some(shard)) = (verdict, shard) {
-                if !shard.push(self.slot.cast()) {
-                    core.put_slow_to(shard, self.slot);
+            let Some(to) = self.handle.put_to.get().as_ref() else {
+                return Core::<T, R>::take_back(self.slot, shard.as_deref());
+            };
+            match Core::<T, R>::judge(self.slot) {
+                Fate::Keep => {
+                    if !to.push(self.slot.cast()) {
+                        core.put_slow_to(to, self.slot);
+                    }
                 }
-                return;
+                fate => Core::<T, R>::finish(self.slot, fate),
             }
-            Core::<T, R>::finish(self.slot, verdict);
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const MAGAZINE_SLOTS: usize = 63;
 
 /// Entries of the block: one more, so that a shard that is closed has room for its warmest slot.
 /// With the two words before them they fill eight cache lines and a quarter.
-const MAGAZINE_ENTRIES: usize = MAGAZINE_SLOTS + 1;
+pub(crate) const MAGAZINE_ENTRIES: usize = MAGAZINE_SLOTS + 1;
 
 /// A last-in first-out block of slot pointers, linked when it lies in a [`Chain`].
 pub(crate) struct Magazine {

@@ -129,9 +129,33 @@ impl Recycle for bumpalo::Bump {
 pub trait Recycler<T>: sealed::Sealed + Send + Sync {
     /// Recycles `object`, with the state that `find` finds if there is one.
     #[doc(hidden)]
-    fn recycle<'r>(find: impl FnOnce() -> &'r Self, object: &mut T) -> Keep
+    fn recycle<'r>(find: impl FnOnce() -> &'r Self, object: &mut T) -> Outcome
     where
         Self: 'r;
+}
+
+/// What a recycler found.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// As good as new.
+    Keep,
+    /// Its own verdict.
+    Discard,
+    /// The pool's policy.
+    Oversize,
+    /// The pool's validation.
+    Invalid,
+}
+
+impl From<Keep> for Outcome {
+    #[inline(always)]
+    fn from(keep: Keep) -> Outcome {
+        match keep {
+            Keep::Yes => Outcome::Keep,
+            Keep::Discard => Outcome::Discard,
+        }
+    }
 }
 
 mod sealed {
@@ -153,8 +177,8 @@ impl sealed::Sealed for RecycleTrait {}
 
 impl<T: Recycle> Recycler<T> for RecycleTrait {
     #[inline(always)]
-    fn recycle<'r>(_find: impl FnOnce() -> &'r Self, object: &mut T) -> Keep {
-        object.recycle()
+    fn recycle<'r>(_find: impl FnOnce() -> &'r Self, object: &mut T) -> Outcome {
+        object.recycle().into()
     }
 }
 
@@ -171,11 +195,25 @@ impl<T: Recycle> Recycler<T> for RecycleTrait {
 /// server.paths.get().push("etc");
 /// assert_eq!(server.paths.get().as_os_str(), "");
 /// ```
-pub struct RecycleHook<T>(Box<dyn Fn(&mut T) -> Keep + Send + Sync>);
+pub struct RecycleHook<T>(Box<dyn Fn(&mut T) -> Outcome + Send + Sync>);
 
 impl<T> RecycleHook<T> {
     pub(crate) fn new(hook: impl Fn(&mut T) -> Keep + Send + Sync + 'static) -> RecycleHook<T> {
-        RecycleHook(Box::new(hook))
+        RecycleHook(Box::new(move |object| hook(object).into()))
+    }
+
+    /// Recycles by `recycler`, unless `refuses` finds a reason not to.
+    pub(crate) fn over<R>(
+        recycler: R,
+        refuses: impl Fn(&T) -> Option<Outcome> + Send + Sync + 'static,
+    ) -> RecycleHook<T>
+    where
+        R: Recycler<T> + 'static,
+    {
+        RecycleHook(Box::new(move |object| match refuses(object) {
+            Some(outcome) => outcome,
+            None => R::recycle(|| &recycler, object),
+        }))
     }
 }
 
@@ -183,7 +221,7 @@ impl<T> sealed::Sealed for RecycleHook<T> {}
 
 impl<T> Recycler<T> for RecycleHook<T> {
     #[inline]
-    fn recycle<'r>(find: impl FnOnce() -> &'r Self, object: &mut T) -> Keep
+    fn recycle<'r>(find: impl FnOnce() -> &'r Self, object: &mut T) -> Outcome
     where
         T: 'r,
     {

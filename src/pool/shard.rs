@@ -13,7 +13,9 @@
 //! I2: `top` is a slot of this shard, or null. `loaded` points at a live magazine whose first `len`
 //! entries are initialised; `previous` is null or likewise with `previous_len`. Both lengths are at
 //! most `capacity`. So a shard holds at most `2 * capacity + 1` slots.
-//! I3: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
+//! I3: `vacant` holds slots without a value, for the next objects this shard's user makes. It is
+//! the claimant's, like the magazines, and no part of what the shard is said to hold.
+//! I4: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
 //! read everything else. CLOSED is final: the pool is gone, nothing is left and `loaded` dangles.
 
 use core::alloc::Layout;
@@ -25,6 +27,7 @@ use core::ptr::{self, NonNull};
 use std::alloc::{alloc, dealloc};
 
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::pool::events::NO_EPOCH;
 use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine};
 
 const FREE: usize = 0;
@@ -50,6 +53,16 @@ pub(crate) struct Shard {
     epoch: AtomicUsize,
     state: AtomicUsize,
     references: AtomicUsize,
+    vacant: UnsafeCell<Option<Box<Magazine>>>,
+    /// Objects made for gets through this shard, and dropped for want of room. Single writer: the
+    /// claimant.
+    made: AtomicUsize,
+    full: AtomicUsize,
+    /// Objects dropped while the pool was bypassed, and gets beyond the magazines. As above.
+    bypassed: AtomicUsize,
+    visits: AtomicUsize,
+    /// Gets until the leak check looks out for one, or 0. As above.
+    lookout: AtomicUsize,
 }
 
 // SAFETY: the non-atomic fields are touched under the claim only (I1), and the claim passes from
@@ -58,6 +71,13 @@ pub(crate) struct Shard {
 unsafe impl Sync for Shard {}
 // SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the claim.
 unsafe impl Send for Shard {}
+
+/// Counts one more, by the only one who writes: no update is lost.
+#[inline(always)]
+fn count(figure: &AtomicUsize) {
+    let so_far = figure.load(Ordering::Relaxed);
+    figure.store(so_far.wrapping_add(1), Ordering::Relaxed);
+}
 
 /// Tells the compiler to lay the code of a pair of one object out in a line, without a taken jump.
 #[cold]
@@ -96,9 +116,67 @@ impl Shard {
 
     #[inline(always)]
     fn on_get(&self) {
-        // One writer, so no update is lost.
-        let gets = self.gets.load(Ordering::Relaxed);
-        self.gets.store(gets.wrapping_add(1), Ordering::Relaxed);
+        count(&self.gets);
+    }
+
+    /// Counts an object made for a get. The claimant calls it, as the next one.
+    pub(crate) fn on_made(&self) {
+        count(&self.made);
+    }
+
+    /// Counts an object dropped for want of room.
+    pub(crate) fn on_full(&self) {
+        count(&self.full);
+    }
+
+    /// Counts an object dropped because the pool was bypassed.
+    pub(crate) fn on_bypassed(&self) {
+        count(&self.bypassed);
+    }
+
+    /// Counts a get beyond the magazines; how many there were before.
+    pub(crate) fn on_visit(&self) -> usize {
+        let before = self.visits.load(Ordering::Relaxed);
+        count(&self.visits);
+        before
+    }
+
+    /// For `leaks.rs`; the claimant's.
+    pub(crate) fn lookout(&self) -> &AtomicUsize {
+        &self.lookout
+    }
+
+    /// Objects made for gets; dropped for want of room; dropped past the pool.
+    pub(crate) fn made_and_dropped(&self) -> [usize; 3] {
+        [&self.made, &self.full, &self.bypassed].map(|figure| figure.load(Ordering::Relaxed))
+    }
+
+    /// Takes a slot without a value.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn pop_vacant(&self) -> Option<NonNull<u8>> {
+        // SAFETY: ours by the claim (I3); nothing else runs while it is borrowed.
+        unsafe { (*self.vacant.get()).as_mut()?.pop() }
+    }
+
+    /// Keeps a slot without a value; `false` without a magazine, or when that has `limit` of them.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and the slot is in no magazine.
+    pub(crate) unsafe fn push_vacant(&self, slot: NonNull<u8>, limit: usize) -> bool {
+        // SAFETY: as in `pop_vacant`.
+        let vacant = unsafe { (*self.vacant.get()).as_mut() };
+        vacant.is_some_and(|vacant| vacant.len() < limit && vacant.push(slot))
+    }
+
+    /// Puts another magazine in the place of the vacant slots, which are returned.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn replace_vacant(&self, by: Option<Box<Magazine>>) -> Option<Box<Magazine>> {
+        // SAFETY: as in `pop_vacant`.
+        unsafe { ptr::replace(self.vacant.get(), by) }
     }
 
     /// Keeps a slot; `false` when the loaded magazine is full.
@@ -169,7 +247,7 @@ impl Shard {
 
     /// Gives the claim up. The slots stay and wait for the next claimant, or the pool's drop.
     pub(crate) fn release(&self) {
-        // Release: pairs with `try_claim`. A closed shard stays closed (I3).
+        // Release: pairs with `try_claim`. A closed shard stays closed (I4).
         let _closed =
             self.state
                 .compare_exchange(CLAIMED, FREE, Ordering::Release, Ordering::Relaxed);
@@ -196,8 +274,9 @@ impl Shard {
         }
         self.len.store(0, Ordering::Relaxed);
         // Relaxed: a thread that reads it only forgets the shard; the last reference's drop is
-        // ordered by the count.
-        self.state.store(CLOSED, Ordering::Relaxed);
+        // ordered by the count. An update, so that it comes before or after a `release`, and that
+        // cannot undo it.
+        self.state.swap(CLOSED, Ordering::Relaxed);
     }
 
     /// Whether the pool is gone.
@@ -321,12 +400,17 @@ impl Shard {
         self.previous_len.store(len, Ordering::Relaxed);
     }
 
-    /// Moves every slot into `chain`, the warmest on top. Slots stay when there is no memory for a
+    /// Moves every slot with a value into `chain`, the warmest on top, and every one without into
+    /// `vacant`. Slots stay when there is no memory for a
     /// magazine to take their place.
     ///
     /// # Safety
     /// The caller holds the claim (I1).
-    pub(crate) unsafe fn unload(&self, chain: &mut Chain) {
+    pub(crate) unsafe fn unload(&self, chain: &mut Chain, vacant: &mut Chain) {
+        // SAFETY: the claim, by the caller.
+        if let Some(magazine) = unsafe { self.replace_vacant(None) } {
+            vacant.push_magazine(magazine);
+        }
         // SAFETY: the claim, by the caller, here and below.
         let mut spare = match unsafe { self.take_previous() } {
             Some(previous) => chain.push_magazine(previous),
@@ -410,10 +494,16 @@ impl ShardRef {
                 gets: AtomicUsize::new(0),
                 previous: UnsafeCell::new(ptr::null_mut()),
                 previous_len: AtomicUsize::new(0),
-                // No pool comes to so many trims, so a new shard always looks at the bounds.
-                epoch: AtomicUsize::new(usize::MAX),
+                // So a new shard always looks at the bounds.
+                epoch: AtomicUsize::new(NO_EPOCH),
                 state: AtomicUsize::new(FREE),
                 references: AtomicUsize::new(1),
+                vacant: UnsafeCell::new(None),
+                made: AtomicUsize::new(0),
+                full: AtomicUsize::new(0),
+                bypassed: AtomicUsize::new(0),
+                visits: AtomicUsize::new(0),
+                lookout: AtomicUsize::new(0),
             });
         }
         Some(ShardRef(block))

@@ -7,18 +7,22 @@
 //! I2: a pool is `Sync` only when its objects are `Send`: a shared pool moves them between threads.
 
 use core::fmt;
-use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::ptr::{self, NonNull};
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::base::error::AllocError;
-use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::base::trap;
+use crate::pool::asking::GetError;
 use crate::pool::builder::{PoolBuilder, default_bounds};
 use crate::pool::claims::{self, NO_ID};
+use crate::pool::discipline::Choices;
 use crate::pool::guards::{OwnedPooled, Pooled};
 use crate::pool::local::LocalHandle;
+use crate::pool::mode::Route;
 use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
 use crate::pool::stats::PoolStats;
 use crate::pool::typed::{Core, Create, Plan, Refusal};
@@ -52,7 +56,19 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// ```compile_fail,E0277
 /// static P: flagstone::Pool<Vec<std::rc::Rc<u8>>> = flagstone::Pool::new(Vec::new);
 /// ```
-/// Objects that do not say how to recycle them need a hook:
+/// and so does one whose functions do, which is why the builder takes no others:
+/// ```compile_fail,E0277
+/// # use flagstone::Pool;
+/// let calls = std::rc::Rc::new(0);
+/// let pool: Pool<Vec<u8>> = Pool::builder_with(move || Vec::with_capacity(*calls)).build();
+/// ```
+/// ```compile_fail,E0277
+/// # use flagstone::{Keep, Pool};
+/// let calls = std::cell::Cell::new(0);
+/// let count = move |_: &mut Vec<u8>| { calls.set(calls.get() + 1); Keep::Yes };
+/// let pool = Pool::builder(Vec::<u8>::new).recycle_with(count).build();
+/// ```
+/// Nobody gets a dirty object: those that do not say how to recycle them need a hook:
 /// ```compile_fail,E0277
 /// let pool = flagstone::Pool::new(|| 5u8);
 /// ```
@@ -62,11 +78,11 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// let pool: Pool<[Vec<u8>; 50_000]> = Pool::new(|| [const { Vec::new() }; 50_000]);
 /// ```
 pub struct Pool<T, R = RecycleTrait> {
-    /// The core's id for gets, or `NO_ID` before there is one and when guards are counted: here, so
-    /// that a get does not pass by the core.
+    /// The core's id for gets, or `NO_ID` before there is one, for a pool whose every operation is
+    /// looked at, and while the pool is bypassed: here, so that a get does not pass by the core.
     fast_id: AtomicUsize,
     core: AtomicPtr<Core<T, R>>,
-    plan: Mutex<Option<Plan<T, R>>>,
+    pub(super) plan: Mutex<Option<Plan<T, R>>>,
 }
 
 // SAFETY: a pool owns its objects and its hooks; idle objects lie in shards of other threads, which
@@ -93,6 +109,8 @@ impl<T: Recycle> Pool<T> {
             recycler: RecycleTrait::new(),
             pages: None,
             bounds: None,
+            choices: Choices::DEFAULT,
+            validate_get: None,
             name: None,
         })
     }
@@ -140,7 +158,7 @@ impl<T, R> Pool<T, R> {
     }
 
     #[inline(always)]
-    fn core(&self) -> Option<&Core<T, R>> {
+    pub(super) fn core(&self) -> Option<&Core<T, R>> {
         // Acquire: pairs with `try_core`, so the core is seen whole.
         let core = self.core.load(Ordering::Acquire);
         // SAFETY: null, or alive until this pool is dropped (I1).
@@ -169,7 +187,7 @@ impl<T, R> Pool<T, R> {
 
     /// An object from the calling thread's shard, when there is nothing to count or to look for.
     #[inline(always)]
-    fn pop(&self) -> Option<NonNull<T>> {
+    pub(crate) fn pop(&self) -> Option<NonNull<T>> {
         // Relaxed: a match proves this thread's own claim, whatever else it has seen.
         let id = self.fast_id.load(Ordering::Relaxed);
         // SAFETY: the pool is borrowed.
@@ -190,15 +208,19 @@ impl<T, R> Pool<T, R> {
 
     /// As `take`, without a word on why there is none.
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn try_take(&self) -> Option<NonNull<T>> {
-        self.pop().or_else(|| self.try_take_cold())
+        match self.pop() {
+            Some(slot) => Some(slot),
+            None => self.try_take_cold(),
+        }
     }
 
     #[cold]
     #[inline(never)]
     #[track_caller]
     fn take_cold(&self) -> NonNull<T> {
-        match self.take_slow() {
+        match self.take_slow(Location::caller()) {
             Ok(slot) => slot,
             Err(refusal) => self.refuse(refusal),
         }
@@ -206,11 +228,45 @@ impl<T, R> Pool<T, R> {
 
     #[cold]
     #[inline(never)]
+    #[track_caller]
     fn try_take_cold(&self) -> Option<NonNull<T>> {
-        self.take_slow().ok()
+        self.take_slow(Location::caller()).ok()
     }
 
-    fn take_slow(&self) -> Result<NonNull<T>, Refusal> {
+    /// An object, after waiting for a guard's end if need be.
+    #[cold]
+    pub(crate) fn take_within(
+        &self,
+        timeout: Duration,
+        at: &'static Location<'static>,
+    ) -> Option<NonNull<T>> {
+        let core = self.core().map_or_else(|| self.try_core(), Ok).ok()?;
+        let live = core.begin_live_within(timeout)?;
+        let taken = core.get_counted(live, at);
+        self.note_id(core);
+        taken.ok()
+    }
+
+    /// An idle object, or the one that `make` puts into the slot it is lent.
+    ///
+    /// # Safety
+    /// When `make` answers `Ok` it has put an object there.
+    #[cold]
+    pub(crate) unsafe fn take_or_make<E>(
+        &self,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+        at: &'static Location<'static>,
+    ) -> Result<NonNull<T>, GetError<E>> {
+        let core = self.core().map_or_else(|| self.try_core(), Ok);
+        let core = core.map_err(GetError::Memory)?;
+        let live = core.begin_live()?;
+        // SAFETY: as ours.
+        let taken = unsafe { core.get_or_make(live, at, make) };
+        self.note_id(core);
+        taken
+    }
+
+    fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
         let id = self.fast_id.load(Ordering::Relaxed);
         // SAFETY: the pool is borrowed.
         if let Some(slot) = unsafe { claims::pop_seated(id) } {
@@ -220,23 +276,36 @@ impl<T, R> Pool<T, R> {
             Some(core) => core,
             None => self.try_core().map_err(Refusal::Memory)?,
         };
-        let taken = core.get_slow();
-        // After it may have begun a trim, which every thread is to hear of.
+        let taken = core.get_slow(at);
+        // After it may have begun a trim, or turned the pool off, which every thread is to hear of.
         self.note_id(core);
         taken
     }
 
-    /// Lets the fast path know the core's id. Two trims at a time may leave the older one here,
-    /// which the next slow path sets right.
-    fn note_id(&self, core: &Core<T, R>) {
-        let id = if core.store.counts() {
-            NO_ID
-        } else {
-            core.store.get_id()
+    /// Lets the fast path know the core's id, if it may be used.
+    pub(super) fn note_id(&self, core: &Core<T, R>) {
+        let id_now = || {
+            let pools = core.store.control().route() == Route::Pool;
+            if pools && !core.store.is_careful() {
+                core.store.get_id()
+            } else {
+                NO_ID
+            }
         };
-        // Relaxed: see `pop`. Written only when it changes, as every get reads it.
-        if self.fast_id.load(Ordering::Relaxed) != id {
+        loop {
+            let id = id_now();
+            // Relaxed: see `pop`. Written only when it changes, as every get reads it.
+            if self.fast_id.load(Ordering::Relaxed) == id {
+                return;
+            }
+            // Who begins an event changes the core's id, passes the fence and stores; others store,
+            // pass it and look again. So an older id does not stay when both are at it.
+            fence(Ordering::SeqCst);
             self.fast_id.store(id, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            if id_now() == id {
+                return;
+            }
         }
     }
 
@@ -284,48 +353,18 @@ impl<T, R> Pool<T, R> {
         self.try_core()?.prefill(count)
     }
 
-    /// Drops idle objects until at most `keep` are left, those used last, gives pages that are
-    /// empty then back, and returns the number of objects dropped. Objects that other running
-    /// threads have in their shards follow at those threads' next get, or sooner: what does not fit
-    /// in `keep` then is dropped.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-    /// pool.prefill(100);
-    /// assert_eq!(pool.trim(10), 90);
-    /// assert_eq!(pool.stats().idle, 10);
-    /// ```
-    pub fn trim(&self, keep: usize) -> usize {
-        let Some(core) = self.core() else {
-            return 0;
-        };
-        let surplus = core.begin_trim(keep);
-        // Before anything is dropped: a drop may panic.
-        self.note_id(core);
-        core.end_trim(surplus)
-    }
-
-    /// Drops every idle object: `trim(0)`, for a change that makes old objects wrong. An object in
-    /// a guard is not idle; it comes back as usual.
-    pub fn clear(&self) {
-        self.trim(0);
-    }
-
-    /// Says that an interval of your choice is over (a second, a batch): of the objects in the
-    /// depot that nobody needed during it, three quarters are dropped, down to the lower end of
-    /// [`PoolBuilder::idle`]. So a pool forgets a burst in a few intervals and keeps its working
-    /// set. Returns the number of objects dropped. Shards are left alone.
-    pub fn tick(&self) -> usize {
-        self.core().map_or(0, Core::tick)
-    }
-
     /// What the pool did so far and holds now. Waits for the depot's lock, for as long as an
     /// exchange takes.
     pub fn stats(&self) -> PoolStats {
-        self.core()
-            .map(|core| core.store.stats())
-            .unwrap_or_default()
+        if let Some(core) = self.core() {
+            return core.store.stats();
+        }
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let mode = plan.as_ref().map(|plan| plan.choices.mode);
+        PoolStats {
+            mode: mode.unwrap_or_default(),
+            ..PoolStats::default()
+        }
     }
 }
 
@@ -354,6 +393,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     /// assert!(pool.try_get().is_some());
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_get(&self) -> Option<Pooled<'_, T, R>> {
         // SAFETY: as in `get`.
         self.try_take().map(|slot| unsafe { Pooled::new(slot) })
@@ -372,6 +412,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
 
     /// As [`get_owned`](Self::get_owned); `None` where [`try_get`](Self::try_get) answers so.
     #[inline]
+    #[track_caller]
     pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedPooled<T, R>> {
         let slot = self.try_take()?;
         // SAFETY: as in `get_owned`.

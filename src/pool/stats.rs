@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use crate::pool::mode::{Mode, ModeReason};
+
 /// What a pool has done so far and holds now, from [`Pool::stats`](crate::Pool::stats).
 ///
 /// Each figure is exact when no other thread is inside the pool; a snapshot taken meanwhile may mix
@@ -28,8 +30,13 @@ pub struct PoolStats {
     pub hits: u64,
     /// Calls of the pool's `create` that returned, prefilled objects included.
     pub creates: u64,
+    /// Objects that came back, kept or not. Those taken for good with `detach` did not.
+    pub returns: u64,
     /// Objects in guards now (and objects whose guards were forgotten).
     pub outstanding: u64,
+    /// The most objects there were at a time, out and idle together. Looked at when figures are
+    /// asked for, at each tick, and after every 64 gets of a thread beyond its magazines.
+    pub high_water: u64,
     /// Objects that wait for the next get.
     pub idle: u64,
     /// Bytes of the idle objects themselves; what they own is not seen.
@@ -38,6 +45,17 @@ pub struct PoolStats {
     pub exchanges: u64,
     /// Threads' shards there are.
     pub shards: u64,
+    /// Objects that have been out for so long that they are suspects, reported or not; see
+    /// [`Pool::leak_suspects`](crate::Pool::leak_suspects).
+    pub suspects: u64,
+    /// Suspects that were reported and came back after all.
+    pub withdrawn: u64,
+    /// Ticks so far, automatic ones included.
+    pub ticks: u64,
+    /// The pool's mode.
+    pub mode: Mode,
+    /// Why it pools or not; [`Pool::advice`](crate::Pool::advice) has the figures for it.
+    pub reason: ModeReason,
     /// Objects dropped by the pool.
     pub drops: PoolDrops,
 }
@@ -50,12 +68,24 @@ pub struct PoolDrops {
     pub full: u64,
     /// `recycle` answered [`Keep::Discard`](crate::Keep::Discard), or the guard was discarded.
     pub discarded: u64,
+    /// It had grown too large for the pool's [`Oversize`](crate::Oversize).
+    pub oversize: u64,
+    /// A validation refused it.
+    pub invalid: u64,
     /// The guard was dropped by a panic, or `recycle` panicked.
     pub poisoned: u64,
     /// Another thread had the depot.
     pub contended: u64,
-    /// `trim`, `clear` or `tick`, or 90 % of the pages' limit was passed.
+    /// `trim` or `clear`, or the pool stopped pooling.
     pub trimmed: u64,
+    /// A tick, by the pool's [`Aging`](crate::Aging).
+    pub aged: u64,
+    /// 90 % of the pages' limit was passed.
+    pub pressed: u64,
+    /// It was built before the last [`new_generation`](crate::Pool::new_generation).
+    pub retired: u64,
+    /// It was made while the pool was bypassed, by [`Mode`], and came back.
+    pub bypassed: u64,
 }
 
 impl PoolStats {
@@ -71,7 +101,14 @@ impl PoolStats {
 impl PoolDrops {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.full + self.discarded + self.poisoned + self.contended + self.trimmed
+        let given_up = self.trimmed + self.aged + self.pressed + self.retired;
+        self.lost() + given_up + self.bypassed
+    }
+
+    /// Those that came back and were not kept.
+    pub(crate) fn lost(&self) -> u64 {
+        let refused = self.discarded + self.oversize + self.invalid + self.poisoned;
+        self.full + self.contended + refused
     }
 }
 
@@ -80,7 +117,9 @@ impl fmt::Display for PoolStats {
         let PoolStats {
             gets,
             creates,
+            returns,
             outstanding,
+            high_water,
             idle,
             idle_bytes,
             exchanges,
@@ -89,28 +128,40 @@ impl fmt::Display for PoolStats {
         let PoolDrops {
             full,
             discarded,
+            oversize,
+            invalid,
             poisoned,
             contended,
             trimmed,
+            aged,
+            pressed,
+            retired,
+            bypassed,
         } = self.drops;
         let percent = 100.0 * self.hit_rate();
         writeln!(
             f,
-            "gets        {gets} ({percent:.1} % hits), {creates} created"
+            "gets        {gets} ({percent:.1} % hits), {creates} created, {returns} returned"
         )?;
         writeln!(
             f,
-            "objects     {outstanding} out, {idle} idle ({idle_bytes} bytes)"
+            "objects     {outstanding} out, {idle} idle ({idle_bytes} bytes), {high_water} at most"
         )?;
         writeln!(
             f,
             "exchanges   {exchanges} between {} shards and the depot",
             self.shards
         )?;
-        write!(
+        writeln!(
             f,
-            "dropped     {full} full, {discarded} discarded, {poisoned} poisoned, \
-             {contended} contended, {trimmed} trimmed"
-        )
+            "dropped     {full} full, {discarded} discarded, {oversize} oversize, \
+             {invalid} invalid, {poisoned} poisoned, {contended} contended,"
+        )?;
+        writeln!(
+            f,
+            "            {trimmed} trimmed, {aged} aged, {pressed} pressed, {retired} retired, \
+             {bypassed} bypassed"
+        )?;
+        write!(f, "mode        {:?}: {:?}", self.mode, self.reason)
     }
 }

@@ -16,15 +16,22 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
-use crate::base::error::AllocError;
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
-use crate::pool::claims;
-use crate::pool::depot::Depot;
+use crate::pool::claims::{self, NO_ID};
+use crate::pool::cost::Meters;
+use crate::pool::depot::{DepotGuard, SharedDepot};
+use crate::pool::discipline::{Choices, Discipline};
+use crate::pool::events::Events;
+use crate::pool::figures::{Drops, Figures};
+use crate::pool::live::Live;
 use crate::pool::magazine::Chain;
+use crate::pool::mode::{Control, Route};
+use crate::pool::roster::Roster;
 use crate::pool::shard::{Shard, ShardRef};
-use crate::pool::stats::{PoolDrops, PoolStats};
+use crate::pool::trimming::Excess;
 use crate::slab::slots::SlotSource;
 
 /// Tries of a put at the depot's lock before it drops the object instead. The lock is held for
@@ -46,73 +53,62 @@ pub(crate) struct Bounds {
     pub(crate) shards_max: usize,
 }
 
-/// Why a slot came to be dropped.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Drops {
-    /// The pool has as many idle objects as it may.
-    Full,
-    /// `recycle` said so, or the user.
-    Discarded,
-    /// A panic passed by.
-    Poisoned,
-    /// The depot's lock was busy.
-    Contended,
-    /// A trim, a tick, a clear, or a budget that ran short.
-    Trimmed,
-}
-
 /// What changes, away from the line that every operation reads.
 #[repr(align(128))]
 pub(super) struct Changing {
-    pub(super) depot: Mutex<Depot>,
+    pub(super) depot: SharedDepot,
     pub(super) slots: Mutex<SlotSource>,
     pub(super) shards: Mutex<Vec<ShardRef>>,
     /// Shards there are; changes under the lock of `shards`.
     shard_count: AtomicUsize,
-    /// Trims so far; a shard that has not seen the last one is unloaded at its thread's next visit.
-    pub(super) epoch: AtomicUsize,
-    /// What the last trim keeps.
-    pub(super) trim_keep: AtomicUsize,
+    /// What the shards are to hear of.
+    pub(super) events: Events,
     /// The pages' pressure that was answered last.
     pub(super) pressure: AtomicUsize,
     /// `claims::releases()` when a claim last failed, and when free shards were last found empty.
     claimed_out_at: AtomicUsize,
     scavenged_at: AtomicUsize,
     /// Guards of a pool with `live_max`.
-    live: AtomicUsize,
-    figures: Figures,
+    live: Live,
+    pub(super) figures: Figures,
+    roster: Roster,
 }
 
-/// Sums of slow paths. Relaxed everywhere: they order nothing.
-struct Figures {
-    misses: AtomicUsize,
-    creates: AtomicUsize,
-    adopted: AtomicUsize,
-    detached: AtomicUsize,
-    drops: [AtomicUsize; 5],
+/// When an object was built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth {
+    pub(crate) generation: usize,
+    pub(crate) put_id: usize,
 }
 
 /// See the module. The first line is read by every slow path and changed by trims only.
 #[repr(C, align(128))]
 pub(crate) struct Store {
-    /// The id under which threads keep their claims, and their seats for puts.
-    pub(super) id: usize,
-    /// The id under which they keep their seats for gets. Changes at each trim.
+    /// The id under which threads keep their claims.
+    id: usize,
+    /// The id under which they keep their seats for puts. Changes with each generation.
+    put_id: AtomicUsize,
+    /// The id under which they keep their seats for gets. Changes at each event.
     pub(super) get_id: AtomicUsize,
+    /// Generations begun.
+    generation: AtomicUsize,
+    /// The id for puts of objects without a note, or `NO_ID` while those have to be looked at.
+    hot_put_id: AtomicUsize,
+    /// Whether every get and put takes the slow path, which counts them or looks at the object.
+    careful: bool,
+    /// Whether objects have notes.
+    noted: bool,
     pub(super) bounds: Bounds,
-    slot_bytes: usize,
+    pub(super) slot_bytes: usize,
     /// Where the slots come from.
     pub(super) pages: &'static Pages,
+    pub(crate) discipline: Discipline,
     pub(super) changing: Changing,
 }
 
 /// Slots a shard holds at most: two magazines and the warmest slot.
 pub(crate) const fn shard_slots(magazine_slots: usize) -> usize {
     2 * magazine_slots + 1
-}
-
-fn add(figure: &AtomicUsize, count: usize) {
-    figure.fetch_add(count, Ordering::Relaxed);
 }
 
 /// A lock that a panic cannot spoil: no code of the user runs under it.
@@ -129,40 +125,121 @@ pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 }
 
 impl Store {
-    pub(crate) fn new(pages: Option<&'static Pages>, slot: Layout, bounds: Bounds) -> Store {
+    pub(crate) fn new(
+        pages: Option<&'static Pages>,
+        slot: Layout,
+        noted: bool,
+        bounds: Bounds,
+        choices: Choices,
+    ) -> Store {
         let id = claims::next_id(None);
         let pages = pages.unwrap_or_else(Pages::global);
-        Store {
+        let discipline = Discipline::new(choices);
+        let looks = choices.validates_gets || discipline.leaks.is_for_every();
+        let store = Store {
             id,
+            put_id: AtomicUsize::new(id),
+            generation: AtomicUsize::new(0),
+            hot_put_id: AtomicUsize::new(NO_ID),
+            noted,
+            careful: looks || bounds.live_max != usize::MAX,
+            discipline,
             get_id: AtomicUsize::new(id),
             bounds,
             slot_bytes: slot.size(),
             pages,
             changing: Changing {
-                depot: Mutex::new(Depot::new()),
+                depot: SharedDepot::new(),
                 slots: Mutex::new(SlotSource::new(Some(pages), slot)),
                 shards: Mutex::new(Vec::new()),
                 shard_count: AtomicUsize::new(0),
-                epoch: AtomicUsize::new(0),
-                trim_keep: AtomicUsize::new(usize::MAX),
+                events: Events::new(),
                 pressure: AtomicUsize::new(pages.pressure()),
                 claimed_out_at: AtomicUsize::new(usize::MAX),
                 scavenged_at: AtomicUsize::new(usize::MAX),
-                live: AtomicUsize::new(0),
-                figures: Figures {
-                    misses: AtomicUsize::new(0),
-                    creates: AtomicUsize::new(0),
-                    adopted: AtomicUsize::new(0),
-                    detached: AtomicUsize::new(0),
-                    drops: [const { AtomicUsize::new(0) }; 5],
-                },
+                live: Live::new(),
+                figures: Figures::new(),
+                roster: Roster::default(),
             },
-        }
+        };
+        store.refresh_hot();
+        store
     }
 
-    /// The id for puts and claims.
+    /// The id for claims.
     pub(crate) fn id(&self) -> usize {
         self.id
+    }
+
+    /// The id for puts of the present generation.
+    #[inline(always)]
+    pub(crate) fn put_id(&self) -> usize {
+        // Relaxed: who must see a new one hears of it by an event (`events.rs`, I1).
+        self.put_id.load(Ordering::Relaxed)
+    }
+
+    /// What an object that is built now is noted by.
+    pub(crate) fn birth(&self) -> Birth {
+        // Acquire: pairs with `next_put_id`. Who sees a generation sees its id, or a later one; the
+        // other way round an old object could pass for a new one.
+        let generation = self.generation.load(Ordering::Acquire);
+        let put_id = self.put_id();
+        Birth { generation, put_id }
+    }
+
+    /// Begins a generation: objects noted from now on are of it.
+    pub(super) fn next_put_id(&self) {
+        let next = claims::next_id(Some(self.id));
+        self.put_id.store(next, Ordering::Relaxed);
+        // Release: pairs with `birth`.
+        self.generation.fetch_add(1, Ordering::Release);
+        self.refresh_hot();
+    }
+
+    /// The id for puts of objects without a note.
+    #[inline(always)]
+    pub(crate) fn hot_put_id(&self) -> usize {
+        self.hot_put_id.load(Ordering::Relaxed)
+    }
+
+    /// Sets that anew, after something that it hangs on changed.
+    pub(crate) fn refresh_hot(&self) {
+        let birth = self.birth();
+        let pools = self.control().route() != Route::Bypass;
+        let hot = pools && !self.careful && birth.generation == 0;
+        let id = if hot { birth.put_id } else { NO_ID };
+        self.hot_put_id.store(id, Ordering::Relaxed);
+    }
+
+    /// Notes the birth of an object without a note.
+    pub(crate) fn enrol(&self, address: usize, birth: Birth) {
+        self.changing.roster.enrol(address, birth.generation);
+    }
+
+    /// Whether an object without a note is of the present generation.
+    pub(crate) fn is_enrolled(&self, address: usize, birth: Birth) -> bool {
+        self.changing.roster.has(address, birth.generation)
+    }
+
+    /// Who decides whether the pool pools.
+    pub(crate) fn control(&self) -> &Control {
+        &self.discipline.control
+    }
+
+    /// What the user's calls take.
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.discipline.control.meters
+    }
+
+    /// Bytes of a slot.
+    pub(crate) fn slot_bytes(&self) -> usize {
+        self.slot_bytes
+    }
+
+    /// Whether gets and puts always take the slow path.
+    #[inline(always)]
+    pub(crate) fn is_careful(&self) -> bool {
+        self.careful
     }
 
     /// The id for gets.
@@ -171,7 +248,7 @@ impl Store {
         self.get_id.load(Ordering::Relaxed)
     }
 
-    /// Whether guards are counted, which the fast paths do not do.
+    /// Whether guards are counted.
     pub(crate) fn counts(&self) -> bool {
         self.bounds.live_max != usize::MAX
     }
@@ -185,58 +262,25 @@ impl Store {
         lock(&self.changing.slots).set_owner(owner);
     }
 
-    /// A slot of uninitialised memory.
-    pub(crate) fn take_slot(&self) -> Result<NonNull<u8>, AllocError> {
-        lock(&self.changing.slots).take()
-    }
-
-    /// Gives a slot's memory back.
-    ///
-    /// # Safety
-    /// The slot is this store's, holds no value any more and is in no magazine.
-    pub(crate) unsafe fn give_slot(&self, slot: NonNull<u8>) {
-        // SAFETY: as ours.
-        unsafe { lock(&self.changing.slots).give(slot) }
-    }
-
     /// Counts a guard; `false` when `live_max` are out.
     pub(crate) fn try_live(&self) -> bool {
         if !self.counts() {
             return true;
         }
-        let live = &self.changing.live;
-        // Relaxed: the count bounds, it publishes nothing.
-        let counted = live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| {
-            (live < self.bounds.live_max).then(|| live + 1)
-        });
-        counted.is_ok()
+        self.changing.live.begin(self.bounds.live_max)
+    }
+
+    /// As `try_live`, after waiting for a guard's end.
+    pub(crate) fn try_live_within(&self, timeout: Duration) -> bool {
+        let Bounds { live_max, .. } = self.bounds;
+        !self.counts() || self.changing.live.begin_within(live_max, timeout)
     }
 
     /// Counts a guard's end.
     pub(crate) fn end_live(&self) {
         if self.counts() {
-            self.changing.live.fetch_sub(1, Ordering::Relaxed);
+            self.changing.live.end();
         }
-    }
-
-    pub(crate) fn on_miss(&self) {
-        add(&self.changing.figures.misses, 1);
-    }
-
-    pub(crate) fn on_create(&self) {
-        add(&self.changing.figures.creates, 1);
-    }
-
-    pub(crate) fn on_adopt(&self) {
-        add(&self.changing.figures.adopted, 1);
-    }
-
-    pub(crate) fn on_detach(&self) {
-        add(&self.changing.figures.detached, 1);
-    }
-
-    pub(crate) fn on_drop(&self, reason: Drops) {
-        add(&self.changing.figures.drops[reason as usize], 1);
     }
 
     /// Slots the depot may hold (I2).
@@ -269,22 +313,36 @@ impl Store {
         Some(shard)
     }
 
-    /// The calling thread's shard, after it caught up with the trims since its last visit, and
+    /// The calling thread's shard, after it caught up with the events since its last visit, and
     /// what is to be dropped for that.
-    pub(crate) fn attend(&self) -> (Option<&Shard>, Chain) {
+    pub(crate) fn attend(&self) -> (Option<&Shard>, Excess) {
         if let Some(shard) = claims::seated(self) {
-            return (Some(shard), Chain::new());
+            return (Some(shard), Excess::none());
         }
-        let Some(shard) = claims::shard_of(self) else {
-            return (None, Chain::new());
+        self.attend_at(claims::shard_of(self))
+    }
+
+    /// As `attend`, for who only looks in: without claiming a shard, which it would leave full.
+    pub(crate) fn look_in(&self) -> (Option<&Shard>, Excess) {
+        self.attend_at(claims::claimed_shard(self))
+    }
+
+    fn attend_at<'s>(&'s self, shard: Option<&'s Shard>) -> (Option<&'s Shard>, Excess) {
+        let Some(shard) = shard else {
+            return (None, Excess::none());
         };
-        // SAFETY: `shard_of` answers with a claimed shard of this store.
-        let (get_id, surplus) = unsafe { self.attend_to(shard) };
+        // SAFETY: both ways answer with a claimed shard of this store.
+        let (get_id, excess) = unsafe { self.attend_to(shard) };
         if let Some(get_id) = get_id {
-            // SAFETY: as above; `attend_to` saw to the trim.
+            // SAFETY: as above; `attend_to` saw to the events.
             unsafe { claims::seat(self, get_id, shard) };
         }
-        (Some(shard), surplus)
+        (self.usable(shard), excess)
+    }
+
+    /// The shard, unless what it holds must not be handed out.
+    pub(crate) fn usable<'s>(&self, shard: &'s Shard) -> Option<&'s Shard> {
+        (!self.changing.events.is_stale(shard.epoch())).then_some(shard)
     }
 
     /// Lets a shard catch up. Returns the id for gets it is up to date with (unless the depot was
@@ -292,54 +350,13 @@ impl Store {
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's.
-    pub(crate) unsafe fn attend_to(&self, shard: &Shard) -> (Option<usize>, Chain) {
-        // Acquire: pairs with `trim`. Read before the epoch, so an id never hides a trim.
+    pub(crate) unsafe fn attend_to(&self, shard: &Shard) -> (Option<usize>, Excess) {
+        // Acquire: pairs with `announce`. Read before the epoch, so an id never hides an event.
         let get_id = self.get_id.load(Ordering::Acquire);
         // SAFETY: the claim, by the caller.
-        let surplus = unsafe { self.catch_up(shard) };
-        let seen = shard.epoch() == self.epoch();
-        (seen.then_some(get_id), surplus)
-    }
-
-    fn epoch(&self) -> usize {
-        self.changing.epoch.load(Ordering::Relaxed)
-    }
-
-    /// Lets a shard catch up with the trims since its last slow path, and the depot with the
-    /// shards there are. Returns what is to be dropped.
-    ///
-    /// # Safety
-    /// The caller holds the shard's claim.
-    unsafe fn catch_up(&self, shard: &Shard) -> Chain {
-        let mut surplus = Chain::new();
-        let epoch = self.epoch();
-        if shard.epoch() == epoch {
-            return surplus;
-        }
-        let Some(mut depot) = try_lock(&self.changing.depot) else {
-            // The next slow path tries again.
-            return surplus;
-        };
-        let depot_max = self.depot_max();
-        // The last trim's bound holds for what this thread held at the time, not for what the
-        // depot has collected since.
-        let keep = self
-            .changing
-            .trim_keep
-            .load(Ordering::Relaxed)
-            .min(depot_max);
-        let mut held = Chain::new();
-        // SAFETY: the claim, by the caller.
-        unsafe { shard.unload(&mut held) };
-        if depot.count() + held.count() <= keep {
-            depot.put_chain(held);
-        } else {
-            surplus = held.cut(keep.saturating_sub(depot.count()));
-            depot.put_chain(held);
-        }
-        surplus.append(depot.cut(depot_max));
-        shard.set_epoch(epoch);
-        surplus
+        let excess = unsafe { self.catch_up(shard) };
+        let seen = shard.epoch() == self.changing.events.epoch();
+        (seen.then_some(get_id), excess)
     }
 
     /// An idle slot, wherever there is one within reach: the calling thread's shard, the depot,
@@ -354,8 +371,11 @@ impl Store {
                 return Some(slot);
             }
         }
+        if self.changing.depot.idle() == 0 {
+            return self.scavenge(shard);
+        }
         // One try: an object more is better than a wait.
-        let mut depot = try_lock(&self.changing.depot)?;
+        let mut depot = self.changing.depot.try_lock()?;
         let Some(shard) = shard else {
             let slot = depot.take();
             drop(depot);
@@ -387,7 +407,8 @@ impl Store {
         }
         let shards = try_lock(&self.changing.shards)?;
         for shard in shards.iter() {
-            if shard.figures().0 == 0 || !shard.try_claim() {
+            let stale = || self.changing.events.is_stale(shard.epoch());
+            if shard.figures().0 == 0 || stale() || !shard.try_claim() {
                 continue;
             }
             // SAFETY: both claims are held, this one until the release below.
@@ -424,6 +445,9 @@ impl Store {
             if unsafe { shard.push_either(slot) } {
                 return Ok(());
             }
+            if self.changing.depot.idle() + shard.capacity() > self.depot_max() {
+                return Err(Drops::Full);
+            }
         }
         let mut depot = self.depot_for_put().ok_or(Drops::Contended)?;
         let Some(shard) = shard else {
@@ -449,9 +473,9 @@ impl Store {
         }
     }
 
-    pub(super) fn depot_for_put(&self) -> Option<MutexGuard<'_, Depot>> {
+    pub(super) fn depot_for_put(&self) -> Option<DepotGuard<'_>> {
         for _ in 0..PUT_TRIES {
-            if let Some(depot) = try_lock(&self.changing.depot) {
+            if let Some(depot) = self.changing.depot.try_lock() {
                 return Some(depot);
             }
             core::hint::spin_loop();
@@ -464,7 +488,7 @@ impl Store {
     /// # Safety
     /// The slot is this store's, holds a value and is in no magazine.
     pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>) -> bool {
-        let mut depot = lock(&self.changing.depot);
+        let mut depot = self.changing.depot.lock();
         depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots)
     }
 
@@ -481,58 +505,14 @@ impl Store {
             // the claim state alone, so access is exclusive.
             unsafe { shard.close(&mut all) };
         }
-        let depot = changing
-            .depot
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.append(depot.cut(0));
+        all.append(changing.depot.lock().cut(0));
         all
     }
 
     /// Idle slots now.
     pub(crate) fn idle(&self) -> usize {
-        let depot = lock(&self.changing.depot).count();
+        let depot = self.changing.depot.lock().count();
         let shards = lock(&self.changing.shards);
         depot + shards.iter().map(|shard| shard.figures().0).sum::<usize>()
-    }
-
-    /// The figures, each read once.
-    pub(crate) fn stats(&self) -> PoolStats {
-        let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed) as u64;
-        let figures = &self.changing.figures;
-        let (mut idle, mut hits, exchanges) = {
-            let depot = lock(&self.changing.depot);
-            let (gets, exchanges) = depot.figures();
-            (depot.count(), gets, exchanges)
-        };
-        let shard_count = {
-            let shards = lock(&self.changing.shards);
-            for shard in shards.iter() {
-                let (shard_idle, shard_gets) = shard.figures();
-                idle += shard_idle;
-                hits += shard_gets as u64;
-            }
-            shards.len()
-        };
-        let drops = PoolDrops {
-            full: read(&figures.drops[Drops::Full as usize]),
-            discarded: read(&figures.drops[Drops::Discarded as usize]),
-            poisoned: read(&figures.drops[Drops::Poisoned as usize]),
-            contended: read(&figures.drops[Drops::Contended as usize]),
-            trimmed: read(&figures.drops[Drops::Trimmed as usize]),
-        };
-        let (creates, adopted) = (read(&figures.creates), read(&figures.adopted));
-        let gone = drops.total() + read(&figures.detached) + idle as u64;
-        PoolStats {
-            gets: hits + read(&figures.misses),
-            hits,
-            creates,
-            outstanding: (creates + adopted).saturating_sub(gone),
-            idle: idle as u64,
-            idle_bytes: (idle * self.slot_bytes) as u64,
-            exchanges,
-            shards: shard_count as u64,
-            drops,
-        }
     }
 }

@@ -1,47 +1,143 @@
-//! Trims: whoever begins one takes what is in its reach and tells all threads; each of them gives
-//! up what it holds at its next get (`Store::attend_to`).
+//! Trims, ticks and new generations: whoever begins one takes what is in its reach and tells all
+//! threads; each of them does its part at its next get (`Store::attend_to`).
 //!
 //! Owns nothing. What it takes out of a store it hands to the typed layer, which drops it once
 //! nothing is locked or claimed.
 //!
-//! I1: an answer to pressure is part of a get or put, so it only tries to lock (`store.rs`, I3).
+//! I1: an answer to pressure, and a tick by itself, are part of a get or put, so they only try to
+//! lock (`store.rs`, I3).
+
+use core::mem;
 
 use crate::base::sync::Ordering;
+use crate::pool::aging::Step;
 use crate::pool::claims;
+use crate::pool::depot::DepotGuard;
+use crate::pool::events::{Event, NO_EPOCH};
+use crate::pool::figures::Drops;
 use crate::pool::magazine::Chain;
 use crate::pool::shard::{Shard, ShardRef};
 use crate::pool::store::{Store, lock, try_lock};
+
+/// Idle slots that are to be dropped, and why.
+pub(crate) struct Excess {
+    pub(crate) chain: Chain,
+    pub(crate) reason: Drops,
+}
+
+impl Excess {
+    pub(crate) fn none() -> Excess {
+        Excess::new(Chain::new(), Drops::Trimmed)
+    }
+
+    fn new(chain: Chain, reason: Drops) -> Excess {
+        Excess { chain, reason }
+    }
+}
+
+/// What was in shards.
+struct Collected {
+    idle: Chain,
+    /// Of a generation before the last.
+    stale: Chain,
+    /// Without a value.
+    vacant: Chain,
+}
+
+impl Collected {
+    fn new() -> Collected {
+        Collected {
+            idle: Chain::new(),
+            stale: Chain::new(),
+            vacant: Chain::new(),
+        }
+    }
+}
 
 impl Store {
     /// Begins a trim: tells all threads, and collects what is in reach beyond `keep`.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's.
-    pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize) -> Chain {
-        let epoch = self.announce_trim(keep);
-        let mut found = Chain::new();
-        unload_free(&lock(&self.changing.shards), epoch, &mut found);
-        if let Some(shard) = shard {
-            // SAFETY: the claim, by the caller.
-            unsafe { shard.unload(&mut found) };
-            shard.set_epoch(epoch);
-        }
-        let mut depot = lock(&self.changing.depot);
-        depot.put_chain(found);
-        depot.cut(keep.min(self.depot_max()))
+    pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize) -> Excess {
+        let pressed = false;
+        let epoch = self.announce(Event::Trim { keep, pressed });
+        // SAFETY: the claim, by the caller.
+        let mut collected = unsafe { self.collect(shard, epoch) };
+        let mut depot = self.changing.depot.lock();
+        depot.put_chain(collected.idle);
+        let cut = depot.cut(keep.min(self.depot_max()));
+        collected.stale.append(cut);
+        Excess::new(collected.stale, Drops::Trimmed)
     }
 
-    /// Says to all threads that at most `keep` idle slots are to stay. Returns the trim's epoch.
-    fn announce_trim(&self, keep: usize) -> usize {
-        let changing = &self.changing;
-        changing.trim_keep.store(keep, Ordering::Relaxed);
-        let epoch = changing
-            .epoch
-            .fetch_add(1, Ordering::Relaxed)
-            .wrapping_add(1);
+    /// Begins a new generation: what is idle is to be dropped, and so is what comes back later.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this store's.
+    pub(crate) unsafe fn new_generation(&self, shard: Option<&Shard>) -> Excess {
+        // Before the event: who hears of it notes the new generation (`events.rs`, I1).
+        self.next_put_id();
+        self.announce(Event::Wipe);
+        // The shards' epochs stay behind: an object that is on its way into this one at the moment,
+        // from a recycle that began the generation, is found at the next get.
+        // SAFETY: the claim, by the caller.
+        let mut collected = unsafe { self.collect(shard, NO_EPOCH) };
+        collected.idle.append(collected.stale);
+        let cut = self.changing.depot.lock().cut(0);
+        collected.idle.append(cut);
+        Excess::new(collected.idle, Drops::Retired)
+    }
+
+    /// Takes everything out of the shards in reach, which have seen `epoch` then, unless that is
+    /// `NO_EPOCH`. Slots without a value go home.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this store's.
+    unsafe fn collect(&self, shard: Option<&Shard>, epoch: usize) -> Collected {
+        let mut collected = Collected::new();
+        self.unload_free(&lock(&self.changing.shards), epoch, &mut collected);
+        if let Some(shard) = shard {
+            // SAFETY: the claim, by the caller.
+            unsafe { shard.unload(&mut collected.idle, &mut collected.vacant) };
+            note_epoch(shard, epoch);
+        }
+        self.send_home(&mut collected);
+        collected
+    }
+
+    /// Gives slots without a value back.
+    fn send_home(&self, collected: &mut Collected) {
+        let vacant = mem::replace(&mut collected.vacant, Chain::new());
+        // SAFETY: they were in shards of ours as vacant.
+        unsafe { self.give_chain(vacant) };
+    }
+
+    /// Takes everything out of every shard that no thread has.
+    fn unload_free(&self, shards: &[ShardRef], epoch: usize, collected: &mut Collected) {
+        for free in shards {
+            if !free.try_claim() {
+                continue;
+            }
+            let stale = self.changing.events.is_stale(free.epoch());
+            let into = if stale {
+                &mut collected.stale
+            } else {
+                &mut collected.idle
+            };
+            // SAFETY: claimed just now, until the release below.
+            unsafe { free.unload(into, &mut collected.vacant) };
+            note_epoch(free, epoch);
+            claims::release(free);
+        }
+    }
+
+    /// Makes an event known to all threads; its epoch.
+    fn announce(&self, event: Event) -> usize {
+        let epoch = self.changing.events.announce(event);
         // No seat matches the new id, so every thread's next get comes by the slow path.
         // Release: pairs with `attend_to`, so that whoever sees the new id sees the epoch.
-        let get_id = claims::next_id(Some(self.id));
+        let get_id = claims::next_id(Some(self.id()));
         self.get_id.store(get_id, Ordering::Release);
         epoch
     }
@@ -55,7 +151,7 @@ impl Store {
     /// Begins a trim that keeps nothing, for the first who comes. What the calling thread has in a
     /// shard follows when it attends, like everybody's. Returns what is to be dropped.
     #[cold]
-    pub(crate) fn answer_pressure(&self) -> Chain {
+    pub(crate) fn answer_pressure(&self) -> Excess {
         let changing = &self.changing;
         let (seen, now) = (
             changing.pressure.load(Ordering::Relaxed),
@@ -64,28 +160,77 @@ impl Store {
         // Relaxed: who wins the exchange trims; nobody waits.
         let order = (Ordering::Relaxed, Ordering::Relaxed);
         let answered = &changing.pressure;
-        let mut found = Chain::new();
         if answered
             .compare_exchange(seen, now, order.0, order.1)
             .is_err()
         {
-            return found;
+            return Excess::none();
         }
-        let epoch = self.announce_trim(0);
+        let (keep, pressed) = (0, true);
+        let epoch = self.announce(Event::Trim { keep, pressed });
+        let mut collected = Collected::new();
         if let Some(shards) = try_lock(&changing.shards) {
-            unload_free(&shards, epoch, &mut found);
+            self.unload_free(&shards, epoch, &mut collected);
         }
+        self.send_home(&mut collected);
+        let mut found = collected.idle;
+        found.append(collected.stale);
         match self.depot_for_put() {
             Some(mut depot) => found.append(depot.cut(0)),
             // The next slow path tries again.
             None => answered.store(seen, Ordering::Relaxed),
         }
-        found
+        Excess::new(found, Drops::Pressed)
     }
 
-    /// Ends an interval of the depot.
-    pub(crate) fn tick(&self) -> Chain {
-        lock(&self.changing.depot).tick(self.bounds.idle_min)
+    /// Ends an interval. Unless it `waits`, a busy lock means that the interval goes on.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this store's.
+    pub(crate) unsafe fn tick(&self, shard: Option<&Shard>, step: Step, waits: bool) -> Excess {
+        let event = match step {
+            Step::LowWater => Event::Tick,
+            Step::Rotate => Event::Rotate,
+            Step::None => return Excess::none(),
+        };
+        let epoch = self.announce(event);
+        let mut collected = Collected::new();
+        let shards = if waits {
+            Some(lock(&self.changing.shards))
+        } else {
+            try_lock(&self.changing.shards)
+        };
+        if let Some(shards) = shards {
+            self.unload_free(&shards, epoch, &mut collected);
+        }
+        // Otherwise it follows at the next get, like everybody's.
+        if let (Some(shard), Step::Rotate, true) = (shard, step, waits) {
+            // SAFETY: the claim, by the caller.
+            unsafe { shard.unload(&mut collected.idle, &mut collected.vacant) };
+            shard.set_epoch(epoch);
+        }
+        self.send_home(&mut collected);
+        let (found, mut old) = (collected.idle, collected.stale);
+        let depot = if waits {
+            Some(self.changing.depot.lock())
+        } else {
+            self.depot_for_put()
+        };
+        let Some(mut depot) = depot else {
+            old.append(found);
+            return Excess::new(old, Drops::Aged);
+        };
+        let floor = self.bounds().idle_min;
+        // What is found in the shards was needed more lately than what lies in the depot.
+        if step == Step::Rotate {
+            depot.put_chain(found);
+            old.append(depot.rotate(floor));
+        } else {
+            old.append(depot.tick(floor.saturating_sub(found.count())));
+            depot.put_chain(found);
+        }
+        old.append(depot.cut(self.depot_max()));
+        Excess::new(old, Drops::Aged)
     }
 
     /// Gives empty slabs back to the pages, and sees whether what was given back before has waited
@@ -94,16 +239,101 @@ impl Store {
         lock(&self.changing.slots).trim();
         self.pages.purge_if_due();
     }
+
+    /// Lets a shard catch up with the events since its last slow path, and the depot with the
+    /// shards there are. Returns what is to be dropped.
+    ///
+    /// # Safety
+    /// The caller holds the shard's claim.
+    pub(super) unsafe fn catch_up(&self, shard: &Shard) -> Excess {
+        let (epoch, seen) = (self.changing.events.epoch(), shard.epoch());
+        if seen == epoch {
+            return Excess::none();
+        }
+        let event = self.changing.events.missed(seen);
+        let (mut held, mut vacant) = (Chain::new(), Chain::new());
+        if event == Some(Event::Wipe) {
+            // SAFETY: the claim, by the caller.
+            unsafe { shard.unload(&mut held, &mut vacant) };
+            // Without memory some may stay; then it stays stale (`is_stale`), too.
+            if shard.figures().0 == 0 {
+                shard.set_epoch(epoch);
+            }
+            // SAFETY: they were in a shard of ours as vacant.
+            unsafe { self.give_chain(vacant) };
+            return Excess::new(held, Drops::Retired);
+        }
+        let Some(mut depot) = self.changing.depot.try_lock() else {
+            // The next slow path tries again.
+            return Excess::none();
+        };
+        // SAFETY: the claim, by the caller.
+        unsafe { self.unload_for(event, shard, &mut held, &mut vacant) };
+        let excess = self.take_in(&mut depot, event, held);
+        shard.set_epoch(epoch);
+        drop(depot);
+        // SAFETY: they were in a shard of ours as vacant.
+        unsafe { self.give_chain(vacant) };
+        excess
+    }
+
+    /// Takes out of a shard what an event takes.
+    ///
+    /// # Safety
+    /// The caller holds the shard's claim.
+    unsafe fn unload_for(
+        &self,
+        event: Option<Event>,
+        shard: &Shard,
+        held: &mut Chain,
+        vacant: &mut Chain,
+    ) {
+        match event {
+            // The colder half: what it needs comes back in one exchange.
+            Some(Event::Tick) => {
+                // SAFETY: the claim, by the caller, here and below.
+                if let Some(previous) = unsafe { shard.take_previous() } {
+                    held.push_magazine(previous);
+                }
+            }
+            // SAFETY: as above.
+            Some(_) => unsafe { shard.unload(held, vacant) },
+            None => {}
+        }
+    }
+
+    /// Takes what a shard held into the depot; what is too much.
+    fn take_in(&self, depot: &mut DepotGuard<'_>, event: Option<Event>, mut held: Chain) -> Excess {
+        let depot_max = self.depot_max();
+        let (keep, reason) = match event {
+            // The last trim's bound holds for what this thread held at the time, not for what the
+            // depot has collected since.
+            Some(Event::Trim {
+                keep,
+                pressed: false,
+            }) => (keep.min(depot_max), Drops::Trimmed),
+            Some(Event::Trim {
+                keep,
+                pressed: true,
+            }) => (keep.min(depot_max), Drops::Pressed),
+            _ => (depot_max, Drops::Full),
+        };
+        let mut chain = Chain::new();
+        if depot.count() + held.count() > keep {
+            chain = held.cut(keep.saturating_sub(depot.count()));
+        }
+        if event == Some(Event::Rotate) {
+            depot.put_old(held);
+        } else {
+            depot.put_chain(held);
+        }
+        chain.append(depot.cut(depot_max));
+        Excess::new(chain, reason)
+    }
 }
 
-/// Takes the slots of every shard that no thread has.
-fn unload_free(shards: &[ShardRef], epoch: usize, found: &mut Chain) {
-    for free in shards {
-        if free.try_claim() {
-            // SAFETY: claimed just now, until the release below.
-            unsafe { free.unload(found) };
-            free.set_epoch(epoch);
-            claims::release(free);
-        }
+fn note_epoch(shard: &Shard, epoch: usize) {
+    if epoch != NO_EPOCH {
+        shard.set_epoch(epoch);
     }
 }

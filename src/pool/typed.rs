@@ -9,21 +9,35 @@
 //! I2: a slot that leaves the store is, at every moment user code may unwind, in the hands of a
 //! value with a `Drop` that gives it back: [`Vacant`] before its value exists, [`Doomed`] while the
 //! value is judged or dropped, [`Surplus`] for whole chains.
+//! I3: the note behind a value says when it was built: read before `create` runs, and before a
+//! `recycle`, so that a generation begun meanwhile makes it an old one.
+//!
+//! The way back is in `returning.rs`.
 
 use core::alloc::Layout;
-use core::cell::Cell;
-use core::marker::PhantomData;
+use core::convert::Infallible;
 use core::mem;
-use core::ptr::{self, NonNull};
+use core::panic::Location;
+use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
 use crate::pages::Pages;
+use crate::pool::asking::GetError;
 use crate::pool::claims::{self, NO_ID};
-use crate::pool::magazine::Chain;
-use crate::pool::recycle::{Keep, Recycler};
+use crate::pool::clock::Watch;
+use crate::pool::discipline::{Choices, Discipline};
+use crate::pool::figures::{Drops, is_sampled};
+use crate::pool::leaks::Lookout;
+use crate::pool::mode::Route;
+use crate::pool::note::{self, Marks};
 use crate::pool::shard::Shard;
-use crate::pool::store::{Bounds, Drops, Store};
+use crate::pool::store::{Birth, Bounds, Store};
+use crate::pool::trimming::Excess;
+use crate::pool::wards::{Doomed, LiveEnd, Surplus, Vacant};
 use crate::slab::raw::owner_of;
+
+/// A cache line of most processors. Those that fetch lines in pairs still write them one by one.
+const LINE_BYTES: usize = 64;
 
 /// The function that makes new objects.
 pub(crate) enum Create<T> {
@@ -32,6 +46,9 @@ pub(crate) enum Create<T> {
     /// With captures.
     Boxed(Box<dyn Fn() -> T + Send + Sync>),
 }
+
+/// The function that says whether an idle object may still be handed out.
+pub(crate) type Validate<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
 /// A plan that came to nothing, for want of memory.
 type Unplanned<T, R> = (Plan<T, R>, AllocError);
@@ -43,6 +60,8 @@ pub(crate) struct Plan<T, R> {
     pub(crate) pages: Option<&'static Pages>,
     /// `None` for the default ones, which ask the machine and so cannot be `const`.
     pub(crate) bounds: Option<Bounds>,
+    pub(crate) choices: Choices,
+    pub(crate) validate_get: Option<Validate<T>>,
     pub(crate) name: Option<&'static str>,
 }
 
@@ -52,6 +71,7 @@ pub(crate) struct Core<T, R> {
     pub(crate) store: Store,
     pub(crate) recycler: R,
     create: Create<T>,
+    validate_get: Option<Validate<T>>,
     name: Option<&'static str>,
 }
 
@@ -62,97 +82,6 @@ pub(crate) enum Refusal {
     Live(usize),
     /// No memory for a slot, or for the core.
     Memory(AllocError),
-}
-
-/// A slot without a value; gives itself back.
-struct Vacant<'c> {
-    store: &'c Store,
-    slot: NonNull<u8>,
-}
-
-impl Drop for Vacant<'_> {
-    fn drop(&mut self) {
-        // SAFETY: made from a slot of this store that holds no value.
-        unsafe { self.store.give_slot(self.slot) };
-    }
-}
-
-/// A value that will be dropped for `reason`, unless it is forgotten first.
-struct Doomed<'c, T> {
-    store: &'c Store,
-    slot: NonNull<T>,
-    reason: Drops,
-}
-
-impl<T> Drop for Doomed<'_, T> {
-    fn drop(&mut self) {
-        self.store.on_drop(self.reason);
-        let _vacant = Vacant {
-            store: self.store,
-            slot: self.slot.cast(),
-        };
-        // SAFETY: made from a slot whose value is live and nobody else's. Should the drop unwind,
-        // `_vacant` gives the slot back all the same.
-        unsafe { ptr::drop_in_place(self.slot.as_ptr()) };
-    }
-}
-
-/// Idle values that will be dropped; a panic of one does not keep the others.
-struct Surplus<'c, T> {
-    store: &'c Store,
-    chain: Chain,
-    /// One of the values, in name: dropping `Surplus` drops them.
-    values: PhantomData<T>,
-}
-
-impl<T> Surplus<'_, T> {
-    fn drop_all(&mut self) {
-        while let Some((slot, _)) = self.chain.pop() {
-            drop(Doomed {
-                store: self.store,
-                slot: slot.cast::<T>(),
-                reason: Drops::Trimmed,
-            });
-        }
-    }
-}
-
-impl<T> Drop for Surplus<'_, T> {
-    fn drop(&mut self) {
-        // Left over only when `drop_all` was cut short by a panic. A second one aborts, as it does
-        // in the collections of `std`.
-        self.drop_all();
-    }
-}
-
-/// What becomes of a value whose guard is gone.
-#[derive(Clone, Copy)]
-pub(crate) enum Verdict {
-    Keep,
-    Drop(Drops),
-}
-
-/// A value that `recycle` is at work on: dropped should that panic.
-struct Poisoned<T, R> {
-    slot: NonNull<T>,
-    of: PhantomData<R>,
-}
-
-impl<T, R> Drop for Poisoned<T, R> {
-    #[cold]
-    fn drop(&mut self) {
-        // SAFETY: made by `judge`, whose caller gave the value up; the core is alive.
-        unsafe { core_of::<T, R>(self.slot).reject(self.slot, Drops::Poisoned) };
-    }
-}
-
-/// Ends a guard's count on every way out.
-struct LiveEnd<'c>(&'c Store);
-
-impl Drop for LiveEnd<'_> {
-    fn drop(&mut self) {
-        self.0.end_live();
-    }
 }
 
 /// The core a slot belongs to.
@@ -166,46 +95,52 @@ pub(crate) unsafe fn core_of<'c, T, R>(slot: NonNull<T>) -> &'c Core<T, R> {
 }
 
 impl<T, R> Core<T, R> {
-    /// Whether the pool's id stands behind each value, in the part of the slot the value leaves
-    /// over: the slab rounds slots up to 16 bytes (or the alignment) anyway. It saves the way from
-    /// the slot over its slab to the core, half a nanosecond of a put. Objects of 256 bytes and
-    /// more get 16 for it if need be, at most a sixteenth; small ones without room do without.
-    const NOTED: bool = {
-        let step = if align_of::<T>() > 16 {
-            align_of::<T>()
+    /// No two objects of a pool share a cache line: they are in the hands of different threads, and
+    /// each writes to its own. With two 32-byte slots in a line a get, a push and a put took 7.3 ns
+    /// on two threads, apart they take the 1.8 of one thread. Small objects pay with memory: a pool
+    /// is for objects that own some.
+    const STEP: usize = if align_of::<T>() > LINE_BYTES {
+        align_of::<T>()
+    } else {
+        LINE_BYTES
+    };
+
+    /// Whether a note (`note.rs`) stands behind each value, in the part of the slot the value
+    /// leaves over. It says how the value goes back, and saves the way from the slot over its slab
+    /// to the core, half a nanosecond of a put. Objects that fill their lines get another one for
+    /// it; only those with a larger alignment and without room, or of a whole MiB, do without.
+    pub(crate) const NOTED: bool = {
+        let end = if size_of::<T>() == 0 {
+            Self::STEP
         } else {
-            16
+            size_of::<T>().next_multiple_of(Self::STEP)
         };
-        let slack = size_of::<T>().next_multiple_of(step) - size_of::<T>();
-        slack >= size_of::<usize>()
-            || (step == 16 && size_of::<T>() >= 256 && size_of::<T>() < 1 << 20)
+        let slack = end - size_of::<T>();
+        slack >= size_of::<usize>() || (Self::STEP == LINE_BYTES && size_of::<T>() < 1 << 20)
     };
 
     /// Where it stands.
-    const NOTE_AT: usize = size_of::<T>().next_multiple_of(align_of::<usize>());
+    pub(crate) const NOTE_AT: usize = size_of::<T>().next_multiple_of(align_of::<usize>());
 
     /// The slot a `T` sits in. A zero-sized one still gets bytes, so that every guard has an
     /// address of its own to be found by.
     const SLOT: Layout = {
         let size = if Self::NOTED {
             Self::NOTE_AT + size_of::<usize>()
-        } else if size_of::<T>() == 0 {
-            1
         } else {
             size_of::<T>()
         };
-        let align = if Self::NOTED && align_of::<T>() < align_of::<usize>() {
-            align_of::<usize>()
-        } else {
-            align_of::<T>()
-        };
-        match Layout::from_size_align(size, align) {
+        match Layout::from_size_align(size, Self::STEP) {
             Ok(layout) => layout.pad_to_align(),
             Err(_) => panic!("the layout of a type is valid"),
         }
     };
 
     /// Moves a plan into a core of its own. The plan comes back when there is no memory.
+    #[expect(
+        clippy::result_large_err,
+        reason = "once per pool, where no box can be had"
+    )]
     pub(crate) fn try_new(
         plan: Plan<T, R>,
         default_bounds: impl FnOnce() -> Bounds,
@@ -219,9 +154,10 @@ impl<T, R> Core<T, R> {
         };
         let bounds = plan.bounds.unwrap_or_else(default_bounds);
         let core = Core {
-            store: Store::new(plan.pages, Self::SLOT, bounds),
+            store: Store::new(plan.pages, Self::SLOT, Self::NOTED, bounds, plan.choices),
             recycler: plan.recycler,
             create: plan.create,
+            validate_get: plan.validate_get,
             name: plan.name,
         };
         // SAFETY: fresh, aligned and large enough.
@@ -239,27 +175,22 @@ impl<T, R> Core<T, R> {
         self.name
     }
 
-    /// Drops the values of a chain.
-    pub(crate) fn drop_chain(&self, chain: Chain) -> usize {
-        let count = chain.count();
-        let mut surplus = Surplus::<T> {
-            store: &self.store,
-            chain,
-            values: PhantomData,
-        };
-        surplus.drop_all();
+    /// Drops idle values; how many.
+    pub(super) fn drop_excess(&self, excess: Excess) -> usize {
+        let count = excess.chain.count();
+        Surplus::<T>::new(&self.store, excess).drop_all();
         count
     }
 
     /// Drops what a visit found to be too much; its pages go back then, too.
-    fn drop_surplus(&self, surplus: Chain) {
-        if surplus.count() > 0 {
+    pub(crate) fn drop_surplus(&self, surplus: Excess) {
+        if surplus.chain.count() > 0 {
             self.end_trim(surplus);
         }
     }
 
     /// Drops idle values when the budget of the pages ran short. While nothing is borrowed (I1).
-    fn answer_pressure(&self) {
+    pub(crate) fn answer_pressure(&self) {
         if self.store.is_pressed() {
             self.drop_surplus(self.store.answer_pressure());
         }
@@ -268,23 +199,45 @@ impl<T, R> Core<T, R> {
     /// A value for a guard, when no seat had one.
     #[cold]
     #[inline(never)]
-    pub(crate) fn get_slow(&self) -> Result<NonNull<T>, Refusal> {
+    pub(crate) fn get_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
         let live = self.begin_live()?;
+        self.get_counted(live, at)
+    }
+
+    /// As `get_slow`, of a guard that is counted.
+    pub(crate) fn get_counted(
+        &self,
+        live: LiveEnd<'_>,
+        at: &'static Location<'static>,
+    ) -> Result<NonNull<T>, Refusal> {
+        // SAFETY: our own `make` keeps the promise.
+        unsafe { self.get_or_make(live, at, |place| self.make(place)) }.map_err(GetError::refusal)
+    }
+
+    /// As `get_counted`, with a function of the caller's for new values.
+    ///
+    /// # Safety
+    /// As [`create_value`](Self::create_value) asks of `make`.
+    pub(crate) unsafe fn get_or_make<E>(
+        &self,
+        live: LiveEnd<'_>,
+        at: &'static Location<'static>,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
         self.answer_pressure();
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
-        // SAFETY: `attend` answers with a shard this thread has claimed. The values just dropped
-        // may have used the pool, which does not end the claim.
-        let slot = match unsafe { self.store.take_idle(shard) } {
-            Some(slot) => slot.cast(),
-            None => self.create_for_get()?,
-        };
+        let visit = self.visit(shard);
+        // SAFETY: `attend` answers with a shard this thread has claimed. The code of the user that
+        // ran since may have used the pool, which does not end the claim.
+        let slot = unsafe { self.take(shard, visit, make)? };
+        self.mark(slot, visit, shard, at);
         mem::forget(live);
         Ok(slot)
     }
 
-    /// As `get_slow`, by a handle with a shard of its own, which notes the id it is up to date with
-    /// in `seen`.
+    /// As `get_slow`, by a handle with a shard of its own. Returns the id for gets it is up to date
+    /// with, too, if its next gets may be fast.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this pool's.
@@ -293,51 +246,165 @@ impl<T, R> Core<T, R> {
     pub(crate) unsafe fn get_slow_from(
         &self,
         shard: &Shard,
-        seen: &Cell<usize>,
-    ) -> Result<NonNull<T>, Refusal> {
+    ) -> Result<(NonNull<T>, usize), Refusal> {
         self.answer_pressure();
         // SAFETY: the claim, by the caller, here and below.
         let (get_id, surplus) = unsafe { self.store.attend_to(shard) };
-        if let Some(get_id) = get_id {
-            seen.set(get_id);
-        }
         self.drop_surplus(surplus);
+        let visit = self.visit(Some(shard));
         // SAFETY: as above.
-        match unsafe { self.store.take_idle(Some(shard)) } {
-            Some(slot) => Ok(slot.cast()),
-            None => self.create_for_get(),
+        let taken = unsafe { self.take(self.store.usable(shard), visit, |place| self.make(place)) };
+        let slot = taken.map_err(GetError::refusal)?;
+        let pools = self.store.control().route() == Route::Pool;
+        Ok((slot, get_id.filter(|_| pools).unwrap_or(NO_ID)))
+    }
+
+    /// An idle value or a new one, as the route says.
+    ///
+    /// # Safety
+    /// As [`create_value`](Self::create_value).
+    unsafe fn take<E>(
+        &self,
+        shard: Option<&Shard>,
+        visit: usize,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
+        let transient = match self.store.control().route() {
+            Route::Pool => false,
+            Route::Bypass => true,
+            // Spread evenly: of three in four gets every fourth does not.
+            Route::Share(percent) => {
+                let percent = usize::from(percent);
+                (visit % 100 + 1) * percent / 100 == visit % 100 * percent / 100
+            }
+        };
+        if !transient {
+            let watch = is_sampled(visit).then(Watch::start);
+            // SAFETY: the claim, by the caller.
+            let mut found = unsafe { self.store.take_idle(shard) };
+            if let Some(watch) = watch {
+                self.store.meters().get.add(watch.nanos());
+            }
+            while let Some(slot) = found {
+                if self.is_valid(slot.cast()) {
+                    return Ok(slot.cast());
+                }
+                // SAFETY: as above.
+                found = unsafe { self.store.take_idle(shard) };
+            }
+        }
+        // SAFETY: as above.
+        let slot = unsafe { self.create_value(shard, transient, make)? };
+        self.store.on_miss(shard);
+        Ok(slot)
+    }
+
+    /// Whether an idle value may be handed out; it is dropped otherwise.
+    fn is_valid(&self, slot: NonNull<T>) -> bool {
+        let Some(validate) = &self.validate_get else {
+            return true;
+        };
+        let mut doomed = Doomed {
+            store: &self.store,
+            shard: None,
+            slot,
+            reason: Drops::Poisoned,
+        };
+        // SAFETY: idle until now, so the value is live and ours.
+        let valid = validate(unsafe { slot.as_ref() });
+        if valid {
+            mem::forget(doomed);
+        } else {
+            doomed.reason = Drops::Invalid;
+        }
+        valid
+    }
+
+    /// Marks a value that is handed out, if its way back is to be looked at.
+    fn mark(
+        &self,
+        slot: NonNull<T>,
+        visit: usize,
+        shard: Option<&Shard>,
+        at: &'static Location<'static>,
+    ) {
+        let Discipline {
+            leaks, intervals, ..
+        } = &self.store.discipline;
+        let tracked = match leaks.turn(visit, shard.map(Shard::lookout)) {
+            // Without a note no put would tell that it is back, unless all are looked at.
+            Lookout::Here if Self::NOTED || leaks.is_for_every() => {
+                leaks.begin(slot.addr().get(), at, intervals.count())
+            }
+            Lookout::Later => {
+                claims::unseat_gets(&self.store);
+                false
+            }
+            _ => false,
+        };
+        if !Self::NOTED {
+            return;
+        }
+        let birth = self.store.birth();
+        // SAFETY: a value of this pool that the caller is about to hand out.
+        let (old, note) = unsafe { (Self::note_of(slot), Self::note_at(slot)) };
+        let marks = Marks {
+            tracked,
+            measured: self.store.control().is_probing() || is_sampled(visit),
+            ..note::marks(old)
+        };
+        if marks.any() && note::is_of(old, birth.put_id, birth.generation) {
+            // SAFETY: as above.
+            unsafe { note.write(note::special(birth.generation, marks)) };
         }
     }
 
-    fn begin_live(&self) -> Result<LiveEnd<'_>, Refusal> {
+    pub(crate) fn begin_live(&self) -> Result<LiveEnd<'_>, Refusal> {
         if !self.store.try_live() {
             return Err(Refusal::Live(self.store.bounds().live_max));
         }
         Ok(LiveEnd(&self.store))
     }
 
-    fn create_for_get(&self) -> Result<NonNull<T>, Refusal> {
-        let slot = self.create_value().map_err(Refusal::Memory)?;
-        self.store.on_miss();
-        Ok(slot)
-    }
-
-    /// A new value in a slot: the slot first, then the user's code, then the write.
-    pub(crate) fn create_value(&self) -> Result<NonNull<T>, AllocError> {
-        let slot = self.store.take_slot()?;
-        let vacant = Vacant {
-            store: &self.store,
-            slot,
-        };
+    /// Puts a new value into a slot, by the pool's own function: right there, as it may be large.
+    pub(crate) fn make(&self, place: NonNull<T>) -> Result<(), Infallible> {
         let value = match &self.create {
             Create::Plain(create) => create(),
             Create::Boxed(create) => create(),
         };
+        // SAFETY: `create_value` lends a slot of `SLOT`'s layout, uninitialised and its alone.
+        unsafe { place.write(value) };
+        Ok(())
+    }
+
+    /// A new value in a slot: the slot first, then the user's code, then the write.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this pool's. When `make` answers `Ok`
+    /// it has put a value into the slot it was lent.
+    pub(crate) unsafe fn create_value<E>(
+        &self,
+        shard: Option<&Shard>,
+        transient: bool,
+        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
+        // SAFETY: as ours.
+        let slot = unsafe { self.store.take_slot(shard) }.map_err(GetError::Memory)?;
+        let vacant = Vacant {
+            store: &self.store,
+            shard,
+            slot,
+        };
+        let birth = self.store.birth();
+        let watch = is_sampled(self.store.made(shard)).then(Watch::start);
+        make(slot.cast()).map_err(GetError::Create)?;
+        if let Some(watch) = watch {
+            self.store.meters().create.add(watch.nanos());
+        }
         mem::forget(vacant);
         let slot = slot.cast::<T>();
-        // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
-        unsafe { self.fill(slot, value) };
-        self.store.on_create();
+        // SAFETY: a slot of ours, with the value that `make` put there.
+        unsafe { self.note(slot, birth, transient) };
         Ok(slot)
     }
 
@@ -345,221 +412,68 @@ impl<T, R> Core<T, R> {
     ///
     /// # Safety
     /// The slot is one of this store's, uninitialised and the caller's alone.
-    unsafe fn fill(&self, slot: NonNull<T>, value: T) {
-        // A pool that counts its guards has no use for the path that does not.
-        let id = if self.store.counts() {
-            NO_ID
-        } else {
-            self.store.id()
+    pub(crate) unsafe fn fill(&self, slot: NonNull<T>, value: T, birth: Birth, transient: bool) {
+        // SAFETY: as ours.
+        unsafe {
+            slot.write(value);
+            self.note(slot, birth, transient);
+        }
+    }
+
+    /// Puts the note behind a value.
+    ///
+    /// # Safety
+    /// As [`fill`](Self::fill), but for the value that is there.
+    unsafe fn note(&self, slot: NonNull<T>, birth: Birth, transient: bool) {
+        let marks = Marks {
+            transient,
+            ..Marks::default()
         };
         // SAFETY: by the caller; `SLOT` has room for the note, aligned.
         unsafe {
-            slot.write(value);
             if Self::NOTED {
-                slot.byte_add(Self::NOTE_AT).cast::<usize>().write(id);
+                let note = if transient {
+                    note::special(birth.generation, marks)
+                } else {
+                    self.plain_note(birth)
+                };
+                Self::note_at(slot).write(note);
+            } else {
+                self.store.enrol(slot.addr().get(), birth);
             }
         }
     }
 
-    /// The id for puts of the pool a slot belongs to, or `NO_ID` if it counts its guards.
+    /// The note of a value that nothing is to be done about.
+    pub(crate) fn plain_note(&self, birth: Birth) -> usize {
+        if self.store.is_careful() {
+            return note::special(birth.generation, Marks::default());
+        }
+        birth.put_id
+    }
+
+    /// Where the note of a slot stands.
+    ///
+    /// # Safety
+    /// `slot` is a slot of a `Core<T, R>` with a note.
+    #[inline(always)]
+    pub(crate) unsafe fn note_at(slot: NonNull<T>) -> NonNull<usize> {
+        // SAFETY: by the caller; `SLOT` has room for it.
+        unsafe { slot.byte_add(Self::NOTE_AT).cast::<usize>() }
+    }
+
+    /// The note of a value. Matches a seat when its put may be fast.
     ///
     /// # Safety
     /// `slot` is a slot with a value, of a `Core<T, R>` that is alive.
     #[inline(always)]
-    pub(crate) unsafe fn put_id_of(slot: NonNull<T>) -> usize {
+    pub(crate) unsafe fn note_of(slot: NonNull<T>) -> usize {
         // SAFETY: by the caller; `fill` wrote the note, and the value's user cannot reach it.
         unsafe {
             if Self::NOTED {
-                return slot.byte_add(Self::NOTE_AT).cast::<usize>().read();
+                return Self::note_at(slot).read();
             }
-            let store = &core_of::<T, R>(slot).store;
-            if store.counts() { NO_ID } else { store.id() }
-        }
-    }
-
-    /// Keeps a recycled value whose guard is gone, or drops it.
-    ///
-    /// # Safety
-    /// The slot is this pool's, its value is live, and its guard no longer uses it.
-    unsafe fn put_slow(&self, slot: NonNull<T>) {
-        let _end = LiveEnd(&self.store);
-        // SAFETY: as ours.
-        unsafe { self.keep(slot) };
-    }
-
-    /// As `put_slow`, for a value that no guard counted.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow).
-    unsafe fn keep(&self, slot: NonNull<T>) {
-        // Should the drop of a surplus value panic, this one goes with it.
-        let mut doomed = Doomed {
-            store: &self.store,
-            slot,
-            reason: Drops::Poisoned,
-        };
-        self.answer_pressure();
-        let (shard, surplus) = self.store.attend();
-        self.drop_surplus(surplus);
-        // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
-        match unsafe { self.store.put_idle(shard, slot.cast()) } {
-            Ok(()) => mem::forget(doomed),
-            Err(reason) => doomed.reason = reason,
-        }
-    }
-
-    /// As `put_slow`, by a handle with a shard of its own.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow), and the caller holds the claim of `shard`, which is one of
-    /// this pool's.
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn put_slow_to(&self, shard: &Shard, slot: NonNull<T>) {
-        // As in `keep`.
-        let mut doomed = Doomed {
-            store: &self.store,
-            slot,
-            reason: Drops::Poisoned,
-        };
-        self.answer_pressure();
-        // SAFETY: the claim and the slot, by the caller, here and below.
-        let (_, surplus) = unsafe { self.store.attend_to(shard) };
-        self.drop_surplus(surplus);
-        // SAFETY: as above.
-        match unsafe { self.store.put_idle(Some(shard), slot.cast()) } {
-            Ok(()) => mem::forget(doomed),
-            Err(reason) => doomed.reason = reason,
-        }
-    }
-
-    /// Drops a value whose guard is gone.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow).
-    pub(crate) unsafe fn reject(&self, slot: NonNull<T>, reason: Drops) {
-        let _end = LiveEnd(&self.store);
-        drop(Doomed {
-            store: &self.store,
-            slot,
-            reason,
-        });
-    }
-
-    /// What the fast path of a guard's drop did not do.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow), of a `Core<T, R>` that is alive.
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn finish(slot: NonNull<T>, verdict: Verdict) {
-        // SAFETY: as ours.
-        unsafe {
-            match verdict {
-                Verdict::Keep => {
-                    if !claims::push_seated(Self::put_id_of(slot), slot.cast()) {
-                        core_of::<T, R>(slot).put_slow(slot);
-                    }
-                }
-                Verdict::Drop(reason) => core_of::<T, R>(slot).reject(slot, reason),
-            }
-        }
-    }
-
-    /// Takes the value out of a guard's slot.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow).
-    pub(crate) unsafe fn detach(&self, slot: NonNull<T>) -> T {
-        let _end = LiveEnd(&self.store);
-        self.store.on_detach();
-        // SAFETY: the value is live, and the slot is given back without it.
-        unsafe {
-            let value = slot.read();
-            self.store.give_slot(slot.cast());
-            value
-        }
-    }
-
-    /// Keeps `count` new values, up to the bound.
-    pub(crate) fn prefill(&self, count: usize) -> Result<usize, AllocError> {
-        let missing = count.saturating_sub(self.store.idle());
-        for made in 0..missing {
-            let slot = self.create_value()?;
-            let doomed = Doomed {
-                store: &self.store,
-                slot,
-                reason: Drops::Full,
-            };
-            // SAFETY: a fresh value in a slot of ours.
-            if !unsafe { self.store.put_depot(slot.cast()) } {
-                return Ok(made);
-            }
-            mem::forget(doomed);
-        }
-        Ok(missing)
-    }
-
-    /// Collects idle values beyond `keep`, and tells all threads to do so.
-    pub(crate) fn begin_trim(&self, keep: usize) -> Chain {
-        let (shard, surplus) = self.store.attend();
-        self.drop_surplus(surplus);
-        // SAFETY: `attend` answers with a shard this thread has claimed.
-        unsafe { self.store.trim(shard, keep) }
-    }
-
-    /// Drops what `begin_trim` found, and gives pages back; values dropped.
-    pub(crate) fn end_trim(&self, surplus: Chain) -> usize {
-        let dropped = self.drop_chain(surplus);
-        self.store.trim_slots();
-        dropped
-    }
-
-    /// Ends an interval of the depot; values dropped.
-    pub(crate) fn tick(&self) -> usize {
-        self.end_trim(self.store.tick())
-    }
-}
-
-impl<T, R: Recycler<T>> Core<T, R> {
-    /// Recycles a value whose guard is gone, unless a panic drops it. The value is dropped here
-    /// when `recycle` panics.
-    ///
-    /// # Safety
-    /// As [`put_slow`](Self::put_slow), of a `Core<T, R>` that is alive.
-    #[inline(always)]
-    pub(crate) unsafe fn judge(slot: NonNull<T>) -> Verdict {
-        if std::thread::panicking() {
-            return Verdict::Drop(Drops::Poisoned);
-        }
-        let poisoned = Poisoned::<T, R> {
-            slot,
-            of: PhantomData,
-        };
-        // SAFETY: the value is live and ours alone, by the caller, and its core alive. A recycler
-        // without a state does not look for the core.
-        let keep = unsafe { R::recycle(|| &core_of::<T, R>(slot).recycler, &mut *slot.as_ptr()) };
-        mem::forget(poisoned);
-        match keep {
-            Keep::Yes => Verdict::Keep,
-            Keep::Discard => Verdict::Drop(Drops::Discarded),
-        }
-    }
-
-    /// Takes a value in that did not come from the pool, recycled first.
-    pub(crate) fn adopt(&self, mut value: T) {
-        if std::thread::panicking() || R::recycle(|| &self.recycler, &mut value) == Keep::Discard {
-            return;
-        }
-        let Ok(slot) = self.store.take_slot() else {
-            return;
-        };
-        let slot = slot.cast::<T>();
-        // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
-        unsafe {
-            self.fill(slot, value);
-            self.store.on_adopt();
-            self.keep(slot);
+            core_of::<T, R>(slot).store.hot_put_id()
         }
     }
 }
@@ -567,6 +481,7 @@ impl<T, R: Recycler<T>> Core<T, R> {
 impl<T, R> Drop for Core<T, R> {
     fn drop(&mut self) {
         let chain = self.store.close();
-        self.drop_chain(chain);
+        let reason = Drops::Trimmed;
+        self.drop_excess(Excess { chain, reason });
     }
 }

@@ -65,6 +65,14 @@ impl SlotSource {
         self.bin.give(&self.set, &self.shape, &[slot.addr().get()]);
     }
 
+    /// Gives several slots back; neighbours go together.
+    ///
+    /// # Safety
+    /// As [`give`](Self::give), for each of these addresses.
+    pub(crate) unsafe fn give_all(&mut self, slots: &[usize]) {
+        self.bin.give(&self.set, &self.shape, slots);
+    }
+
     /// Gives empty slabs back to the pages; returns their bytes.
     pub(crate) fn trim(&mut self) -> usize {
         let before = self.set.active();

@@ -97,7 +97,7 @@ fn main() {
     row.peer("serde_json::Value, mimalloc", || {
         under_mimalloc(|| in_boxes(text))
     });
-    row.bound("no tree", || in_nothing(text));
+    row.reference("no tree", || in_nothing(text));
     row.run(rounds);
 }
 

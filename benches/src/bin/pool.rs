@@ -7,6 +7,6 @@ fn main() {
     let rounds = rounds_from_arguments();
     row("get+put, one thread", 1, 200_000).run(rounds);
     // Long runs: starting two threads must not show.
-    row("get+put, two threads", 2, 500_000).run(rounds);
-    travel_row("producer to consumer", 50_000).run(rounds);
+    row("get+put, two threads", 2, 1_000_000).run(rounds);
+    travel_row("producer to consumer, batches of 512", 500).run(rounds);
 }

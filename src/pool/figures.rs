@@ -1,0 +1,253 @@
+//! The sums of a pool's slow paths, and the snapshot made of them.
+//!
+//! Owns counters. What runs on a fast path counts in its shard; what others may count at the same
+//! time counts here.
+#![forbid(unsafe_code)]
+
+use crate::base::sync::{AtomicUsize, Ordering};
+use crate::pool::mode::Totals;
+use crate::pool::shard::Shard;
+use crate::pool::stats::{PoolDrops, PoolStats};
+use crate::pool::store::{Store, lock, try_lock};
+
+/// Why an object came to be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drops {
+    /// The pool has as many idle objects as it may.
+    Full,
+    /// `recycle` said so, or the user.
+    Discarded,
+    /// It has grown too large.
+    Oversize,
+    /// A validation refused it.
+    Invalid,
+    /// A panic passed by.
+    Poisoned,
+    /// The depot's lock was busy.
+    Contended,
+    /// A trim or a clear.
+    Trimmed,
+    /// Nobody needed it for an interval.
+    Aged,
+    /// The budget ran short.
+    Pressed,
+    /// It is of an older generation.
+    Retired,
+    /// The pool was bypassed. What threads with a shard drop then is counted there.
+    Bypassed,
+}
+
+/// The number of reasons.
+const REASONS: usize = Drops::Bypassed as usize + 1;
+
+impl Drops {
+    /// Whether what it takes says how long a drop takes: not of objects that were idle, which
+    /// have been reset.
+    pub(crate) fn is_after_use(self) -> bool {
+        !matches!(
+            self,
+            Drops::Trimmed | Drops::Aged | Drops::Pressed | Drops::Retired
+        )
+    }
+}
+
+/// Beside those in the shards. Relaxed everywhere: sums order nothing.
+pub(super) struct Figures {
+    misses: AtomicUsize,
+    prefilled: AtomicUsize,
+    adopted: AtomicUsize,
+    detached: AtomicUsize,
+    high_water: AtomicUsize,
+    /// Visits of threads without a shard.
+    visits: AtomicUsize,
+    drops: [AtomicUsize; REASONS],
+}
+
+/// Whether the `nth` event is measured: the first ones, and few of the others.
+pub(crate) fn is_sampled(nth: usize) -> bool {
+    // Two clock readings take 50 ns: less than 2 for each event.
+    nth < 32 || nth % 32 == 0
+}
+
+fn add(figure: &AtomicUsize) -> usize {
+    figure.fetch_add(1, Ordering::Relaxed)
+}
+
+fn read(figure: &AtomicUsize) -> usize {
+    figure.load(Ordering::Relaxed)
+}
+
+impl Figures {
+    pub(super) const fn new() -> Figures {
+        Figures {
+            misses: AtomicUsize::new(0),
+            prefilled: AtomicUsize::new(0),
+            adopted: AtomicUsize::new(0),
+            detached: AtomicUsize::new(0),
+            high_water: AtomicUsize::new(0),
+            visits: AtomicUsize::new(0),
+            drops: [const { AtomicUsize::new(0) }; REASONS],
+        }
+    }
+}
+
+impl Store {
+    fn figures(&self) -> &Figures {
+        &self.changing.figures
+    }
+
+    /// Counts an object made for a get.
+    pub(crate) fn on_miss(&self, shard: Option<&Shard>) {
+        match shard {
+            Some(shard) => shard.on_made(),
+            None => drop(add(&self.figures().misses)),
+        }
+    }
+
+    /// Objects made for gets so far: by this shard, or by threads without one.
+    pub(crate) fn made(&self, shard: Option<&Shard>) -> usize {
+        match shard {
+            Some(shard) => shard.made_and_dropped()[0],
+            None => read(&self.figures().misses),
+        }
+    }
+
+    /// Counts an object made for later.
+    pub(crate) fn on_prefill(&self) {
+        add(&self.figures().prefilled);
+    }
+
+    pub(crate) fn on_adopt(&self) {
+        add(&self.figures().adopted);
+    }
+
+    pub(crate) fn on_detach(&self) {
+        add(&self.figures().detached);
+    }
+
+    /// Counts a drop. Returns whether it is to be measured.
+    pub(crate) fn on_drop(&self, shard: Option<&Shard>, reason: Drops) -> bool {
+        let before = match (shard, reason) {
+            (Some(shard), Drops::Full) => {
+                shard.on_full();
+                shard.made_and_dropped()[1]
+            }
+            (Some(shard), Drops::Bypassed) => {
+                shard.on_bypassed();
+                shard.made_and_dropped()[2]
+            }
+            _ => add(&self.figures().drops[reason as usize]),
+        };
+        reason.is_after_use() && is_sampled(before)
+    }
+
+    /// Counts a get beyond the magazines; how many there were before.
+    pub(crate) fn on_visit(&self, shard: Option<&Shard>) -> usize {
+        match shard {
+            Some(shard) => shard.on_visit(),
+            None => add(&self.figures().visits),
+        }
+    }
+
+    /// Notes how many objects there are; the most there were.
+    fn note_high_water(&self, there: usize) -> usize {
+        self.figures()
+            .high_water
+            .fetch_max(there, Ordering::Relaxed)
+            .max(there)
+    }
+
+    /// The figures, each read once.
+    pub(crate) fn stats(&self) -> PoolStats {
+        let snapshot = self.snapshot(true);
+        snapshot.map(|(stats, _)| stats).unwrap_or_default()
+    }
+
+    /// The figures, and what the judge wants of them. `None` unless it `waits`, when somebody is at
+    /// work on what is to be read.
+    pub(crate) fn snapshot(&self, waits: bool) -> Option<(PoolStats, Totals)> {
+        let figures = self.figures();
+        let (mut idle, mut hits, exchanges) = {
+            let depot = &self.changing.depot;
+            let depot = if waits {
+                depot.lock()
+            } else {
+                depot.try_lock()?
+            };
+            let (gets, exchanges) = depot.figures();
+            (depot.count(), gets, exchanges)
+        };
+        let mut made = read(&figures.misses);
+        let (mut full, mut bypassed) = (0, 0);
+        let shard_count = {
+            let shards = &self.changing.shards;
+            let shards = if waits {
+                lock(shards)
+            } else {
+                try_lock(shards)?
+            };
+            for shard in shards.iter() {
+                let (shard_idle, shard_gets) = shard.figures();
+                idle += shard_idle;
+                hits += shard_gets as u64;
+                let [shard_made, shard_full, shard_bypassed] = shard.made_and_dropped();
+                made += shard_made;
+                full += shard_full as u64;
+                bypassed += shard_bypassed as u64;
+            }
+            shards.len()
+        };
+        let drops = self.drops(full, bypassed);
+        let creates = (made + read(&figures.prefilled)) as u64;
+        let (adopted, detached) = (read(&figures.adopted), read(&figures.detached));
+        let gone = drops.total() + detached as u64 + idle as u64;
+        let outstanding = (creates + adopted as u64).saturating_sub(gone);
+        let gets = hits + made as u64;
+        let there = (outstanding as usize).saturating_add(idle);
+        let totals = Totals {
+            hits,
+            // What was taken for good and brought back was not lost.
+            losses: drops.lost() + detached.saturating_sub(adopted) as u64,
+        };
+        let (discipline, control) = (&self.discipline, self.control());
+        let ticks = discipline.intervals.count();
+        let (suspects, withdrawn) = discipline.leaks.figures(ticks);
+        let stats = PoolStats {
+            gets,
+            hits,
+            creates,
+            returns: gets.saturating_sub(outstanding + detached as u64),
+            outstanding,
+            high_water: self.note_high_water(there) as u64,
+            idle: idle as u64,
+            idle_bytes: (idle * self.slot_bytes()) as u64,
+            exchanges,
+            shards: shard_count as u64,
+            suspects,
+            withdrawn,
+            ticks: ticks as u64,
+            mode: control.mode(),
+            reason: control.why(),
+            drops,
+        };
+        Some((stats, totals))
+    }
+
+    /// Drops by reason, with those that shards count.
+    fn drops(&self, full: u64, bypassed: u64) -> PoolDrops {
+        let dropped = |reason: Drops| read(&self.figures().drops[reason as usize]) as u64;
+        PoolDrops {
+            full: dropped(Drops::Full) + full,
+            discarded: dropped(Drops::Discarded),
+            oversize: dropped(Drops::Oversize),
+            invalid: dropped(Drops::Invalid),
+            poisoned: dropped(Drops::Poisoned),
+            contended: dropped(Drops::Contended),
+            trimmed: dropped(Drops::Trimmed),
+            aged: dropped(Drops::Aged),
+            pressed: dropped(Drops::Pressed),
+            retired: dropped(Drops::Retired),
+            bypassed: dropped(Drops::Bypassed) + bypassed,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What is done to a pool beside getting and putting: trims, ticks, generations, modes, and what it
+//! says about itself.
+//!
+//! Owns nothing; the other half of `shared.rs` and of `typed.rs`, under their invariants.
+
+use std::sync::PoisonError;
+
+use crate::pool::advice::Advice;
+use crate::pool::health::{self, Health, Signs};
+use crate::pool::leaks::LeakSuspect;
+use crate::pool::mode::{Mode, Turn, WINDOW};
+use crate::pool::shard::Shard;
+use crate::pool::shared::Pool;
+use crate::pool::trimming::Excess;
+use crate::pool::typed::Core;
+
+impl<T, R> Pool<T, R> {
+    /// Drops idle objects until at most `keep` are left, those used last, gives pages that are
+    /// empty then back, and returns the number of objects dropped. Objects that other running
+    /// threads have in their shards follow at those threads' next get, or sooner: what does not fit
+    /// in `keep` then is dropped.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    /// pool.prefill(100);
+    /// assert_eq!(pool.trim(10), 90);
+    /// assert_eq!(pool.stats().idle, 10);
+    /// ```
+    pub fn trim(&self, keep: usize) -> usize {
+        let Some(core) = self.core() else {
+            return 0;
+        };
+        let surplus = core.begin_trim(keep);
+        // Before anything is dropped: a drop may panic.
+        self.note_id(core);
+        core.end_trim(surplus)
+    }
+
+    /// Drops every idle object: `trim(0)`, for a change that makes old objects wrong. An object in
+    /// a guard is not idle; it comes back as usual.
+    pub fn clear(&self) {
+        self.trim(0);
+    }
+
+    /// Says that an interval of your choice is over (a second, a batch): objects that nobody needed
+    /// are dropped as the pool's [`Aging`](crate::Aging) says, down to the lower end of
+    /// [`PoolBuilder::idle`], and pages that are empty then go back. By default that forgets a
+    /// burst in a few intervals and keeps the working set. Returns the number of objects dropped.
+    ///
+    /// A pool that is in use ticks by itself, too (see [`PoolBuilder::tick_every`]). One that
+    /// stands still does not: let a timer call this. Of the objects in the magazines of running
+    /// threads the colder half takes part, at each thread's next get.
+    pub fn tick(&self) -> usize {
+        let Some(core) = self.core() else {
+            return 0;
+        };
+        let dropped = core.tick();
+        self.note_id(core);
+        dropped
+    }
+
+    /// Retires every object built until now: for a new configuration, a new schema, a key that was
+    /// changed. The idle ones are dropped at once, those in magazines of other running threads at
+    /// the thread's next get, and those in guards when they come back; none is handed out again.
+    /// Returns the number of objects dropped.
+    ///
+    /// Objects with an alignment above 64 bytes and no room for a note take the slow path back from
+    /// then on, and so do those of a [`local`](Self::local) handle that was made before.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    /// pool.prefill(3);
+    /// let out = pool.get();
+    /// assert_eq!(pool.new_generation(), 2);
+    /// drop(out);
+    /// assert_eq!((pool.stats().idle, pool.stats().drops.retired), (0, 3));
+    /// ```
+    pub fn new_generation(&self) -> usize {
+        let Some(core) = self.core() else {
+            return 0;
+        };
+        let surplus = core.new_generation();
+        // As in `trim`.
+        self.note_id(core);
+        core.end_trim(surplus)
+    }
+
+    /// Changes when the pool uses what it gets back. With [`Mode::Never`] idle objects are dropped,
+    /// as by [`clear`](Self::clear); those in guards are dropped when they come back.
+    pub fn set_mode(&self, mode: Mode) {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = &mut *plan {
+            plan.choices.mode = mode;
+            return;
+        }
+        drop(plan);
+        if let Some(core) = self.core() {
+            core.set_mode(mode);
+            self.note_id(core);
+        }
+    }
+
+    /// Whether reuse pays, by the costs that were measured.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(|| Vec::with_capacity(4096));
+    /// for _ in 0..100 {
+    ///     pool.get().push(1);
+    /// }
+    /// println!("{}", pool.advice());
+    /// ```
+    pub fn advice(&self) -> Advice {
+        self.core().map(Core::advice).unwrap_or_default()
+    }
+
+    /// Whether objects come back, creates are steady and threads do not wait for each other.
+    pub fn health(&self) -> Health {
+        self.core().map(Core::health).unwrap_or_default()
+    }
+
+    /// Objects that have been out for more than ten seconds (see [`PoolBuilder::leak_after`]) and
+    /// two [ticks](Self::tick), of those that the pool looks out for ([`LeakCheck`]). Each is
+    /// reported once, and withdrawn when it comes back: see `withdrawn` in the figures.
+    ///
+    /// ```
+    /// use flagstone::{LeakCheck, Pool};
+    /// use std::time::Duration;
+    /// let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+    ///     .leak_check(LeakCheck::Every)
+    ///     .leak_after(Duration::ZERO)
+    ///     .build();
+    /// std::mem::forget(pool.get());
+    /// pool.tick();
+    /// pool.tick();
+    /// for suspect in pool.leak_suspects() {
+    ///     println!("{suspect}");
+    ///     assert_eq!(suspect.location.file(), file!());
+    /// }
+    /// ```
+    pub fn leak_suspects(&self) -> Vec<LeakSuspect> {
+        self.core().map(Core::leak_suspects).unwrap_or_default()
+    }
+}
+
+impl<T, R> Core<T, R> {
+    /// Counts a get beyond the magazines; each so many look around.
+    pub(crate) fn visit(&self, shard: Option<&Shard>) -> usize {
+        let visit = self.store.on_visit(shard);
+        if visit % WINDOW == WINDOW - 1 {
+            self.look_around();
+        }
+        visit
+    }
+
+    /// Begins a tick that is due, and lets the judge look at the figures.
+    #[cold]
+    fn look_around(&self) {
+        if self.store.discipline.intervals.is_due() {
+            self.end_interval(false);
+        }
+        if self.store.control().rests() {
+            return;
+        }
+        let Some((_, totals)) = self.store.snapshot(false) else {
+            return;
+        };
+        let control = self.store.control();
+        if let Some(turn) = control.review(totals, size_of::<T>()) {
+            self.follow(turn);
+        }
+    }
+
+    /// Does what a change of the route asks for.
+    fn follow(&self, turn: Turn) {
+        self.store.refresh_hot();
+        if turn == Turn::Closed {
+            let surplus = self.begin_trim(0);
+            self.end_trim(surplus);
+        }
+    }
+
+    /// Collects idle values beyond `keep`, and tells all threads to do so.
+    pub(crate) fn begin_trim(&self, keep: usize) -> Excess {
+        let (shard, surplus) = self.store.look_in();
+        self.drop_surplus(surplus);
+        // SAFETY: `look_in` answers with a shard this thread has claimed.
+        unsafe { self.store.trim(shard, keep) }
+    }
+
+    /// Begins a generation; what is idle is to be dropped.
+    pub(crate) fn new_generation(&self) -> Excess {
+        let (shard, surplus) = self.store.look_in();
+        self.drop_surplus(surplus);
+        // SAFETY: as in `begin_trim`.
+        unsafe { self.store.new_generation(shard) }
+    }
+
+    /// Drops what was found, and gives pages back; values dropped.
+    pub(crate) fn end_trim(&self, surplus: Excess) -> usize {
+        let dropped = self.drop_excess(surplus);
+        self.store.trim_slots();
+        dropped
+    }
+
+    /// Ends an interval; values dropped.
+    pub(crate) fn tick(&self) -> usize {
+        self.end_interval(true)
+    }
+
+    fn end_interval(&self, waits: bool) -> usize {
+        let discipline = &self.store.discipline;
+        let step = discipline.intervals.step();
+        if let Some((stats, _)) = self.store.snapshot(waits) {
+            discipline.steadiness.tick(stats.creates);
+        }
+        let (shard, surplus) = self.store.look_in();
+        self.drop_surplus(surplus);
+        // SAFETY: as in `begin_trim`.
+        let old = unsafe { self.store.tick(shard, step, waits) };
+        self.end_trim(old)
+    }
+
+    /// Takes a mode on.
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        let turn = self.store.control().set_mode(mode);
+        self.follow(turn);
+    }
+
+    /// What the figures say.
+    pub(crate) fn advice(&self) -> Advice {
+        let control = self.store.control();
+        let totals = self.store.snapshot(true).map(|(_, totals)| totals);
+        let rate = control.hit_rate().or_else(|| totals?.hit_rate());
+        let now = (control.mode(), control.why());
+        Advice::new(now, self.store.meters(), &control.costs(), rate)
+    }
+
+    /// How the pool is.
+    pub(crate) fn health(&self) -> Health {
+        let stats = self.store.stats();
+        let discipline = &self.store.discipline;
+        health::judge(Signs {
+            gets: stats.gets,
+            returns: stats.returns,
+            exchanges: stats.exchanges,
+            get_nanos: self.store.meters().get.nanos(),
+            creates_drift: discipline.steadiness.drift(),
+            survivors: stats.suspects,
+        })
+    }
+
+    /// The objects that are out for long and were not reported yet.
+    pub(crate) fn leak_suspects(&self) -> Vec<LeakSuspect> {
+        let discipline = &self.store.discipline;
+        discipline.leaks.report(discipline.intervals.count())
+    }
+}

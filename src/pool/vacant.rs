@@ -1,0 +1,123 @@
+//! Slots without a value on their way between the slot source and the shards.
+//!
+//! Owns nothing. A shard takes a few slots at a time and keeps those whose values it dropped, so
+//! that an object made or dropped by its user needs no lock, and that what one thread makes lies
+//! together.
+//!
+//! I1: a batch is no more than a page of slots, so a shard that keeps one holds no page that the
+//! first object would not have taken.
+//! I2: no lock is taken while another one is held (`store.rs`, I3).
+
+use core::ptr::NonNull;
+
+use crate::base::error::AllocError;
+use crate::base::geometry::PAGE_BYTES;
+use crate::pool::magazine::{Chain, MAGAZINE_ENTRIES, MAGAZINE_SLOTS, Magazine};
+use crate::pool::shard::Shard;
+use crate::pool::store::{Store, lock};
+
+impl Store {
+    /// A slot of uninitialised memory.
+    ///
+    /// # Safety
+    /// The caller holds the claim of `shard`, which is one of this store's.
+    pub(crate) unsafe fn take_slot(
+        &self,
+        shard: Option<&Shard>,
+    ) -> Result<NonNull<u8>, AllocError> {
+        let Some(shard) = shard else {
+            return lock(&self.changing.slots).take();
+        };
+        // SAFETY: the claim, by the caller.
+        match unsafe { shard.pop_vacant() } {
+            Some(slot) => Ok(slot),
+            // SAFETY: as above.
+            None => unsafe { self.take_batch(shard) },
+        }
+    }
+
+    /// Slots of a batch (I1).
+    fn batch_slots(&self) -> usize {
+        (PAGE_BYTES / self.slot_bytes).min(MAGAZINE_SLOTS)
+    }
+
+    /// # Safety
+    /// As [`take_slot`](Self::take_slot).
+    #[cold]
+    unsafe fn take_batch(&self, shard: &Shard) -> Result<NonNull<u8>, AllocError> {
+        let batch = self.batch_slots();
+        // SAFETY: the claim, by the caller, here and below.
+        let magazine = match unsafe { shard.replace_vacant(None) } {
+            None if batch > 1 => Magazine::try_new(),
+            kept => kept,
+        };
+        let mut slots = lock(&self.changing.slots);
+        let first = slots.take();
+        let Some(mut magazine) = magazine else {
+            return first;
+        };
+        if first.is_ok() {
+            while magazine.len() + 1 < batch {
+                // What a limit cuts short is as good as it is.
+                let Ok(slot) = slots.take() else { break };
+                magazine.push(slot);
+            }
+        }
+        drop(slots);
+        // SAFETY: as above. The allocator may have used this very shard, and left a magazine there.
+        unsafe {
+            if let Some(displaced) = shard.replace_vacant(Some(magazine)) {
+                self.give_magazine(displaced);
+            }
+        }
+        first
+    }
+
+    /// Gives a slot's memory back.
+    ///
+    /// # Safety
+    /// The slot is this store's, holds no value any more and is in no magazine; the caller holds
+    /// the claim of `shard`, which is one of this store's.
+    pub(crate) unsafe fn give_slot(&self, shard: Option<&Shard>, slot: NonNull<u8>) {
+        // SAFETY: as ours, here and below.
+        unsafe {
+            if let Some(shard) = shard {
+                let batch = self.batch_slots();
+                if shard.push_vacant(slot, batch) {
+                    return;
+                }
+                if let Some(full) = shard.replace_vacant(None) {
+                    let _none = shard.replace_vacant(Some(self.give_magazine(full)));
+                }
+            }
+            lock(&self.changing.slots).give(slot);
+        }
+    }
+
+    /// Gives the memory of all slots in a magazine back, which is empty then.
+    ///
+    /// # Safety
+    /// They are this store's and hold no values.
+    unsafe fn give_magazine(&self, mut magazine: Box<Magazine>) -> Box<Magazine> {
+        let mut addresses = [0; MAGAZINE_ENTRIES];
+        let mut count = 0;
+        while let Some(slot) = magazine.pop() {
+            addresses[count] = slot.addr().get();
+            count += 1;
+        }
+        // SAFETY: by the caller.
+        unsafe { lock(&self.changing.slots).give_all(&addresses[..count]) };
+        magazine
+    }
+
+    /// Gives the memory of all slots in a chain back.
+    ///
+    /// # Safety
+    /// They are this store's and hold no values.
+    pub(super) unsafe fn give_chain(&self, mut vacant: Chain) {
+        while let Some(magazine) = vacant.pop_magazine() {
+            // SAFETY: by the caller.
+            drop(unsafe { self.give_magazine(magazine) });
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Crowds: ten thousand threads, every object exactly once, destructors, forks.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use flagstone::{Keep, OwnedPooled, Pool, Pooled, Recycle};
+
+use crate::canary::{Canary, turns};
+
+/// Threads at a time: four per shard of a small machine.
+const AT_A_TIME: usize = 64;
+
+/// An object with a number of its own, and the holder's beside it.
+struct Numbered {
+    number: usize,
+    holder: usize,
+}
+
+impl Recycle for Numbered {
+    fn recycle(&mut self) -> Keep {
+        self.holder = 0;
+        Keep::Yes
+    }
+}
+
+fn numbered() -> Pool<Numbered> {
+    let next = AtomicUsize::new(0);
+    Pool::builder_with(move || Numbered {
+        number: next.fetch_add(1, Ordering::Relaxed),
+        holder: 0,
+    })
+    .build()
+}
+
+#[test]
+fn ten_thousand_threads_leave_no_more_than_were_at_work_at_once() {
+    let alive = Arc::default();
+    let pool = Canary::pool(&alive).build();
+    let (count, at_a_time) = (turns(10_000), AT_A_TIME.min(turns(AT_A_TIME)));
+    for _ in 0..count / at_a_time {
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..at_a_time)
+                .map(|_| scope.spawn(|| pool.get().take()))
+                .collect();
+            // Joined: the end of a scope does not wait for the threads' exit hooks.
+            for thread in threads {
+                thread.join().expect("no panic");
+            }
+        });
+    }
+    let stats = pool.stats();
+    assert_eq!(stats.gets, (count / at_a_time * at_a_time) as u64);
+    assert_eq!(stats.outstanding, 0);
+    assert_eq!(stats.idle, alive.load(Ordering::Relaxed) as u64);
+    // Two for each of those that ran at once: a busy lock makes one rather than wait.
+    let most = 2 * at_a_time as u64;
+    assert!(stats.idle <= most && stats.shards <= most, "{stats}");
+    drop(pool);
+    assert_eq!(alive.load(Ordering::Relaxed), 0);
+}
+
+/// A ring of threads: each takes objects and passes them on to the next, who drops them. No object
+/// is ever in two hands.
+#[test]
+fn two_million_transfers_are_exactly_once() {
+    const THREADS: usize = 4;
+    let pool = Arc::new(numbered());
+    // Far more than there can be: channels and hands hold 300, and the rest is reused.
+    let taken: Arc<Vec<AtomicUsize>> =
+        Arc::new((0..100_000).map(|_| AtomicUsize::new(0)).collect());
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..THREADS)
+        .map(|_| mpsc::sync_channel::<OwnedPooled<Numbered>>(64))
+        .unzip();
+    let each = turns(2_000_000) / THREADS;
+    let mut senders = senders.into_iter();
+    let first = senders.next().expect("four");
+    let threads: Vec<_> = senders
+        .chain([first])
+        .zip(receivers)
+        .enumerate()
+        .map(|(me, (sender, receiver))| {
+            let (pool, taken) = (Arc::clone(&pool), Arc::clone(&taken));
+            thread::spawn(move || {
+                let me = me + 1;
+                for _ in 0..each {
+                    let mut mine = pool.get_owned();
+                    assert_eq!(mine.holder, 0, "dirty, or somebody's");
+                    mine.holder = me;
+                    let before = taken[mine.number].swap(me, Ordering::Relaxed);
+                    assert_eq!(before, 0, "in two hands");
+                    if let Err(mpsc::TrySendError::Full(back)) = sender.try_send(mine) {
+                        taken[back.number].store(0, Ordering::Relaxed);
+                        drop(back);
+                    }
+                    while let Ok(other) = receiver.try_recv() {
+                        let holder = taken[other.number].swap(0, Ordering::Relaxed);
+                        assert_eq!(holder, other.holder, "in two hands");
+                    }
+                }
+                drop(sender);
+                receiver.iter().for_each(|other| {
+                    assert_eq!(taken[other.number].swap(0, Ordering::Relaxed), other.holder);
+                });
+            })
+        })
+        .collect();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().expect("no panic"));
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.gets, stats.outstanding),
+        ((each * THREADS) as u64, 0)
+    );
+    assert_eq!(stats.idle + stats.drops.total(), stats.creates);
+    assert!(
+        taken
+            .iter()
+            .all(|holder| holder.load(Ordering::Relaxed) == 0)
+    );
+}
+
+#[test]
+fn destructors_of_many_threads_use_the_pool_and_lose_nothing() {
+    static POOL: Pool<Vec<u8>> = Pool::new(Vec::new);
+    struct Late(Vec<Pooled<'static, Vec<u8>>>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            self.0.push(POOL.get());
+            self.0.extend(POOL.get_many(100));
+            self.0.clear();
+            POOL.local().get().push(1);
+        }
+    }
+    thread_local!(static LATE: RefCell<Late> = const { RefCell::new(Late(Vec::new())) });
+    for turn in 0..turns(10_000).min(100) {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                thread::spawn(move || {
+                    // Both orders: who is registered first is destroyed last, or first.
+                    if turn % 2 == 0 {
+                        LATE.with_borrow(|late| assert!(late.0.is_empty()));
+                    }
+                    let guards = POOL.get_many(3);
+                    LATE.with_borrow_mut(|late| late.0.extend(guards));
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().expect("no panic"));
+    }
+    let stats = POOL.stats();
+    assert_eq!(stats.outstanding, 0);
+    assert_eq!(stats.idle + stats.drops.total(), stats.creates, "{stats}");
+}
+
+/// A child has the forking thread alone; what the others had is out of reach and nobody's.
+#[test]
+#[cfg(unix)]
+#[cfg_attr(miri, ignore = "no fork under the interpreter")]
+fn a_forked_child_goes_on_with_its_parents_pool() {
+    let alive = Arc::default();
+    let pool = Canary::pool(&alive).build();
+    drop(pool.get_many(200));
+    let stop = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while stop.load(Ordering::Relaxed) == 0 {
+                drop(pool.get_many(150));
+            }
+        });
+        for _ in 0..20 {
+            // SAFETY: the child calls nothing but the pool, whose locks it only tries, and `_exit`.
+            unsafe {
+                let child = libc::fork();
+                assert!(child >= 0);
+                if child == 0 {
+                    for _ in 0..100 {
+                        pool.get().take();
+                    }
+                    let mut held = [pool.get(), pool.get()];
+                    held.iter_mut().for_each(|object| object.take());
+                    drop(held);
+                    libc::_exit(0);
+                }
+                let mut status = 0;
+                assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+                assert_eq!(status, 0, "the child fell over or found an object twice");
+            }
+        }
+        stop.store(1, Ordering::Relaxed);
+    });
+}

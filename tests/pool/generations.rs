@@ -1,0 +1,196 @@
+//! A new generation retires everything that was built before.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use flagstone::{Keep, LeakCheck, Pool, PoolBuilder, Recycle};
+
+use crate::canary::turns;
+
+/// Knows the configuration it was built by.
+struct Built(usize);
+
+impl Recycle for Built {
+    fn recycle(&mut self) -> Keep {
+        Keep::Yes
+    }
+}
+
+/// As [`Built`], where no note fits.
+#[repr(align(128))]
+struct Wide(usize, [u8; 120]);
+
+impl Recycle for Wide {
+    fn recycle(&mut self) -> Keep {
+        Keep::Yes
+    }
+}
+
+#[test]
+fn no_object_of_before_is_handed_out_again() {
+    fn check<T: Recycle + Send>(builder: PoolBuilder<T>, is_old: fn(&T) -> bool) {
+        let pool = builder.idle(0..=1000).build();
+        pool.prefill(100);
+        let out: Vec<_> = (0..200).map(|_| pool.get()).collect();
+        assert!(out.iter().all(|object| is_old(object)));
+        NOW.store(2, Ordering::Relaxed);
+        drop(pool.get());
+        assert_eq!(pool.new_generation(), 1);
+        let (mut out, young) = (out, pool.get());
+        let rest = out.split_off(100);
+        drop(out);
+        drop(young);
+        thread::scope(|scope| {
+            scope.spawn(|| drop(rest)).join().expect("no panic");
+        });
+        let all: Vec<_> = (0..300).map(|_| pool.get()).collect();
+        assert!(all.iter().all(|object| !is_old(object)));
+        drop(all);
+        let stats = pool.stats();
+        assert_eq!((stats.drops.retired, stats.outstanding), (201, 0));
+        assert_eq!(stats.idle, stats.creates - 201);
+        // And the next one.
+        assert_eq!(pool.new_generation() as u64, stats.idle);
+        drop(pool.get());
+        assert_eq!(pool.stats().idle, 1);
+        NOW.store(1, Ordering::Relaxed);
+    }
+    static NOW: AtomicUsize = AtomicUsize::new(1);
+    let built = || Pool::builder(|| Built(NOW.load(Ordering::Relaxed)));
+    check(built(), |object| object.0 == 1);
+    check(built().leak_check(LeakCheck::Every), |object| object.0 == 1);
+    check(built().max_live(1000), |object| object.0 == 1);
+    assert_eq!(size_of::<Wide>(), 128, "without room for a note");
+    let wide = Pool::builder(|| Wide(NOW.load(Ordering::Relaxed), [0; 120]));
+    check(wide, |object| object.0 == 1 && object.1[0] == 0);
+}
+
+#[test]
+fn handles_and_threads_that_were_there_before_give_theirs_up() {
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    let pool: Pool<Built> = Pool::new(|| Built(NOW.load(Ordering::SeqCst)));
+    let step = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let local = pool.local();
+            let (held, held_locally) = (pool.get(), local.get());
+            drop([pool.get(), pool.get()]);
+            drop(local.get());
+            step.wait();
+            step.wait();
+            assert_eq!((local.get().0, pool.get().0), (1, 1));
+            drop((held, held_locally));
+            for _ in 0..200 {
+                let (a, b) = (pool.get(), local.get());
+                assert_eq!((a.0, b.0), (1, 1));
+            }
+            let creates = pool.stats().creates;
+            drop((pool.get(), local.get()));
+            assert_eq!(pool.stats().creates, creates, "the new ones are kept");
+        });
+        step.wait();
+        NOW.store(1, Ordering::SeqCst);
+        pool.new_generation();
+        step.wait();
+    });
+    // What ended threads left is not forgotten: from the next generation nothing is served.
+    NOW.store(2, Ordering::SeqCst);
+    pool.new_generation();
+    assert!(
+        (0..20)
+            .map(|_| pool.get())
+            .collect::<Vec<_>>()
+            .iter()
+            .all(|object| object.0 == 2)
+    );
+}
+
+#[test]
+fn old_objects_of_a_thread_that_ends_are_not_found_by_others() {
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    let pool: Pool<Built> = Pool::new(|| Built(NOW.load(Ordering::SeqCst)));
+    let step = Barrier::new(2);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            drop((0..10).map(|_| pool.get()).collect::<Vec<_>>());
+            step.wait();
+            step.wait();
+        });
+        step.wait();
+        NOW.store(1, Ordering::SeqCst);
+        pool.new_generation();
+        step.wait();
+        other.join().expect("no panic");
+        // Its shard is free, and full of what is old.
+        let found: Vec<_> = (0..20).map(|_| pool.get()).collect();
+        assert!(found.iter().all(|object| object.0 == 1));
+        drop(found);
+        pool.trim(100);
+        assert!(
+            (0..20)
+                .map(|_| pool.get())
+                .collect::<Vec<_>>()
+                .iter()
+                .all(|object| object.0 == 1)
+        );
+    });
+}
+
+#[test]
+fn a_generation_begun_by_a_recycle_retires_the_object_at_hand() {
+    static POOL: Pool<Restless> = Pool::new(|| Restless(false));
+    struct Restless(bool);
+    impl Recycle for Restless {
+        fn recycle(&mut self) -> Keep {
+            if self.0 {
+                POOL.new_generation();
+            }
+            Keep::Yes
+        }
+    }
+    for _ in 0..10 {
+        let mut object = POOL.get();
+        assert!(!object.0);
+        object.0 = true;
+        drop(object);
+        drop(POOL.get());
+    }
+}
+
+#[test]
+fn generations_while_threads_get_and_put() {
+    static BUILT_BY: AtomicUsize = AtomicUsize::new(0);
+    static LEAST: AtomicUsize = AtomicUsize::new(0);
+    let pool: Pool<Built> = Pool::new(|| Built(BUILT_BY.load(Ordering::SeqCst)));
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let local = pool.local();
+                    for turn in 0..turns(200_000) {
+                        let least = LEAST.load(Ordering::SeqCst);
+                        let (a, b) = (pool.get(), local.get());
+                        assert!(a.0 >= least && b.0 >= least, "{} {} {least}", a.0, b.0);
+                        if turn % 64 == 0 {
+                            let held: Vec<_> = (0..100).map(|_| pool.get()).collect();
+                            assert!(held.iter().all(|object| object.0 >= least));
+                        }
+                    }
+                })
+            })
+            .collect();
+        for generation in 1..if cfg!(miri) { 5 } else { 500 } {
+            BUILT_BY.store(generation, Ordering::SeqCst);
+            pool.new_generation();
+            LEAST.store(generation, Ordering::SeqCst);
+            thread::yield_now();
+        }
+        workers
+            .into_iter()
+            .for_each(|worker| worker.join().expect("no panic"));
+    });
+    let stats = pool.stats();
+    assert_eq!(stats.outstanding, 0);
+    assert!(stats.drops.retired > 0);
+}

@@ -1,0 +1,230 @@
+//! Pooling, not pooling, and who decides.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flagstone::{Health, Keep, Mode, ModeReason, Pool, Recycle, Verdict};
+
+/// Takes as long to make, or to recycle, as its pool's test says.
+struct Slow<const CREATE_US: u64, const RECYCLE_US: u64>(u64);
+
+fn work(micros: u64) -> u64 {
+    let (start, mut sum) = (Instant::now(), 0_u64);
+    while start.elapsed() < Duration::from_micros(micros) {
+        sum = black_box(sum + 1);
+    }
+    sum
+}
+
+impl<const C: u64, const R: u64> Slow<C, R> {
+    fn new() -> Self {
+        Slow(work(C))
+    }
+}
+
+impl<const C: u64, const R: u64> Recycle for Slow<C, R> {
+    fn recycle(&mut self) -> Keep {
+        self.0 = work(R);
+        Keep::Yes
+    }
+}
+
+#[test]
+fn never_creates_and_drops_and_does_not_recycle() {
+    static RECYCLED: AtomicUsize = AtomicUsize::new(0);
+    let pool = Pool::builder(Vec::<u8>::new)
+        .recycle_with(|_| {
+            RECYCLED.fetch_add(1, Ordering::Relaxed);
+            Keep::Yes
+        })
+        .mode(Mode::Never)
+        .build();
+    assert_eq!(pool.stats().mode, Mode::Never);
+    let local = pool.local();
+    for _ in 0..100 {
+        let (mut a, b) = (pool.get(), pool.get());
+        a.push(1);
+        drop((a, b));
+        assert_eq!(local.get().len(), 0);
+    }
+    assert_eq!((pool.prefill(10), RECYCLED.load(Ordering::Relaxed)), (0, 0));
+    pool.put(Vec::new());
+    let stats = pool.stats();
+    assert_eq!((stats.gets, stats.hits, stats.creates), (300, 0, 300));
+    assert_eq!((stats.drops.bypassed, stats.idle), (300, 0));
+    assert_eq!((stats.returns, stats.outstanding), (300, 0));
+    assert_eq!(stats.reason, ModeReason::Asked);
+    assert!(stats.high_water <= 3, "{stats}");
+}
+
+#[test]
+fn the_mode_changes_at_run_time_for_every_thread() {
+    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    pool.set_mode(Mode::Always);
+    assert_eq!(pool.stats().mode, Mode::Always);
+    let local = pool.local();
+    let (out, of_local) = (pool.get(), local.get());
+    drop([pool.get(), pool.get()]);
+    thread::scope(|scope| {
+        scope
+            .spawn(|| pool.set_mode(Mode::Never))
+            .join()
+            .expect("no panic");
+    });
+    drop((out, of_local));
+    drop((pool.get(), local.get()));
+    let stats = pool.stats();
+    // What the local handle had out was kept, and dropped at its next get.
+    assert_eq!((stats.idle, stats.outstanding, stats.hits), (0, 0, 0));
+    assert_eq!(stats.mode, Mode::Never);
+    let transient = pool.get();
+    pool.set_mode(Mode::Always);
+    drop(transient);
+    assert_eq!(pool.stats().idle, 1, "nothing speaks against it now");
+    for _ in 0..10 {
+        drop((pool.get(), local.get()));
+    }
+    let after = pool.stats();
+    assert_eq!(after.creates - stats.creates, 2);
+}
+
+#[test]
+fn a_share_of_the_gets_uses_the_pool() {
+    for percent in [0, 25, 60, 100, 200] {
+        let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).mode(Mode::Share(percent)).build();
+        for _ in 0..1000 {
+            drop(pool.get());
+        }
+        let stats = pool.stats();
+        let pooled = 10 * u64::from(percent.min(100));
+        assert_eq!(stats.hits, pooled.saturating_sub(1), "{percent}");
+        assert_eq!(stats.drops.bypassed, 1000 - pooled);
+        assert_eq!(stats.idle, u64::from(percent > 0));
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
+fn auto_stops_recycling_what_is_cheaper_made_anew() {
+    let pool: Pool<Slow<0, 50>> = Pool::new(Slow::new);
+    for _ in 0..500 {
+        assert!(pool.get().0 < u64::MAX);
+    }
+    let stats = pool.stats();
+    assert_eq!(stats.reason, ModeReason::CostlyRecycle, "{stats}");
+    assert!(stats.drops.bypassed > 100, "{stats}");
+    let advice = pool.advice();
+    assert_eq!((advice.verdict, advice.break_even), (Verdict::Bypass, None));
+    assert!(advice.recycle_ns.expect("measured") > 40_000.0, "{advice}");
+    let text = advice.to_string();
+    assert!(
+        text.contains("do without it") && text.contains("at no rate"),
+        "{text}"
+    );
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
+fn auto_keeps_what_is_dear_however_few_come_back() {
+    let pool: Pool<Slow<20, 0>> = Pool::new(Slow::new);
+    for turn in 0..1000 {
+        let object = pool.get();
+        if turn % 10 != 0 {
+            object.discard();
+        }
+    }
+    let (stats, advice) = (pool.stats(), pool.advice());
+    assert_eq!(stats.drops.bypassed, 0, "{stats}");
+    assert!((0.05..0.15).contains(&advice.hit_rate), "{advice}");
+    assert!(advice.break_even.expect("it pays") < 0.05, "{advice}");
+    assert!(advice.create_ns.expect("measured") > 19_000.0, "{advice}");
+    assert_eq!(advice.verdict, Verdict::Pool, "{advice}");
+    assert!(advice.to_string().starts_with("keep it"));
+}
+
+/// The judge itself is tested with made-up costs in `src/pool/mode.rs`; this is the whole way.
+#[test]
+#[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
+fn auto_comes_back_when_reuse_pays_again() {
+    static DEAR: AtomicUsize = AtomicUsize::new(1);
+    struct Moody;
+    impl Recycle for Moody {
+        fn recycle(&mut self) -> Keep {
+            if DEAR.load(Ordering::Relaxed) == 1 {
+                work(30);
+            }
+            Keep::Yes
+        }
+    }
+    let pool: Pool<Moody> = Pool::new(|| {
+        work(5);
+        Moody
+    });
+    let turn = |count: usize| (0..count).for_each(|_| drop(pool.get()));
+    turn(500);
+    assert_eq!(
+        pool.stats().reason,
+        ModeReason::CostlyRecycle,
+        "{}",
+        pool.stats()
+    );
+    DEAR.store(0, Ordering::Relaxed);
+    // Probes come after 1, 2, 4, … windows of 64; each measures the recycle anew.
+    let back = (0..100).any(|_| {
+        turn(200);
+        pool.stats().reason == ModeReason::ReusePays && pool.stats().idle > 0
+    });
+    assert!(back, "{}\n{}", pool.stats(), pool.advice());
+}
+
+#[test]
+fn advice_and_health_of_a_pool_without_a_past() {
+    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    assert_eq!(pool.advice().verdict, Verdict::Unknown);
+    assert_eq!(pool.health(), Health::Ok);
+    assert_eq!(pool.health().to_string(), "ok");
+    drop(pool.get());
+    assert!(pool.advice().to_string().contains("too early"));
+    assert_eq!(pool.health(), Health::Ok);
+}
+
+#[test]
+fn health_notices_objects_that_do_not_come_back() {
+    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    let held: Vec<_> = (0..200).map(|_| pool.get()).collect();
+    let Health::Degraded(reasons) = pool.health() else {
+        panic!("200 are out")
+    };
+    assert_eq!(reasons.return_ratio, Some(0.0));
+    drop(held);
+    for _ in 0..10 {
+        drop((0..200).map(|_| pool.get()).collect::<Vec<_>>());
+    }
+    let health = pool.health();
+    assert!(
+        !matches!(health, Health::Degraded(reasons) if reasons.return_ratio.is_some()),
+        "{health}"
+    );
+}
+
+#[test]
+fn figures_are_complete() {
+    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).mode(Mode::Always).build();
+    pool.prefill(5);
+    let mut held: Vec<_> = (0..8).map(|_| pool.get()).collect();
+    drop(held.pop().expect("eight").detach());
+    held.pop().expect("seven").discard();
+    held.truncate(4);
+    let stats = pool.stats();
+    assert_eq!((stats.gets, stats.hits, stats.creates), (8, 5, 8));
+    assert_eq!((stats.returns, stats.outstanding, stats.idle), (3, 4, 2));
+    assert_eq!((stats.drops.discarded, stats.drops.total()), (1, 1));
+    assert_eq!(stats.high_water, 6, "looked at now");
+    drop(held);
+    pool.trim(0);
+    let stats = pool.stats();
+    assert_eq!((stats.high_water, stats.idle, stats.returns), (6, 0, 7));
+    assert!(stats.to_string().contains("mode        Always: Asked"));
+}

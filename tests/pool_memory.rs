@@ -1,0 +1,70 @@
+//! What a burst leaves in memory: a pool that takes thousands of objects at once and then few gives
+//! its pages back to the system in some ticks. In a process of its own, by the resident pages the
+//! system counts.
+
+#![cfg(all(target_os = "linux", feature = "std", not(miri)))]
+
+use std::fs;
+use std::time::Duration;
+
+use flagstone::pages::{MmapSource, Pages};
+use flagstone::{Aging, Keep, Pool};
+
+const OBJECTS: usize = 4000;
+type Buffer = [u8; 16 << 10];
+
+/// Bytes of the process that are in memory.
+fn resident() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").expect("a proc file system");
+    let pages = statm.split(' ').nth(1).expect("the second field");
+    pages.parse::<usize>().expect("a number") << 12
+}
+
+/// Bytes above the start: at the spike, then after 1, 2 and 10 ticks of an idle pool.
+fn spike(aging: Aging) -> [usize; 4] {
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
+    pages.set_purge_delay(Some(Duration::ZERO));
+    let pool: Pool<Buffer, _> = Pool::builder(|| [0; 16 << 10])
+        .recycle_with(|_| Keep::Yes)
+        .idle(0..=OBJECTS)
+        .aging(aging)
+        .pages(pages)
+        .build();
+    let start = resident();
+    let mut held: Vec<_> = (0..OBJECTS).map(|_| pool.get()).collect();
+    held.iter_mut().for_each(|buffer| buffer.fill(1));
+    drop(held);
+    let mut figures = [resident() - start, 0, 0, 0];
+    for tick in 1..=10 {
+        pool.tick();
+        // The work that is left.
+        pool.get().fill(2);
+        let place = match tick {
+            1 => 1,
+            2 => 2,
+            10 => 3,
+            _ => continue,
+        };
+        // What was released last waits for the next release otherwise.
+        pages.trim();
+        figures[place] = resident().saturating_sub(start);
+    }
+    assert_eq!(pool.stats().creates, OBJECTS as u64);
+    figures
+}
+
+#[test]
+fn a_burst_is_forgotten_in_a_few_ticks() {
+    let kept = 2 << 20;
+    let [peak, one, two, ten] = spike(Aging::LowWater);
+    println!("low water: {peak} bytes, after 1, 2, 10 ticks: {one}, {two}, {ten}");
+    assert!(peak >= OBJECTS * size_of::<Buffer>());
+    // The first interval had the burst in it. A thread's magazine stays.
+    assert!(two < peak / 3 && ten < kept, "{peak}: {one}, {two}, {ten}");
+    let [peak, one, two, ten] = spike(Aging::TwoGeneration);
+    println!("two generations: {peak} bytes, after 1, 2, 10 ticks: {one}, {two}, {ten}");
+    assert!(two < peak / 16 && ten < kept, "{peak}: {one}, {two}, {ten}");
+    let [peak, .., ten] = spike(Aging::Never);
+    println!("never: {peak} bytes, after 10 ticks: {ten}");
+    assert!(ten > peak / 10 * 9, "{peak}: {ten}");
+}
