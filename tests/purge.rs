@@ -5,8 +5,8 @@ use std::alloc::Layout;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flagstone::{Heap, Keep, Pool};
 use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
+use flagstone::{Heap, Keep, Pool};
 
 fn pages(delay: Option<Duration>) -> &'static Pages {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
