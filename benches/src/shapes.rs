@@ -375,8 +375,8 @@ const TICK_IDLE: usize = 100_000;
 /// A tick with 100,000 idle objects, `operations` times over; the pool is filled up again before
 /// each, and most of what is in it was not needed since the tick before, so that the tick drops it.
 /// The user meanwhile: see [`TickUser::run`]. Figures, each the lowest over the ticks, as a busy
-/// machine only adds to them: `tick`, the longest time between two looks at the clock, of those that
-/// touch the tick, and `tick-call`, how long the tick took.
+/// machine only adds to them: `tick`, the longest time between two looks at the clock, of those
+/// that touch the tick, and `tick-call`, how long the tick took.
 fn tick(threads: usize, operations: usize) -> Vec<Figure> {
     let user = TickUser::new();
     let pool = &user.pool;

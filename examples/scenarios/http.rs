@@ -1,9 +1,8 @@
 //! Response buffers: a handler writes headers and a body into a buffer, the server sends it.
 //!
 //! Without a pool the buffer grows from nothing in every request. From the pool it comes back with
-//! the capacity it once grew to, and empty: `Vec` knows how to be recycled. One rare answer is large;
-//! the hook drops a buffer that has grown beyond what usual answers need, so that it does not wait
-//! in the pool for ever.
+//! the capacity it once grew to, and empty. One rare answer is large; the hook drops a buffer that
+//! has grown beyond what usual answers need, so that it does not wait in the pool for ever.
 
 use std::io::Write;
 

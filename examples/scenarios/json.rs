@@ -88,16 +88,13 @@ impl Scratch {
 /// An order as a shop sends it, about 2 KiB.
 fn document() -> String {
     let line = |number: usize| {
-        format!(
-            "{{\"article\": \"slab \\\"{number}\\\"\", \"count\": {}, \"tags\": [\"grey\", \"cut\"]}}",
-            number * 3
-        )
+        let tags = r#"["grey", "cut", "by hand"]"#;
+        let count = number * 3;
+        format!(r#"{{"article": "slab \"{number}\"", "count": {count}, "tags": {tags}}}"#)
     };
     let lines: Vec<String> = (0..24).map(line).collect();
-    format!(
-        "{{\"order\": 17, \"note\": \"a\\nb\", \"lines\": [{}]}}",
-        lines.join(", ")
-    )
+    let lines = lines.join(", ");
+    format!(r#"{{"order": 17, "note": "a\nb", "lines": [{lines}]}}"#)
 }
 
 pub(crate) fn run(effort: Effort) {

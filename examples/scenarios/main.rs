@@ -33,7 +33,10 @@ use crate::measure::Effort;
 #[global_allocator]
 static GLOBAL: count::Counting = count::Counting;
 
-const SCENARIOS: [(&str, fn(Effort)); 5] = [
+/// A name on the command line, and what it runs.
+type Scenario = (&'static str, fn(Effort));
+
+const SCENARIOS: [Scenario; 5] = [
     ("http", http::run),
     ("log", log::run),
     ("json", json::run),

@@ -16,6 +16,9 @@ use flagstone_benches::shapes::{Figure, run, run_model};
 /// A shape to run: its name, threads, and operations of each.
 type Shape = (&'static str, usize, usize);
 
+/// One side of the comparison, in this process.
+type Side = fn(&str, usize, usize) -> Vec<Figure>;
+
 /// Enough for some 10 ms on either side, so that starting threads does not show.
 const SHAPES: [Shape; 12] = [
     ("one", 1, 4_000_000),
@@ -49,7 +52,7 @@ const ROWS: [(&str, &str, Option<f64>); 10] = [
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, side, shape, threads, operations] = arguments.as_slice() {
-        let side: Option<fn(&str, usize, usize) -> Vec<Figure>> = match side.as_str() {
+        let side: Option<Side> = match side.as_str() {
             "--arm" => Some(run),
             "--model" => Some(run_model),
             _ => None,

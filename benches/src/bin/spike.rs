@@ -33,7 +33,7 @@ const CONTENDERS: [&str; 9] = [
     "object-pool",
     "opool",
     "lockfree-object-pool",
-    "crossbeam ArrayQueue of boxes",
+    "crossbeam ArrayQueue",
     "no pool, system malloc",
 ];
 
@@ -144,7 +144,7 @@ fn run(contender: &str, objects: usize) {
                 fresh,
             );
         }
-        "crossbeam ArrayQueue of boxes" => {
+        "crossbeam ArrayQueue" => {
             let queue = ArrayQueue::new(objects);
             spike(objects, || Queued::new(&queue), fresh, fresh);
         }
@@ -160,15 +160,15 @@ fn filled<G>(mut guard: G, fill: impl FnOnce(&mut G)) -> G {
     guard
 }
 
-/// A box that goes back to its queue.
+/// A buffer that goes back to its queue.
 struct Queued<'q> {
-    queue: &'q ArrayQueue<Box<Vec<u8>>>,
-    buffer: Option<Box<Vec<u8>>>,
+    queue: &'q ArrayQueue<Vec<u8>>,
+    buffer: Option<Vec<u8>>,
 }
 
 impl Queued<'_> {
-    fn new(queue: &ArrayQueue<Box<Vec<u8>>>) -> Queued<'_> {
-        let mut buffer = queue.pop().unwrap_or_else(|| Box::new(buffer()));
+    fn new(queue: &ArrayQueue<Vec<u8>>) -> Queued<'_> {
+        let mut buffer = queue.pop().unwrap_or_else(buffer);
         fill(&mut buffer);
         let buffer = Some(buffer);
         Queued { queue, buffer }
