@@ -67,16 +67,16 @@ func tick(threads, operations int) {
 // tickUser is who uses the pool while the collector runs.
 type tickUser struct {
 	pool *sync.Pool
-	// phase is odd during a collection; seen is the one that the user saw last.
-	phase, seen atomic.Int64
-	ended       atomic.Bool
-	longest     atomic.Int64
+	// phase is odd during a collection; known is the one that the user knows of.
+	phase, known atomic.Int64
+	ended        atomic.Bool
+	longest      atomic.Int64
 }
 
 // enter begins the next phase, and waits until the user knows.
 func (user *tickUser) enter() {
 	phase := user.phase.Add(1)
-	for user.seen.Load() != phase {
+	for user.known.Load() != phase {
 		runtime.Gosched()
 	}
 }
@@ -84,17 +84,22 @@ func (user *tickUser) enter() {
 func (user *tickUser) run() {
 	out := make([]*object, 0, tickOut)
 	last := time.Now()
-	var seen int64
+	var seen, known int64
 	look := func() {
 		now := time.Now()
 		gap := now.Sub(last).Nanoseconds()
 		last = now
 		phase := user.phase.Load()
-		if phase%2 == 1 || seen != phase {
+		if phase%2 == 1 || phase != known {
 			user.longest.Store(max(gap, user.longest.Load()))
-			seen = phase
-			user.seen.Store(phase)
 		}
+		// Known from the second look on: this thread may have slept through the collection
+		// between the clock and the phase, which only the next gap shows.
+		if phase == seen && phase != known {
+			known = phase
+			user.known.Store(phase)
+		}
+		seen = phase
 	}
 	for !user.ended.Load() {
 		for index := range tickOut {

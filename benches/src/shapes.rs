@@ -411,8 +411,8 @@ struct TickUser {
     pool: Pool<Object>,
     /// Odd during a tick.
     phase: AtomicU64,
-    /// The phase that the user saw last.
-    seen: AtomicU64,
+    /// The phase that the user knows of.
+    known: AtomicU64,
     ended: AtomicBool,
     longest: AtomicU64,
 }
@@ -422,7 +422,7 @@ impl TickUser {
         TickUser {
             pool: Pool::builder(new_object).idle(0..=2 * TICK_IDLE).build(),
             phase: AtomicU64::new(0),
-            seen: AtomicU64::new(0),
+            known: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             longest: AtomicU64::new(0),
         }
@@ -432,7 +432,7 @@ impl TickUser {
     fn enter(&self) {
         // All of these are SeqCst: what is timed lies between them.
         let phase = self.phase.fetch_add(1, Ordering::SeqCst) + 1;
-        while self.seen.load(Ordering::SeqCst) != phase {
+        while self.known.load(Ordering::SeqCst) != phase {
             std::thread::yield_now();
         }
     }
@@ -443,17 +443,22 @@ impl TickUser {
         const COUNT: usize = 200;
         let mut out = Vec::with_capacity(COUNT);
         let mut last = Instant::now();
-        let mut seen = 0;
+        let (mut seen, mut known) = (0, 0);
         let mut look = || {
             let now = Instant::now();
             let gap = now.duration_since(last).as_nanos() as u64;
             last = now;
             let phase = self.phase.load(Ordering::SeqCst);
-            if phase % 2 == 1 || phase != seen {
+            if phase % 2 == 1 || phase != known {
                 self.longest.fetch_max(gap, Ordering::Relaxed);
-                seen = phase;
-                self.seen.store(phase, Ordering::SeqCst);
             }
+            // Known from the second look on: this thread may have slept through the tick between
+            // the clock and the phase, which only the next gap shows.
+            if phase == seen && phase != known {
+                known = phase;
+                self.known.store(phase, Ordering::SeqCst);
+            }
+            seen = phase;
         };
         while !self.ended.load(Ordering::Relaxed) {
             for index in 0..COUNT {

@@ -29,7 +29,7 @@ const SHAPES: [Shape; 12] = [
     ("held", 2, 2_000_000),
     ("starvation", 1, 1_000_000),
     ("starvation", 2, 1_000_000),
-    ("tick", 2, 10),
+    ("tick", 2, 20),
     ("travel", 2, 1_000_000),
     ("expensive", 1, 10_000),
     ("expensive", 2, 10_000),
