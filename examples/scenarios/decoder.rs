@@ -2,9 +2,10 @@
 //! twentieth can be used again; and it is cheap to make.
 //!
 //! A pool has nothing to give here: it stores, finds and judges 20 objects for one that is used
-//! twice. What to do about it is to do without.
+//! twice. `Mode::Auto`, the default, measures that and stops pooling; `advice` says why, in words
+//! that tell whether to do without. `Mode::Always` shows what it would have cost.
 
-use flagstone::{Keep, Pool};
+use flagstone::{Keep, Mode, Pool, RecycleHook};
 
 use crate::measure::{Effort, compare, way};
 
@@ -45,36 +46,52 @@ impl Decoder {
     }
 }
 
+type Decoders = Pool<Decoder, RecycleHook<Decoder>>;
+
+fn pool(mode: Mode) -> Decoders {
+    Pool::builder(Decoder::new)
+        .recycle_with(Decoder::recycle)
+        .mode(mode)
+        .name("decoders")
+        .build()
+}
+
+fn decode_all(pool: &Decoders, requests: usize) -> u64 {
+    (0..requests as u32).fold(0, |sum, request| {
+        sum + std::hint::black_box(&mut pool.get()).decode(request)
+    })
+}
+
 pub(crate) fn run(effort: Effort) {
     let without = || -> Box<dyn FnMut(usize) -> u64> {
         Box::new(|requests| {
-            let requests = 0..requests as u32;
-            requests.fold(0, |sum, request| {
+            (0..requests as u32).fold(0, |sum, request| {
                 // On the heap, as whatever outlives its function is.
                 let mut decoder = Box::new(Decoder::new());
                 sum + std::hint::black_box(&mut decoder).decode(request)
             })
         })
     };
-    let pool = || {
-        Pool::builder(Decoder::new)
-            .recycle_with(Decoder::recycle)
-            .name("decoders")
-            .build()
-    };
-    let with = || -> Box<dyn FnMut(usize) -> u64> {
-        let pool = pool();
-        Box::new(move |requests| {
-            let requests = 0..requests as u32;
-            requests.fold(0, |sum, request| {
-                sum + std::hint::black_box(&mut pool.get()).decode(request)
-            })
-        })
+    let with = |mode| {
+        move || -> Box<dyn FnMut(usize) -> u64> {
+            let pool = pool(mode);
+            Box::new(move |requests| decode_all(&pool, requests))
+        }
     };
     compare(
         "Decoder: made for one request, 5 % used again (the bad case)",
         effort,
         50_000,
-        &[way("no pool", without), way("flagstone Pool", with)],
+        &[
+            way("no pool", without),
+            way("flagstone Pool, Mode::Auto", with(Mode::Auto)),
+            way("flagstone Pool, Mode::Always", with(Mode::Always)),
+        ],
     );
+    let pool = pool(Mode::Auto);
+    decode_all(&pool, 100_000);
+    println!("  what the pool says of itself:");
+    for line in pool.advice().to_string().lines() {
+        println!("    {line}");
+    }
 }
