@@ -106,6 +106,13 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
         Ok(slot)
     }
 
+    /// After the shard may have heard of a generation: objects of the handle may be older.
+    fn close_to_the_old(&self) {
+        if self.core.store.birth().generation != self.generation {
+            self.put_to.set(ptr::null());
+        }
+    }
+
     #[inline(always)]
     fn guard(&self, slot: NonNull<T>) -> LocalPooled<'_, T, R> {
         LocalPooled {
@@ -195,6 +202,7 @@ impl<T, R: Recycler<T>> Drop for LocalPooled<'_, T, R> {
                 Fate::Keep => {
                     if !to.push(self.slot.cast()) {
                         core.put_slow_to(to, self.slot);
+                        self.handle.close_to_the_old();
                     }
                 }
                 fate => Core::<T, R>::finish(self.slot, fate),

@@ -299,15 +299,20 @@ impl Control {
             return None;
         }
         // Measured before the lock: it takes a while the first time, on a pool that is not `Auto`.
-        let costs = self.costs();
+        let costs = (self.meters.create.samples() > 0).then(|| self.costs());
+        self.judge(totals, object_bytes, costs)
+    }
+
+    /// As `review`, by these costs, if they are known.
+    fn judge(&self, totals: Totals, object_bytes: usize, costs: Option<Costs>) -> Option<Turn> {
         let mut judge = match self.judge.try_lock() {
             Ok(judge) => judge,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
         match self.route() {
-            Route::Bypass => self.review_bypassed(&mut judge, totals, &costs),
-            _ => self.review_pooled(&mut judge, totals, object_bytes, &costs),
+            Route::Bypass => self.review_bypassed(&mut judge, totals, costs),
+            _ => self.review_pooled(&mut judge, totals, object_bytes, costs),
         }
     }
 
@@ -316,7 +321,7 @@ impl Control {
         judge: &mut Judge,
         totals: Totals,
         object_bytes: usize,
-        costs: &Costs,
+        costs: Option<Costs>,
     ) -> Option<Turn> {
         let hits = totals.hits.saturating_sub(judge.since.hits);
         // What was taken for good may come back, so losses may shrink.
@@ -328,18 +333,14 @@ impl Control {
         let rate = hits as f64 / (hits + losses) as f64;
         judge.hit_rate = Some(rate);
         judge.pooled_windows = judge.pooled_windows.saturating_add(1);
-        let measured = self.meters.create.samples() > 0;
-        let pays = if measured {
-            costs.pooled(rate) <= MARGIN * costs.bypassed()
-        } else {
-            rate >= prior(object_bytes)
-        };
         let probing = self.is_probing();
+        // To stay it is enough not to be worse by the margin; to come back it must be better by it.
+        let margin = if probing { 1.0 / MARGIN } else { MARGIN };
+        let pays = match costs {
+            Some(costs) => costs.pooled(rate) <= margin * costs.bypassed(),
+            None => rate >= prior(object_bytes),
+        };
         if pays {
-            // Half a margin better is enough to stay, not to come back.
-            if probing && costs.pooled(rate) * MARGIN > costs.bypassed() {
-                return Some(self.close(judge, costs));
-            }
             judge.strikes = 0;
             // A pool that stays open for as long as it was closed starts over.
             if judge.pooled_windows > 1 << BACKOFF_MAX {
@@ -358,22 +359,30 @@ impl Control {
         None
     }
 
-    fn close(&self, judge: &mut Judge, costs: &Costs) -> Turn {
+    fn close(&self, judge: &mut Judge, costs: Option<Costs>) -> Turn {
+        self.rest.store(0, Ordering::Relaxed);
         judge.strikes = 0;
         judge.windows_left = 1 << judge.backoff;
         judge.backoff = (judge.backoff + 1).min(BACKOFF_MAX);
-        let why = match costs.break_even() {
-            Some(_) => ModeReason::TooFewHits,
-            None => ModeReason::CostlyRecycle,
+        let never = costs.is_some_and(|costs| costs.break_even().is_none());
+        let why = if never {
+            ModeReason::CostlyRecycle
+        } else {
+            ModeReason::TooFewHits
         };
         self.turn(NEVER, why)
     }
 
-    fn review_bypassed(&self, judge: &mut Judge, totals: Totals, costs: &Costs) -> Option<Turn> {
+    fn review_bypassed(
+        &self,
+        judge: &mut Judge,
+        totals: Totals,
+        costs: Option<Costs>,
+    ) -> Option<Turn> {
         // Drops may be measured only now, and show that a recycle is not so dear after all.
         let rate = judge.hit_rate.unwrap_or(0.0);
         let reverts = self.why() == ModeReason::CostlyRecycle
-            && costs.pooled(rate) * MARGIN < costs.bypassed();
+            && costs.is_some_and(|costs| costs.pooled(rate) * MARGIN < costs.bypassed());
         judge.windows_left = judge.windows_left.saturating_sub(1);
         if !reverts && judge.windows_left > 0 {
             // There is nothing to see before the next probe.
@@ -389,5 +398,182 @@ impl Control {
             ModeReason::Probing
         };
         Some(self.turn(ALWAYS, why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::cost::Overheads;
+
+    /// A pool that pays from 20 % on: (30 - 20) / (25 + 30 - 5).
+    const CHEAP: Costs = Costs {
+        create: 20.0,
+        drop: 7.0,
+        recycle: 2.0,
+        own: Overheads {
+            hit: 5.0,
+            miss: 30.0,
+            bypass: 20.0,
+        },
+    };
+
+    /// A pool, its totals so far, and windows of some hit rate.
+    struct Case(Control, Totals);
+
+    impl Case {
+        fn new() -> Case {
+            Case(Control::new(Mode::Auto), Totals::default())
+        }
+
+        fn window(&mut self, percent: u64, costs: Option<Costs>) -> Option<Turn> {
+            let Case(control, totals) = self;
+            totals.hits += percent;
+            totals.losses += 100 - percent;
+            control.judge(*totals, 100, costs)
+        }
+
+        fn close(&mut self) {
+            let turns = [0; 3].map(|percent| self.window(percent, Some(CHEAP)));
+            assert_eq!(turns, [None, None, Some(Turn::Closed)]);
+        }
+
+        /// Windows past the pool until it opens; nothing is used again then.
+        fn closed_for(&mut self) -> usize {
+            let Case(control, totals) = self;
+            let mut windows = 1;
+            loop {
+                if !control.rests() && control.judge(*totals, 100, Some(CHEAP)).is_some() {
+                    return windows;
+                }
+                windows += 1;
+            }
+        }
+    }
+
+    #[test]
+    fn three_windows_in_a_row_close_the_pool() {
+        let mut case = Case::new();
+        assert_eq!(case.window(10, Some(CHEAP)), None);
+        assert_eq!(case.window(10, Some(CHEAP)), None);
+        assert_eq!(
+            case.window(40, Some(CHEAP)),
+            None,
+            "one that pays begins anew"
+        );
+        assert_eq!(case.window(10, Some(CHEAP)), None);
+        assert_eq!(case.window(10, Some(CHEAP)), None);
+        assert_eq!(case.0.route(), Route::Pool);
+        assert_eq!(case.window(10, Some(CHEAP)), Some(Turn::Closed));
+        assert_eq!(
+            (case.0.route(), case.0.why()),
+            (Route::Bypass, ModeReason::TooFewHits)
+        );
+        assert_eq!(case.0.hit_rate(), Some(0.1));
+    }
+
+    #[test]
+    fn objects_that_are_out_say_nothing() {
+        let mut case = Case::new();
+        for _ in 0..10 {
+            assert_eq!(case.0.judge(case.1, 100, Some(CHEAP)), None);
+        }
+        assert_eq!(case.0.why(), ModeReason::NoDataYet);
+        // Few of them neither.
+        case.1.losses = WINDOW as u64 - 1;
+        (0..10).for_each(|_| assert_eq!(case.0.judge(case.1, 100, Some(CHEAP)), None));
+        // What was lost may come back.
+        case.1.losses = 0;
+        assert_eq!(case.0.judge(case.1, 100, Some(CHEAP)), None);
+    }
+
+    #[test]
+    fn probes_come_after_twice_as_long_each_time_and_open_the_pool() {
+        let mut case = Case::new();
+        case.close();
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            waits.push(case.closed_for());
+            assert_eq!(
+                (case.0.route(), case.0.why()),
+                (Route::Pool, ModeReason::Probing)
+            );
+            assert_eq!(
+                case.window(19, Some(CHEAP)),
+                Some(Turn::Closed),
+                "one window"
+            );
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+        case.closed_for();
+        assert_eq!(
+            case.window(21, Some(CHEAP)),
+            Some(Turn::Closed),
+            "by too little"
+        );
+        case.closed_for();
+        assert_eq!(case.window(60, Some(CHEAP)), None);
+        assert_eq!(
+            (case.0.route(), case.0.why()),
+            (Route::Pool, ModeReason::ReusePays)
+        );
+        // It closes by three windows again, and the next probe is as far as before.
+        case.close();
+        assert_eq!(case.closed_for(), 64);
+        // Unless it was open for long.
+        (0..80).for_each(|_| assert_eq!(case.window(60, Some(CHEAP)), None));
+        case.close();
+        assert_eq!(case.closed_for(), 1);
+    }
+
+    #[test]
+    fn a_recycle_that_only_seemed_dear_is_forgiven() {
+        let drop_unknown = Costs {
+            drop: 0.0,
+            recycle: 90.0,
+            ..CHEAP
+        };
+        let mut case = Case::new();
+        (0..2).for_each(|_| assert_eq!(case.window(100, Some(drop_unknown)), None));
+        assert_eq!(case.window(100, Some(drop_unknown)), Some(Turn::Closed));
+        assert_eq!(case.0.why(), ModeReason::CostlyRecycle);
+        let drop_known = Costs {
+            drop: 200.0,
+            ..drop_unknown
+        };
+        let turn = case.0.judge(case.1, 100, Some(drop_known));
+        assert_eq!(
+            (turn, case.0.why()),
+            (Some(Turn::Opened), ModeReason::ReusePays)
+        );
+    }
+
+    #[test]
+    fn floors_by_size_hold_until_something_is_measured() {
+        for (bytes, floor) in [(24, 18), (63, 18), (64, 12), (2048, 12), (2049, 7)] {
+            for (percent, closes) in [(floor - 1, true), (floor, false)] {
+                let Case(control, mut totals) = Case::new();
+                let mut turn = None;
+                for _ in 0..3 {
+                    totals.hits += percent;
+                    totals.losses += 100 - percent;
+                    turn = control.judge(totals, bytes, None);
+                }
+                assert_eq!(turn.is_some(), closes, "{bytes} bytes, {percent} %");
+            }
+        }
+    }
+
+    #[test]
+    fn who_asks_is_not_judged() {
+        for mode in [Mode::Always, Mode::Never, Mode::Share(5)] {
+            let control = Control::new(mode);
+            let totals = Totals {
+                hits: 0,
+                losses: 1000,
+            };
+            assert_eq!((control.review(totals, 100), control.mode()), (None, mode));
+            assert_eq!(control.why(), ModeReason::Asked);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use flagstone::{Aging, Pool};
+use flagstone::{Aging, LeakCheck, Pool};
 
 use crate::canary::Canary;
 
@@ -46,7 +46,10 @@ fn two_generations_reach_what_ended_threads_left_and_keep_the_floor() {
 
 #[test]
 fn a_running_thread_gives_its_old_objects_up_at_its_next_gets() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).aging(Aging::TwoGeneration).build();
+    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+        .aging(Aging::TwoGeneration)
+        .leak_check(LeakCheck::Sampled)
+        .build();
     thread::scope(|scope| {
         let (pool, local) = (&pool, pool.local());
         drop((0..20).map(|_| local.get()).collect::<Vec<_>>());

@@ -111,21 +111,65 @@ fn old_objects_of_a_thread_that_ends_are_not_found_by_others() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
     let pool: Pool<Built> = Pool::new(|| Built(NOW.load(Ordering::SeqCst)));
     let step = Barrier::new(2);
-    thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            drop((0..10).map(|_| pool.get()).collect::<Vec<_>>());
+    // A shard of this thread's own: otherwise it claims the other's, and puts that in order.
+    drop(pool.get());
+    for (now, trims) in [(1, false), (2, true)] {
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                drop((0..10).map(|_| pool.get()).collect::<Vec<_>>());
+                step.wait();
+                step.wait();
+            });
             step.wait();
+            NOW.store(now, Ordering::SeqCst);
+            pool.new_generation();
             step.wait();
+            other.join().expect("no panic");
         });
-        step.wait();
-        NOW.store(1, Ordering::SeqCst);
-        pool.new_generation();
-        step.wait();
-        other.join().expect("no panic");
         // Its shard is free, and full of what is old.
+        if trims {
+            pool.trim(100);
+        }
         let found: Vec<_> = (0..20).map(|_| pool.get()).collect();
-        assert!(found.iter().all(|object| object.0 == 1));
-        drop(found);
+        assert!(found.iter().all(|object| object.0 == now));
+    }
+}
+
+#[test]
+fn a_handle_whose_magazines_are_full_retires_what_is_old() {
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    let pool: Pool<Built> = Pool::builder(|| Built(NOW.load(Ordering::SeqCst)))
+        .leak_check(LeakCheck::Sampled)
+        .build();
+    let local = pool.local();
+    let mut held: Vec<_> = (0..130).map(|_| local.get()).collect();
+    // The warmest slot, and one magazine.
+    held.truncate(130 - 64);
+    NOW.store(1, Ordering::SeqCst);
+    thread::scope(|scope| {
+        scope
+            .spawn(|| pool.new_generation())
+            .join()
+            .expect("no panic");
+    });
+    drop(held.pop());
+    assert_eq!(pool.stats().drops.retired, 65);
+    drop(held);
+    assert_eq!(local.get().0, 1);
+    assert_eq!(pool.stats().drops.retired, 130);
+}
+
+#[test]
+fn a_trim_after_a_generation() {
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    let pool: Pool<Built> = Pool::new(|| Built(NOW.load(Ordering::SeqCst)));
+    thread::scope(|scope| {
+        drop((0..20).map(|_| pool.get()).collect::<Vec<_>>());
+        NOW.store(1, Ordering::SeqCst);
+        scope
+            .spawn(|| pool.new_generation())
+            .join()
+            .expect("no panic");
         pool.trim(100);
         assert!(
             (0..20)
@@ -154,7 +198,7 @@ fn a_generation_begun_by_a_recycle_retires_the_object_at_hand() {
         assert!(!object.0);
         object.0 = true;
         drop(object);
-        drop(POOL.get());
+        assert!(!POOL.get().0);
     }
 }
 

@@ -43,6 +43,7 @@ fn a_hard_cap_looks_at_what_is_held() {
 fn utilisation_strikes_four_times() {
     let pool = Pool::builder(Vec::<u8>::new)
         .oversize(Oversize::Utilisation)
+        .mode(Mode::Always)
         .build();
     // What is small may be used as little as it likes.
     for _ in 0..20 {
@@ -69,6 +70,7 @@ fn utilisation_strikes_four_times() {
 fn calibration_finds_what_most_objects_use() {
     let pool = Pool::builder(Vec::<u8>::new)
         .oversize(Oversize::Calibrated)
+        .mode(Mode::Always)
         .build();
     use_of(&pool, 1 << 24, 1 << 16);
     assert_eq!(pool.stats().drops.oversize, 0, "nothing is known yet");
@@ -246,6 +248,7 @@ fn an_object_that_was_looked_out_for_goes_back_like_any_other() {
             RECYCLED.fetch_add(1, Ordering::Relaxed);
             Keep::Yes
         })
+        .mode(Mode::Always)
         .build();
     for _ in 0..10 {
         drop((0..200).map(|_| pool.get()).collect::<Vec<_>>());

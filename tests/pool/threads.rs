@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
-use flagstone::{Keep, LocalHandle, OwnedPooled, Pool, Pooled};
+use flagstone::{Keep, LeakCheck, LocalHandle, OwnedPooled, Pool, Pooled};
 
 use crate::canary::{Canary, turns};
 
@@ -163,6 +163,7 @@ fn clear_reaches_a_running_thread_at_its_next_get() {
     static GENERATION: AtomicUsize = AtomicUsize::new(0);
     let pool: Pool<Cell<usize>, _> = Pool::builder(|| Cell::new(GENERATION.load(Ordering::SeqCst)))
         .recycle_with(|_| Keep::Yes)
+        .leak_check(LeakCheck::Sampled)
         .build();
     let step = Barrier::new(2);
     thread::scope(|scope| {
