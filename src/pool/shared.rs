@@ -37,7 +37,9 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// Objects sit in slots of the crate's slabs, so they never move, and trimming returns their pages.
 /// The idle ones are bounded (see [`PoolBuilder::idle`]). A thread that stops leaves its objects to
 /// the others; one that sleeps keeps up to two magazines. More threads than shards, a contended
-/// depot or a thread that is being torn down cost speed or an extra object, never a panic.
+/// depot or a thread that is being torn down cost speed or an extra object, never a panic. A child
+/// process forked while another thread makes or drops an object may wait for that thread for ever,
+/// as with any lock: fork while the pool rests, or build another one in the child.
 ///
 /// Objects up to 1 MiB, aligned up to 4096; put larger ones in a `Box`.
 ///
