@@ -27,10 +27,15 @@ mod pool;
 #[cfg(feature = "alloc")]
 mod slab;
 
+#[cfg(feature = "hashbrown")]
+pub use adapters::ArenaHashMap;
+#[cfg(feature = "serde")]
+pub use adapters::serde::{ArenaEntries, ArenaSeed, DeserializeIn, ViaSerde};
 #[cfg(feature = "alloc")]
 pub use arena::{
-    Arena, ArenaBox, ArenaBoxValue, ArenaBuilder, ArenaStats, ArenaString, ArenaVec,
-    ArenaVecIntoIter, BufferArena, Checkpoint, Claim, Scope, Session,
+    Arena, ArenaBox, ArenaBoxValue, ArenaBuilder, ArenaStats, ArenaString, ArenaStringDrain,
+    ArenaThinVec, ArenaVec, ArenaVecDrain, ArenaVecIntoIter, BufferArena, Checkpoint, Claim, Scope,
+    Session,
 };
 #[cfg(target_has_atomic = "64")]
 pub use base::bitmap::Bitmap;
@@ -53,6 +58,11 @@ pub use pool::{
 pub use pool::{StaticPool, StaticPooled};
 #[cfg(feature = "alloc")]
 pub use slab::{Iter as SlabIter, Key, OwnedSlot, Refused, Slab, Slot};
+
+// What the code that `deserialize_in!` writes calls, in crates that need not depend on serde.
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+pub use {::serde as __serde, adapters::serde::Names as __Names};
 
 /// The README's examples, compiled and run with the documentation's.
 #[cfg(all(doctest, feature = "allocator-api2-02"))]

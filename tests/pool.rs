@@ -11,6 +11,8 @@ mod bounds;
 mod canary;
 #[path = "pool/crowds.rs"]
 mod crowds;
+#[path = "pool/frozen.rs"]
+mod frozen;
 #[path = "pool/generations.rs"]
 mod generations;
 #[path = "pool/modes.rs"]

@@ -5,8 +5,8 @@ use std::alloc::Layout;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flagstone::Heap;
 use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
+use flagstone::{Heap, Keep, Pool};
 
 fn pages(delay: Option<Duration>) -> &'static Pages {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
@@ -233,4 +233,25 @@ fn what_is_allocated_while_metadata_is_returned_finds_room() {
     MEDDLED.set_limit(None);
     heap.trim();
     assert_eq!(heads(), 6, "records and words of two halves");
+}
+
+/// The pool that a burst went through gives its pages back by ticks alone, though the last of them
+/// release next to nothing.
+#[test]
+fn ticks_return_the_pages_of_a_burst() {
+    let pages = pages(Some(Duration::from_millis(20)));
+    let pool = Pool::builder(|| [0_u8; 16 << 10])
+        .idle(0..=1000)
+        .pages(pages)
+        .recycle_with(|_| Keep::Yes)
+        .build();
+    let burst: Vec<_> = (0..1000).map(|_| pool.get()).collect();
+    drop(burst);
+    let held = pages.stats().charged;
+    for _ in 0..10 {
+        pool.tick();
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    let left = pages.stats().charged;
+    assert!(left < held / 8, "{left} of {held} bytes are left");
 }

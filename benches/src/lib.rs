@@ -7,10 +7,17 @@
 pub mod arms;
 pub mod blocks;
 pub mod bump;
+pub mod counts;
+pub mod document;
+pub mod go;
 pub mod interleave;
 pub mod keyed;
 pub mod recycle;
 pub mod request;
+pub mod shapes;
+#[allow(dead_code, reason = "the example uses the rest of it")]
+#[path = "../../examples/compare/sync_pool_model.rs"]
+mod sync_pool_model;
 pub mod under;
 pub mod workloads;
 

@@ -161,6 +161,7 @@ pub fn row<'a>(heap: &'a Heap) -> Row<'a> {
     row.peer("bump-scope, reset", reused(<bump_scope::Bump>::empty()));
     row.peer("blink-alloc, reset", reused(blink_alloc::Blink::empty()));
     row.peer("stumpalo, clear", reused(stumpalo::Arena::empty()));
+    row.peer("multitude, reset", reused(multitude::Arena::empty()));
     row.peer("bumpalo, fresh", fresh::<bumpalo::Bump>());
     let (system, mimalloc) = (Global(System), Global(mimalloc::MiMalloc));
     row.peer("system malloc, boxes", move || {

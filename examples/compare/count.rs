@@ -37,6 +37,15 @@ pub(crate) fn start() {
     ON.store(true, Ordering::Relaxed);
 }
 
+/// Ends counting.
+#[allow(
+    dead_code,
+    reason = "scenarios times after it has counted; compare counts to its end"
+)]
+pub(crate) fn stop() {
+    ON.store(false, Ordering::Relaxed);
+}
+
 /// True while counting: the moment for arms to report what this allocator cannot see.
 #[inline]
 pub(crate) fn is_on() -> bool {

@@ -2,3 +2,10 @@
 
 #[cfg(any(feature = "allocator-api2-02", feature = "allocator-api2-04"))]
 mod allocator_api2;
+#[cfg(feature = "hashbrown")]
+mod hash_map;
+#[cfg(feature = "serde")]
+pub(crate) mod serde;
+
+#[cfg(feature = "hashbrown")]
+pub use hash_map::ArenaHashMap;

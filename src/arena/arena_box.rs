@@ -33,12 +33,9 @@ pub struct ArenaBox<'a, T: ?Sized> {
     memory: PhantomData<&'a T>,
 }
 
-/// A value as [`ArenaBox::coerce`] shows it: nothing can be done with it but to widen the reference.
+/// A value as [`ArenaBox::coerce`] shows it: a reference to it can be widened, and that is all.
 #[repr(transparent)]
-#[allow(
-    missing_debug_implementations,
-    reason = "nobody ever sees one that could be shown"
-)]
+#[allow(missing_debug_implementations, reason = "nobody ever has one to show")]
 pub struct ArenaBoxValue<T: ?Sized>(T);
 
 // SAFETY: I1; the box is the only way to the value, as with `Box`. The arena is not touched by it.

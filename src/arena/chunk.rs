@@ -7,8 +7,8 @@
 //!     caller's buffer that is lent to an arena.
 //! I2: in a window that is not empty, `lo` and `hi` lie in its chunk's payload, `lo <= hi`, both
 //!     carry the provenance of the whole span, and no byte between them belongs to anybody.
-//! I3: `floor` is the lowest address whose block may be resized in place: blocks below it belong to
-//!     an outer scope. `OWN` marks a chunk that holds one request and never became a window.
+//! I3: `is_own` says that a chunk holds one request, which may be taken back, and never became a
+//!     window.
 //! I4: a chunk is pristine while its span was claimed zeroed and its window has only ever become
 //!     smaller: so every byte of that window reads zero. Whoever widens a window, or makes one of
 //!     a chunk that had one before, calls `set_used`.
@@ -21,14 +21,10 @@ use core::mem::size_of;
 use core::ptr::NonNull;
 
 use crate::arena::bumping;
-use crate::arena::bumping::LOWEST_ADDRESS;
+use crate::arena::bumping::{CHUNK_BYTES_MIN, LOWEST_ADDRESS};
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 
-/// The value of `floor` in a chunk of one request (I3): above every address.
-const OWN: usize = usize::MAX;
-/// The same, in a chunk that a checkpoint counts from.
-const MARKED: usize = OWN - 1;
 /// Set in `Header::bytes`, which is a multiple of 4 KiB, while the chunk is pristine (I4).
 const PRISTINE: usize = 1;
 /// What the end of every payload is aligned to: the largest minimum alignment an arena can have.
@@ -45,7 +41,7 @@ struct Header {
     start: NonNull<u8>,
     /// Bytes of the span, and [`PRISTINE`].
     bytes: Cell<usize>,
-    floor: Cell<usize>,
+    is_own: Cell<bool>,
 }
 
 /// A claimed span with its header (I1).
@@ -61,12 +57,11 @@ impl Chunk {
     ) -> Result<Chunk, AllocError> {
         let span = pages.claim_span(bytes, align)?;
         let (start, bytes) = (span.ptr, span.bytes);
-        let floor = Cell::new(start.addr().get());
         let header = Header {
             older: Cell::new(None),
             start,
             bytes: Cell::new(bytes | if span.zeroed { PRISTINE } else { 0 }),
-            floor,
+            is_own: Cell::new(false),
         };
         // SAFETY: spans are multiples of 4 KiB at multiples of 4 KiB, so the header fits, is
         // aligned, and the span is ours alone.
@@ -86,7 +81,8 @@ impl Chunk {
         let first = buffer.cast::<u8>();
         let skip = first.addr().get().wrapping_neg() % CHUNK_END_ALIGN;
         let room = buffer.len().checked_sub(skip)? & !(CHUNK_END_ALIGN - 1);
-        if room <= HEADER_BYTES {
+        // Memory at the very bottom exists where there is no operating system; see bumping.rs.
+        if room <= HEADER_BYTES || first.addr().get() < LOWEST_ADDRESS {
             return None;
         }
         // SAFETY: both lie within the buffer, the header at its end, aligned, by the lines above.
@@ -97,7 +93,7 @@ impl Chunk {
                 older: Cell::new(None),
                 start,
                 bytes: Cell::new(room),
-                floor: Cell::new(start.addr().get()),
+                is_own: Cell::new(false),
             });
             Some(Chunk(at))
         }
@@ -114,10 +110,10 @@ impl Chunk {
         unsafe { pages.release_span(start, bytes) };
     }
 
-    /// The whole payload as a window, open for resizing.
+    /// The whole payload as a window.
     pub(crate) fn open(self) -> Window {
         let start = self.header().start;
-        self.header().floor.set(start.addr().get());
+        self.header().is_own.set(false);
         Window {
             lo: start,
             hi: self.0.cast(),
@@ -152,29 +148,17 @@ impl Chunk {
 
     /// Marks a chunk that holds one request and never became a window (I3).
     pub(crate) fn set_own(self) {
-        self.header().floor.set(OWN);
+        self.header().is_own.set(true);
     }
 
     /// A mark counts from this chunk: what it was claimed for is not taken back any more.
     pub(crate) fn set_marked(self) {
-        if self.is_own() {
-            self.set_floor(MARKED);
-        }
+        self.header().is_own.set(false);
     }
 
     /// Whether the chunk holds one request, which may be taken back, and never became a window.
     pub(crate) fn is_own(self) -> bool {
-        self.header().floor.get() == OWN
-    }
-
-    /// The lowest address that may be resized in place (I3).
-    pub(crate) fn floor(self) -> usize {
-        self.header().floor.get()
-    }
-
-    /// Sets the lowest address that may be resized in place (I3).
-    pub(crate) fn set_floor(self, floor: usize) {
-        self.header().floor.set(floor);
+        self.header().is_own.get()
     }
 
     fn header(&self) -> &Header {
@@ -274,6 +258,15 @@ pub(crate) fn carve_value<T, const MIN_ALIGN: usize>(
     Some(unsafe { hi.byte_sub(hi.addr().get() - new) })
 }
 
+/// Whether the block of a `T` from a new chunk is that chunk's new high end, and the chunk the new
+/// window: not for what is large enough for a chunk of its own, nor for what is aligned to more
+/// than the end of a chunk and so cut from its start. (`State::end_at` is for when it is not so.)
+pub(crate) const fn is_found_at_the_end<T>() -> bool {
+    size_of::<T>() > 0
+        && !bumping::gets_own_span(size_of::<T>(), CHUNK_BYTES_MIN)
+        && align_of::<T>() <= CHUNK_END_ALIGN
+}
+
 /// The block of `size` bytes above `lo`, and the new `lo` behind it.
 ///
 /// `lo` and `hi` are a window's (I2).
@@ -290,6 +283,14 @@ pub(crate) fn carve_up(
         let block = lo.byte_add(start - lo.addr().get());
         Some((block, block.byte_add(size)))
     }
+}
+
+/// [`carve_up`] for bytes, whose block starts at `lo`: the new `lo`.
+#[inline(always)]
+pub(crate) fn carve_packed(lo: NonNull<u8>, hi: NonNull<u8>, size: usize) -> Option<NonNull<u8>> {
+    let end = bumping::up_packed(lo.addr().get(), hi.addr().get(), size)?;
+    // SAFETY: the block lies between `lo` and `hi` (bumping's I1), in one span (I2).
+    Some(unsafe { lo.byte_add(end - lo.addr().get()) })
 }
 
 /// A stack of chunks, linked through their headers, newest first.

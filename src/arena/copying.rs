@@ -46,22 +46,24 @@ pub(crate) unsafe fn copy<T: Copy>(from: *const T, to: *mut T, len: usize, end: 
 unsafe fn short<T>(from: *const u8, to: *mut u8, bytes: usize) {
     // SAFETY: the caller's promise; every move lies within the first `bytes` bytes (I1).
     unsafe {
-        if bytes > 64 {
-            both_ends::<64>(from, to, bytes);
-        } else if bytes > 32 {
-            both_ends::<32>(from, to, bytes);
-        } else if bytes > 16 {
+        if bytes <= 16 {
+            if bytes >= 8 {
+                both_ends::<8>(from, to, bytes);
+            } else if size_of::<T>() % 8 == 0 {
+                // No bytes at all.
+            } else if bytes >= 4 {
+                both_ends::<4>(from, to, bytes);
+            } else if bytes == 1 {
+                to.copy_from_nonoverlapping(from, 1);
+            } else if bytes > 0 {
+                both_ends::<2>(from, to, bytes);
+            }
+        } else if bytes <= 32 {
             both_ends::<16>(from, to, bytes);
-        } else if bytes >= 8 {
-            both_ends::<8>(from, to, bytes);
-        } else if size_of::<T>() % 8 == 0 {
-            // No bytes at all.
-        } else if bytes >= 4 {
-            both_ends::<4>(from, to, bytes);
-        } else if bytes >= 2 {
-            both_ends::<2>(from, to, bytes);
-        } else if bytes == 1 {
-            to.copy_from_nonoverlapping(from, 1);
+        } else if bytes <= 64 {
+            both_ends::<32>(from, to, bytes);
+        } else {
+            both_ends::<64>(from, to, bytes);
         }
     }
 }

@@ -11,7 +11,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::arena::builder::ArenaBuilder;
-use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_up, carve_value};
+use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_packed, carve_up, carve_value};
 use crate::arena::keeping::Keeping;
 use crate::arena::lending::Mark;
 use crate::arena::scope::Scope;
@@ -213,8 +213,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         self.state.stats()
     }
 
-    /// Whether `ptr` points into a chunk of this arena that holds something. Walks the list of
-    /// chunks.
+    /// Whether `ptr` points at memory of this arena that is handed out, or lies in the rest of a
+    /// chunk that was given up. Walks the list of chunks.
     ///
     /// ```
     /// let arena = flagstone::Arena::new();
@@ -295,13 +295,29 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
 }
 
 impl State {
-    /// A block of the low end. Committed when it comes back.
+    /// Bytes of the low end. Committed when they come back.
     #[inline(always)]
-    pub(crate) fn reserve_up(&self, layout: Layout) -> NonNull<u8> {
-        match self.fast_up(layout) {
+    pub(crate) fn reserve_bytes(&self, bytes: usize) -> NonNull<u8> {
+        match self.fast_bytes(bytes) {
             Some(block) => block,
-            None => self.slow_or_refuse(layout.size(), layout.align(), End::Up),
+            None => self.slow_or_refuse(bytes, 1, End::Up),
         }
+    }
+
+    /// Bytes of the low end, or an error. Committed when they come back.
+    #[inline(always)]
+    pub(crate) fn try_reserve_bytes(&self, bytes: usize) -> Result<NonNull<u8>, AllocError> {
+        match self.fast_bytes(bytes) {
+            Some(block) => Ok(block),
+            None => self.slow(bytes, 1, End::Up),
+        }
+    }
+
+    #[inline(always)]
+    fn fast_bytes(&self, bytes: usize) -> Option<NonNull<u8>> {
+        let block = self.lo.get();
+        self.lo.set(carve_packed(block, self.hi.get(), bytes)?);
+        Some(block)
     }
 
     /// A block of the low end, or an error. Committed when it comes back.
@@ -309,12 +325,31 @@ impl State {
     pub(crate) fn try_reserve_up(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         match self.fast_up(layout) {
             Some(block) => Ok(block),
-            None => self.slow(layout.size(), layout.align(), End::Up),
+            None => {
+                let mut why = AllocError::LayoutTooLarge;
+                self.slow_up(layout, &mut why).ok_or(why)
+            }
         }
     }
 
+    /// [`State::slow`] for the low end. Its arguments come in the order in which those of
+    /// [`Arena::allocate`] do, and its result leaves in a register, so that the fast path moves
+    /// neither.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn slow_up(&self, layout: Layout, why: &mut AllocError) -> Option<NonNull<u8>> {
+        match self.slow(layout.size(), layout.align(), End::Up) {
+            Ok(block) => Some(block),
+            Err(error) => {
+                *why = error;
+                None
+            }
+        }
+    }
+
+    /// A block of the low end if the window has room for it.
     #[inline(always)]
-    fn fast_up(&self, layout: Layout) -> Option<NonNull<u8>> {
+    pub(crate) fn fast_up(&self, layout: Layout) -> Option<NonNull<u8>> {
         let (block, lo) = carve_up(self.lo.get(), self.hi.get(), layout.size(), layout.align())?;
         self.lo.set(lo);
         Some(block)

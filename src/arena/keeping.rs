@@ -4,7 +4,7 @@
 //!     and no window refers to them (state.rs, I2).
 //! I2: owned values are dropped before anything of the memory they lie in changes.
 
-use crate::arena::bumping::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
+use crate::arena::bumping::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, merged_bytes};
 use crate::arena::chunk::{CHUNK_END_ALIGN, Chunk, ChunkList};
 use crate::arena::owned::OwnedList;
 use crate::arena::state::State;
@@ -89,7 +89,7 @@ impl State {
             let keep_bytes = if is_pressed { 0 } else { keep_bytes };
             self.root().release_spare(keep_bytes);
         } else if self.keeping.merge && is_several && !is_pressed {
-            self.open_merged(round_bytes.min(keep_bytes));
+            self.open_merged(merged_bytes(round_bytes, keep_bytes));
         } else {
             self.release_spare(keep_bytes);
             self.open_largest(is_pressed);

@@ -4,12 +4,12 @@
 //! I1: a lent window is nobody else's: the arena's own is empty or another chunk's until it comes
 //!     back. One that never does is lost until the reset, and nothing else is.
 //! I2: what a mark remembers stays as it was until the arena is rewound to it: blocks below its low
-//!     end do not move (they are below the floor), and its chunk does not become spare.
+//!     end do not move (none of them ends at the low end), and its chunk does not become spare.
 //! I3: a claim gives everything it took to its root, and then its home to its parent.
 
 use core::ptr::NonNull;
 
-use crate::arena::chunk::{Chunk, Window};
+use crate::arena::chunk::{Chunk, End, Window};
 use crate::arena::keeping::Keeping;
 use crate::arena::owned::OwnedList;
 use crate::arena::state::State;
@@ -18,7 +18,6 @@ use crate::arena::state::State;
 #[derive(Debug)]
 pub(crate) struct Mark {
     window: Window,
-    floor: usize,
     newest: Option<Chunk>,
     owned: OwnedList,
     payload_bytes: usize,
@@ -54,7 +53,6 @@ impl State {
         let mut claim = State::new(None, usize::MAX, Keeping::ALL);
         let home = self.lend_window();
         claim.parent = Some(NonNull::from(self));
-        claim.home_floor = home.chunk.map_or(0, Chunk::floor);
         claim.settle_in(home);
         claim
     }
@@ -69,11 +67,16 @@ impl State {
     pub(crate) fn reopen_home(&self) {
         if let Some(chunk) = self.home.chunk {
             chunk.set_used();
-            chunk.set_floor(self.home.lo.addr().get());
         }
-        self.set_window(self.home);
+        // A claim's blocks are parted from those below as a scope's are (`mark`).
+        let parted = match self.parent {
+            Some(_) => self.home.carve(1, 1, End::Up),
+            None => None,
+        };
+        let window = parted.map_or(self.home, |(_, window)| window);
+        self.set_window(window);
         self.payload_bytes.set(self.home.room());
-        self.abandoned_bytes.set(0);
+        self.abandoned_bytes.set(self.home.room() - window.room());
         self.open_scopes.set(0);
     }
 
@@ -83,30 +86,32 @@ impl State {
         let root = self.root();
         root.note_high_water(root.used_bytes() + beyond);
         self.clear();
-        if let Some(chunk) = self.home.chunk {
-            chunk.set_floor(self.home_floor);
+        if self.home.chunk.is_some() {
             parent.return_window(self.home.lo, self.home.hi, self.home.chunk);
         }
     }
 
-    /// Opens a scope: blocks made so far do not resize in place until [`State::rewind`].
+    /// Opens a scope: blocks made so far do not resize in place until [`State::rewind`]. One byte
+    /// that belongs to nobody parts them from those of the scope, so that none of them is the last
+    /// of the low end, without a test wherever a block is resized. Where there is no room for it,
+    /// there is none to grow into either.
     pub(crate) fn mark(&self) -> Mark {
         let window = self.window();
-        let floor = window.chunk.map_or(0, Chunk::floor);
-        if let Some(chunk) = window.chunk {
-            chunk.set_floor(window.lo.addr().get());
-        }
         let open_scopes = self.open_scopes.get();
         self.open_scopes.set(open_scopes + 1);
-        Mark {
+        let mark = Mark {
             window,
-            floor,
             newest: self.in_use.head(),
             owned: self.owned.copy(),
             payload_bytes: self.payload_bytes.get(),
             abandoned_bytes: self.abandoned_bytes.get(),
             open_scopes,
+        };
+        if let Some((_, parted)) = window.carve(1, 1, End::Up) {
+            self.set_window(parted);
+            self.abandoned_bytes.set(mark.abandoned_bytes + 1);
         }
+        mark
     }
 
     /// The same for whoever may never come back to it, or may be in the middle of a closure that
@@ -148,7 +153,6 @@ impl State {
             root.spare.push(chunk);
         }
         if let Some(chunk) = mark.window.chunk {
-            chunk.set_floor(mark.floor);
             chunk.set_used();
         }
         self.open_scopes.set(mark.open_scopes);

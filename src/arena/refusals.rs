@@ -120,6 +120,22 @@
 //! ```
 //! ```compile_fail,E0277
 //! fn send<T: Send>() {}
+//! send::<flagstone::ArenaString<'static>>();
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<flagstone::ArenaVecDrain<'static, 'static, u8>>();
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<flagstone::ArenaThinVec<'static, *const u8>>();
+//! ```
+//! ```compile_fail,E0277
+//! fn sync<T: Sync>() {}
+//! sync::<flagstone::ArenaThinVec<'static, std::cell::Cell<u8>>>();
+//! ```
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
 //! send::<flagstone::ArenaBox<'static, std::rc::Rc<u8>>>();
 //! ```
 //! ```compile_fail,E0277
@@ -144,6 +160,71 @@
 //! let arena = flagstone::Arena::new();
 //! let lent = arena.alloc_box((String::from("a part"),));
 //! let kept: flagstone::ArenaBox<String> = flagstone::ArenaBox::coerce(lent, |l| &mut l.0);
+//! ```
+//!
+//! So a future that holds one across an await stays too; one that holds an `ArenaThinVec` may go
+//! (tests/arena/thin.rs):
+//! ```compile_fail
+//! fn send<T: Send>(_: T) {}
+//! let arenas = std::sync::Arc::new(flagstone::ArenaPool::new());
+//! send(async move {
+//!     let arena = arenas.get_owned();
+//!     let mut list = flagstone::ArenaVec::new_in(&arena);
+//!     list.push(1);
+//!     async {}.await;
+//!     list.push(2);
+//! });
+//! ```
+//! ```compile_fail
+//! fn send<T: Send>(_: T) {}
+//! let arenas = std::sync::Arc::new(flagstone::ArenaPool::new());
+//! send(async move {
+//!     let guard = arenas.get_owned();
+//!     let arena: &flagstone::Arena = &guard;
+//!     let mut list = flagstone::ArenaThinVec::new();
+//!     async {}.await;
+//!     list.push(arena, 1);
+//! });
+//! ```
+//!
+//! A thin vector grows only in an arena that is borrowed as long as it lives: not in an inner scope
+//! or in a stranger that goes first, and not across a reset:
+//! ```compile_fail,E0521
+//! let (outer, mut other) = (flagstone::Arena::new(), flagstone::Arena::new());
+//! let mut list = flagstone::ArenaThinVec::from_slice_in(&[1], &outer);
+//! other.scope(|inner| list.push(&inner, 2));
+//! list.len();
+//! ```
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! arena.scope(|mut outer| {
+//!     let mut list = flagstone::ArenaThinVec::from_slice_in(&[1], &outer);
+//!     outer.scope(|inner| list.push(&inner, 2));
+//! });
+//! ```
+//! ```compile_fail,E0502
+//! let mut arena = flagstone::Arena::new();
+//! let mut list = flagstone::ArenaThinVec::from_slice_in(&[1], &arena);
+//! arena.reset();
+//! list.pop();
+//! ```
+//! ```compile_fail
+//! flagstone::ArenaThinVec::<String>::new();
+//! ```
+//!
+//! What takes values out of a collection borrows it, and what it gave does not outlive the arena:
+//! ```compile_fail,E0499
+//! let arena = flagstone::Arena::new();
+//! let mut list = flagstone::ArenaVec::from_slice_in(&[1], &arena);
+//! let drain = list.drain(..);
+//! list.push(2);
+//! drain.count();
+//! ```
+//! ```compile_fail,E0505
+//! let arena = flagstone::Arena::new();
+//! let text = flagstone::format_in!(arena, "{}", 1);
+//! drop(arena);
+//! text.len();
 //! ```
 //!
 //! A claim holds its arena, and holds on to what it made:

@@ -27,9 +27,10 @@ use crate::arena::handle::Arena;
 /// ```
 pub struct Scope<'s, const MIN_ALIGN: usize = 8> {
     arena: &'s mut Arena<MIN_ALIGN>,
-    /// Invariant, so that scopes of two arenas are never of one type. Stays on its thread, though
-    /// `&mut Arena` need not: the arena may be a claim's, whose root stays behind (I2).
-    region: PhantomData<(fn(&'s ()) -> &'s (), &'s Arena<MIN_ALIGN>)>,
+    /// Invariant, so that scopes of two arenas are never of one type.
+    region: PhantomData<fn(&'s ()) -> &'s ()>,
+    /// Stays on its thread, though `&mut Arena` need not: the arena may be a claim's (I2).
+    thread: PhantomData<&'s Arena<MIN_ALIGN>>,
 }
 
 impl<'s, const MIN_ALIGN: usize> Scope<'s, MIN_ALIGN> {
@@ -37,6 +38,7 @@ impl<'s, const MIN_ALIGN: usize> Scope<'s, MIN_ALIGN> {
         Scope {
             arena,
             region: PhantomData,
+            thread: PhantomData,
         }
     }
 

@@ -6,7 +6,6 @@
 
 use core::alloc::Layout;
 use core::fmt;
-use core::fmt::Write;
 use core::ptr::NonNull;
 
 use crate::arena::chunk::End;
@@ -16,7 +15,7 @@ use crate::arena::string::ArenaString;
 use crate::arena::typed::assert_no_drop;
 use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
-use crate::base::trap::refused;
+use crate::base::trap::or_refuse;
 
 #[allow(clippy::mut_from_ref)]
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
@@ -57,7 +56,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     pub fn alloc_slice_copy<T: Copy>(&self, values: &[T]) -> &mut [T] {
         let layout = Layout::for_value(values);
         let block = match end_of::<T>() {
-            End::Up => self.state.reserve_up(layout),
+            End::Up => self.state.reserve_bytes(layout.size()),
             End::Down => self.reserve_down(layout),
         };
         // SAFETY: an exclusive block of the slice's layout.
@@ -239,7 +238,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         Ok(collected.into_slice())
     }
 
-    /// Formatted text.
+    /// Formatted text. [`format_in!`](crate::format_in) gives a string that can go on growing.
     ///
     /// ```
     /// let arena = flagstone::Arena::new();
@@ -263,18 +262,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When a formatting trait panics or returns an error of its own, as `format!` does.
     pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&mut str, AllocError> {
-        if let Some(text) = arguments.as_str() {
-            return self.try_alloc_str(text);
-        }
-        let mut sink = Sink {
-            text: ArenaString::new_in(self),
-            refused: None,
-        };
-        match (sink.write_fmt(arguments), sink.refused) {
-            (_, Some(error)) => Err(error),
-            (Ok(()), None) => Ok(sink.text.into_str()),
-            (Err(fmt::Error), None) => panic!("a formatting trait returned an error"),
-        }
+        ArenaString::try_from_fmt_in(arguments, self).map(ArenaString::into_str)
     }
 
     /// An exclusive block for `len` values of type `T`, uninitialised.
@@ -282,25 +270,10 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     fn try_place_slice<T>(&self, len: usize) -> Result<NonNull<T>, AllocError> {
         let layout = Layout::array::<T>(len).map_err(|_| AllocError::LayoutTooLarge)?;
         let block = match end_of::<T>() {
-            End::Up => self.state.try_reserve_up(layout),
+            End::Up => self.state.try_reserve_bytes(layout.size()),
             End::Down => self.try_reserve_down(layout),
         };
         block.map(NonNull::cast)
-    }
-}
-
-/// Receives formatted text and remembers why it ended, which `fmt::Error` cannot say.
-struct Sink<'a, const MIN_ALIGN: usize> {
-    text: ArenaString<'a, MIN_ALIGN>,
-    refused: Option<AllocError>,
-}
-
-impl<const MIN_ALIGN: usize> Write for Sink<'_, MIN_ALIGN> {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        self.text.try_push_str(piece).map_err(|error| {
-            self.refused = Some(error);
-            fmt::Error
-        })
     }
 }
 
@@ -310,14 +283,6 @@ pub(crate) const fn end_of<T>() -> End {
         End::Up
     } else {
         End::Down
-    }
-}
-
-#[inline(always)]
-fn or_refuse<T>(result: Result<T, AllocError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => refused(error),
     }
 }
 

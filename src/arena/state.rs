@@ -59,8 +59,6 @@ pub(crate) struct State {
     pub(crate) recent_bytes: Cell<usize>,
     pub(crate) open_scopes: Cell<usize>,
     pub(crate) home: Window,
-    /// The floor of the home's chunk before it was lent.
-    pub(crate) home_floor: usize,
     pub(crate) parent: Option<NonNull<State>>,
     limit_bytes: usize,
     pub(crate) keeping: Keeping,
@@ -90,7 +88,6 @@ impl State {
             recent_bytes: Cell::new(0),
             open_scopes: Cell::new(0),
             home: Window::EMPTY,
-            home_floor: 0,
             parent: None,
             limit_bytes,
             keeping,
@@ -339,15 +336,11 @@ impl State {
         chunk.is_some_and(Chunk::is_pristine)
     }
 
-    /// Whether the block may be resized in place: the last one of the low end, and not one of an
-    /// outer scope.
+    /// Whether the block may be resized in place: the last one of the low end. That is none of an
+    /// outer scope: see `State::mark`.
     #[inline]
     pub(crate) fn is_resizable(&self, block: NonNull<u8>, size: usize) -> bool {
         bumping::is_last(block.addr().get(), size, self.lo.get().addr().get())
-            && self
-                .chunk
-                .get()
-                .is_some_and(|chunk| block.addr().get() >= chunk.floor())
     }
 
     /// Bytes handed out, padding included.
@@ -360,10 +353,15 @@ impl State {
         self.root().capacity_bytes.get()
     }
 
-    /// Whether `address` lies in a chunk whose blocks may be alive.
+    /// Whether `address` lies in what blocks were cut from: no part of the home or a chunk in use
+    /// that is in the window.
     pub(crate) fn contains(&self, address: usize) -> bool {
-        let home = self.home.lo.addr().get()..self.home.hi.addr().get();
-        home.contains(&address) || self.in_use.iter().any(|chunk| chunk.contains(address))
+        let within = |window: Window| {
+            let range = window.lo.addr().get()..window.hi.addr().get();
+            range.contains(&address)
+        };
+        let is_ours = within(self.home) || self.in_use.iter().any(|chunk| chunk.contains(address));
+        is_ours && !within(self.window())
     }
 
     /// The arena this one is a claim of.

@@ -1,26 +1,32 @@
-//! [`ArenaVec`]: a vector without a destructor, whose buffer grows at the low end of an arena.
+//! [`ArenaVec`]: a vector without a destructor, whose buffer grows at the low end of an arena. This
+//! file owns the buffer; `vec_edit` has what moves values about in it, `vec_traits` the traits.
 //!
-//! I1: `ptr` is a block of `capacity` values at the low end of `arena` (dangling when the capacity
-//!     is 0 or the values are zero-sized); the first `len` of them are initialised.
+//! I1: `ptr` is a block of `capacity` values of an arena that is borrowed for `'a`, nearly always
+//!     `arena` (dangling when the capacity is 0 or the values are zero-sized); the first `len` of
+//!     them are initialised. A block of another arena, which comes from an `ArenaThinVec`, is never
+//!     the last one of this arena, so it is never resized in place but copied.
 //! I2: `T` needs no drop, so losing values is never wrong and a panic in the middle of a change may
 //!     simply leave fewer of them. No destructor: a vector may lie in the arena itself, and be
 //!     alive, unused, across a reset.
+//! I3: no user code runs while `len` counts a value that is not initialised.
 //!
-//! The generic part is thin: growth is `State::grow` on a layout.
+//! I4: no method that is called in a loop takes the vector by reference into code that is not
+//!     inlined: the slow step takes and returns pointer and capacity by value. Else they and the
+//!     length would live in memory, and each push would store the length.
+//!
+//! The generic part is thin: growth is `State::grow_buffer` on the layout of an element.
 
 use core::alloc::Layout;
-use core::fmt;
-use core::iter::FusedIterator;
 use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use crate::arena::bumping;
+use crate::arena::chunk::End;
+use crate::arena::copying;
 use crate::arena::handle::Arena;
-use crate::arena::state::State;
 use crate::arena::typed::assert_no_drop;
 use crate::base::error::AllocError;
-use crate::base::trap::refused;
+use crate::base::trap::or_refuse;
 
 /// A growing list in an arena. Grows in place, also while objects are allocated beside it; only a
 /// second list or string that grows at the same time makes it move. A type that needs drop is a
@@ -38,8 +44,8 @@ use crate::base::trap::refused;
 /// assert!(arena.used_bytes() <= 2 * 800);
 /// ```
 pub struct ArenaVec<'a, T, const MIN_ALIGN: usize = 8> {
-    ptr: NonNull<T>,
-    len: usize,
+    pub(crate) ptr: NonNull<T>,
+    pub(crate) len: usize,
     capacity: usize,
     arena: &'a Arena<MIN_ALIGN>,
     owns: PhantomData<T>,
@@ -66,10 +72,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// When [`ArenaVec::try_with_capacity_in`] would return an error.
     #[inline]
     pub fn with_capacity_in(capacity: usize, arena: &'a Arena<MIN_ALIGN>) -> Self {
-        match Self::try_with_capacity_in(capacity, arena) {
-            Ok(vec) => vec,
-            Err(error) => refused(error),
-        }
+        or_refuse(Self::try_with_capacity_in(capacity, arena))
     }
 
     /// An empty vector with room for `capacity` values.
@@ -85,6 +88,81 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         if capacity > vec.capacity {
             vec.set_capacity(capacity)?;
         }
+        Ok(vec)
+    }
+
+    /// An empty vector with room for `capacity` values if the current chunk has that: for what is
+    /// frozen soon, which gives the rest back.
+    #[inline]
+    pub(crate) fn roomy_in(capacity: usize, arena: &'a Arena<MIN_ALIGN>) -> Self {
+        let mut vec = ArenaVec::new_in(arena);
+        let layout = Layout::array::<T>(capacity);
+        if let Some(block) = layout.ok().and_then(|layout| arena.state.fast_up(layout)) {
+            vec.ptr = block.cast();
+            vec.capacity = capacity;
+        }
+        vec
+    }
+
+    /// A vector of copies of values that are plain bits, with room for no more.
+    ///
+    /// # Panics
+    /// When [`ArenaVec::try_from_slice_in`] would return an error.
+    #[inline]
+    pub fn from_slice_in(values: &[T], arena: &'a Arena<MIN_ALIGN>) -> Self
+    where
+        T: Copy,
+    {
+        or_refuse(Self::try_from_slice_in(values, arena))
+    }
+
+    /// A vector of copies of values that are plain bits, with room for no more.
+    ///
+    /// # Errors
+    /// The limit that was hit.
+    #[inline]
+    pub fn try_from_slice_in(values: &[T], arena: &'a Arena<MIN_ALIGN>) -> Result<Self, AllocError>
+    where
+        T: Copy,
+    {
+        let mut vec = ArenaVec::try_with_capacity_in(values.len(), arena)?;
+        // SAFETY: there is room for them.
+        unsafe { vec.extend_within(values) };
+        Ok(vec)
+    }
+
+    /// A vector of everything an iterator yields, in order. The iterator may allocate in the same
+    /// arena. What it says it will yield at least is reserved at once.
+    ///
+    /// ```
+    /// use flagstone::{Arena, ArenaVec};
+    /// let arena = Arena::new();
+    /// let words = "a few words".split(' ').map(|word| arena.alloc_str(word));
+    /// let words = ArenaVec::from_iter_in(words, &arena);
+    /// assert_eq!(words, ["a", "few", "words"]);
+    /// ```
+    ///
+    /// # Panics
+    /// When the iterator does, or [`ArenaVec::try_from_iter_in`] would return an error.
+    #[inline]
+    pub fn from_iter_in(values: impl IntoIterator<Item = T>, arena: &'a Arena<MIN_ALIGN>) -> Self {
+        or_refuse(Self::try_from_iter_in(values, arena))
+    }
+
+    /// A vector of everything an iterator yields, in order.
+    ///
+    /// # Errors
+    /// The limit that was hit; the values so far are gone then.
+    ///
+    /// # Panics
+    /// When the iterator does.
+    #[inline]
+    pub fn try_from_iter_in(
+        values: impl IntoIterator<Item = T>,
+        arena: &'a Arena<MIN_ALIGN>,
+    ) -> Result<Self, AllocError> {
+        let mut vec = ArenaVec::new_in(arena);
+        vec.try_extend(values)?;
         Ok(vec)
     }
 
@@ -123,70 +201,6 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         Some(unsafe { self.ptr.add(self.len).read() })
     }
 
-    /// Puts a value at `index`, moving everything behind it.
-    ///
-    /// # Panics
-    /// When `index > len`, or [`ArenaVec::try_push`] would return an error.
-    pub fn insert(&mut self, index: usize, value: T) {
-        assert!(index <= self.len, "insertion index is past the end");
-        if self.len == self.capacity {
-            self.grow_or_refuse(1);
-        }
-        // SAFETY: `index <= len < capacity` (I1), so both ranges lie in the buffer.
-        unsafe {
-            let at = self.ptr.add(index).as_ptr();
-            at.copy_to(at.add(1), self.len - index);
-            at.write(value);
-        }
-        self.len += 1;
-    }
-
-    /// Takes the value at `index`, closing the gap.
-    ///
-    /// # Panics
-    /// When `index >= len`.
-    pub fn remove(&mut self, index: usize) -> T {
-        assert!(index < self.len, "removal index is past the end");
-        self.len -= 1;
-        // SAFETY: `index` is initialised (I1); what moves down was behind it.
-        unsafe {
-            let at = self.ptr.add(index).as_ptr();
-            let value = at.read();
-            at.copy_from(at.add(1), self.len - index);
-            value
-        }
-    }
-
-    /// Takes the value at `index` and puts the last one in its place.
-    ///
-    /// # Panics
-    /// When `index >= len`.
-    pub fn swap_remove(&mut self, index: usize) -> T {
-        assert!(index < self.len, "removal index is past the end");
-        let last = self.len - 1;
-        self.swap(index, last);
-        self.len = last;
-        // SAFETY: initialised (I1), and no longer counted.
-        unsafe { self.ptr.add(last).read() }
-    }
-
-    /// Keeps only the values that `keep` accepts. When `keep` panics the vector is left empty.
-    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        let len = core::mem::take(&mut self.len);
-        let mut kept = 0;
-        for index in 0..len {
-            // SAFETY: `kept <= index < len`, the length before, so both are initialised (I1).
-            unsafe {
-                let value = self.ptr.add(index);
-                if keep(value.as_ref()) {
-                    self.ptr.add(kept).copy_from(value, 1);
-                    kept += 1;
-                }
-            }
-        }
-        self.len = kept;
-    }
-
     /// Shortens the vector to at most `len` values. The buffer stays.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
@@ -223,7 +237,60 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         }
     }
 
-    /// Appends copies of values that are plain bits.
+    /// Makes room for `additional` more values and no more than that.
+    ///
+    /// # Panics
+    /// When [`ArenaVec::try_reserve_exact`] would return an error.
+    #[inline]
+    pub fn reserve_exact(&mut self, additional: usize) {
+        or_refuse(self.try_reserve_exact(additional));
+    }
+
+    /// Makes room for `additional` more values and no more than that.
+    ///
+    /// # Errors
+    /// The limit that was hit, or that the size is too large for any; nothing changes then.
+    pub fn try_reserve_exact(&mut self, additional: usize) -> Result<(), AllocError> {
+        if additional > self.capacity - self.len {
+            self.set_capacity(self.len.saturating_add(additional))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Gives unused room back to the arena, if the vector is the last thing at its end; else
+    /// changes nothing.
+    #[inline]
+    pub fn shrink_to_fit(&mut self) {
+        self.shrink_to(0);
+    }
+
+    /// Gives unused room beyond `capacity` values back to the arena, if the vector is the last
+    /// thing at its end; else changes nothing.
+    ///
+    /// ```
+    /// use flagstone::{Arena, ArenaVec};
+    /// let arena = Arena::new();
+    /// let mut vec = ArenaVec::with_capacity_in(100, &arena);
+    /// vec.push(1u8);
+    /// vec.shrink_to(10);
+    /// assert_eq!((vec.capacity(), arena.used_bytes()), (10, 10));
+    /// ```
+    pub fn shrink_to(&mut self, capacity: usize) {
+        let capacity = capacity.max(self.len);
+        if size_of::<T>() == 0 || capacity >= self.capacity {
+            return;
+        }
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        let [full, wanted] = [self.capacity, capacity].map(|count| count * size_of::<T>());
+        if state.is_resizable(buffer, full) {
+            // SAFETY: the buffer is a block of `full` bytes (I1); only unused room ends.
+            unsafe { state.truncate(buffer, full, wanted) };
+            self.capacity = capacity;
+        }
+    }
+
+    /// Appends copies of values that are plain bits. For others: `extend(values.iter().cloned())`.
     ///
     /// # Panics
     /// When [`ArenaVec::try_extend_from_slice`] would return an error.
@@ -274,13 +341,9 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     #[inline]
     pub fn into_slice(self) -> &'a mut [T] {
         if size_of::<T>() > 0 && self.len < self.capacity {
-            let bytes = self.len * size_of::<T>();
-            // SAFETY: the buffer is a block of this layout (I1); only the unused tail ends.
-            unsafe {
-                self.arena
-                    .state
-                    .resize(self.ptr.cast(), self.layout(), bytes)
-            };
+            let [full, used] = [self.capacity, self.len].map(|count| count * size_of::<T>());
+            // SAFETY: the buffer is a block of `full` bytes (I1); only the unused tail ends.
+            unsafe { self.arena.state.truncate(self.ptr.cast(), full, used) };
         }
         // SAFETY: initialised (I1), exclusive because the vector is gone, alive for `'a`.
         unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
@@ -312,6 +375,94 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
     }
 
+    /// Where the values are. Good for reads of the whole buffer.
+    #[inline]
+    pub const fn as_ptr(&self) -> *const T {
+        self.ptr.as_ptr()
+    }
+
+    /// Where the values are. Good for writes into the whole buffer, until it grows.
+    #[inline]
+    pub const fn as_mut_ptr(&mut self) -> *mut T {
+        self.ptr.as_ptr()
+    }
+
+    /// The room behind the values: write there, then call [`ArenaVec::set_len`].
+    ///
+    /// ```
+    /// use flagstone::{Arena, ArenaVec};
+    /// let arena = Arena::new();
+    /// let mut vec = ArenaVec::with_capacity_in(4, &arena);
+    /// vec.spare_capacity_mut()[0].write(7);
+    /// // SAFETY: the first value is written.
+    /// unsafe { vec.set_len(1) };
+    /// assert_eq!(vec, [7]);
+    /// ```
+    #[inline]
+    pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<T>] {
+        self.split_at_spare_mut().1
+    }
+
+    /// The values, and the room behind them.
+    #[inline]
+    pub fn split_at_spare_mut(&mut self) -> (&mut [T], &mut [MaybeUninit<T>]) {
+        let spare = self.capacity - self.len;
+        // SAFETY: the first `len` values are initialised, the others are in the buffer too (I1).
+        unsafe {
+            let behind = self.ptr.add(self.len).cast::<MaybeUninit<T>>();
+            (
+                core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len),
+                core::slice::from_raw_parts_mut(behind.as_ptr(), spare),
+            )
+        }
+    }
+
+    /// Says how many values there are.
+    ///
+    /// # Safety
+    /// `len <= capacity`, and the first `len` values are initialised.
+    #[inline]
+    pub const unsafe fn set_len(&mut self, len: usize) {
+        debug_assert!(len <= self.capacity);
+        self.len = len;
+    }
+
+    /// The vector of a buffer.
+    ///
+    /// # Safety
+    /// I1.
+    pub(crate) const unsafe fn from_parts(
+        ptr: NonNull<T>,
+        len: usize,
+        capacity: usize,
+        arena: &'a Arena<MIN_ALIGN>,
+    ) -> Self {
+        ArenaVec {
+            ptr,
+            len,
+            capacity,
+            arena,
+            owns: PhantomData,
+        }
+    }
+
+    /// Makes the buffer `capacity` values long and no more; the rest becomes the buffer of another
+    /// vector. `capacity <= len`.
+    pub(crate) fn cut(&mut self, capacity: usize) -> Self {
+        debug_assert!(0 < capacity && capacity <= self.len && size_of::<T>() > 0);
+        let rest = ArenaVec {
+            // SAFETY: within the buffer (I1). Two blocks that lie side by side are as good as one:
+            // each is resized only where it is the last.
+            ptr: unsafe { self.ptr.add(capacity) },
+            len: self.len - capacity,
+            capacity: self.capacity - capacity,
+            ..*self
+        };
+        self.len = capacity;
+        self.capacity = capacity;
+        rest
+    }
+
     /// # Safety
     /// `len < capacity`.
     #[inline(always)]
@@ -331,177 +482,42 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         // SAFETY: the caller's promise; the unused tail is not borrowed by anybody.
         unsafe {
             let tail = self.ptr.add(self.len).as_ptr();
-            tail.copy_from_nonoverlapping(values.as_ptr(), values.len());
+            copying::copy(values.as_ptr(), tail, values.len(), End::Up);
         }
         self.len += values.len();
     }
 
-    /// The layout of the buffer.
-    fn layout(&self) -> Layout {
-        let bytes = self.capacity * size_of::<T>();
-        // SAFETY: `set_capacity` checked this very layout.
-        unsafe { Layout::from_size_align_unchecked(bytes, align_of::<T>()) }
-    }
-
-    #[cold]
-    #[inline(never)]
+    /// Makes room for `additional` values at the end. I4 is why nothing is passed by reference.
+    #[inline(always)]
     fn grow_or_refuse(&mut self, additional: usize) {
-        if let Err(error) = self.grow(additional) {
-            refused(error);
-        }
+        let needed = self.len.saturating_add(additional);
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        let grown = unsafe {
+            state.grow_buffer_or_refuse(buffer, self.capacity, needed, Layout::new::<T>())
+        };
+        (self.ptr, self.capacity) = (grown.0.cast(), grown.1);
     }
 
-    #[cold]
-    #[inline(never)]
+    /// [`ArenaVec::grow_or_refuse`] that can fail.
+    #[inline(always)]
     fn grow(&mut self, additional: usize) -> Result<(), AllocError> {
-        let needed = self
-            .len
-            .checked_add(additional)
-            .ok_or(AllocError::LayoutTooLarge)?;
-        self.set_capacity(bumping::buffer_capacity(
-            self.capacity,
-            needed,
-            size_of::<T>(),
-        ))
+        let needed = self.len.saturating_add(additional);
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        let grown =
+            unsafe { state.grow_buffer(buffer, self.capacity, needed, Layout::new::<T>())? };
+        (self.ptr, self.capacity) = (grown.0.cast(), grown.1);
+        Ok(())
     }
 
     /// Sets the capacity of a vector of sized values to more than it is.
     fn set_capacity(&mut self, capacity: usize) -> Result<(), AllocError> {
-        if size_of::<T>() == 0 {
-            // The length has come to `usize::MAX`.
-            return Err(AllocError::LayoutTooLarge);
-        }
-        let layout = Layout::array::<T>(capacity).map_err(|_| AllocError::LayoutTooLarge)?;
-        let state: &State = &self.arena.state;
-        let block = if self.capacity == 0 {
-            state.try_reserve_up(layout)?
-        } else {
-            // SAFETY: the buffer is a block of its layout (I1), and larger ones are asked for.
-            unsafe { state.grow(self.ptr.cast(), self.layout(), layout)? }
-        };
-        self.ptr = block.cast();
+        let (state, buffer) = (&self.arena.state, self.ptr.cast());
+        let element = Layout::new::<T>();
+        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
+        self.ptr = unsafe { state.resize_buffer(buffer, self.capacity, capacity, element)? }.cast();
         self.capacity = capacity;
         Ok(())
-    }
-}
-
-impl<T, const MIN_ALIGN: usize> Deref for ArenaVec<'_, T, MIN_ALIGN> {
-    type Target = [T];
-
-    #[inline]
-    fn deref(&self) -> &[T] {
-        self.as_slice()
-    }
-}
-
-impl<T, const MIN_ALIGN: usize> DerefMut for ArenaVec<'_, T, MIN_ALIGN> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [T] {
-        self.as_mut_slice()
-    }
-}
-
-impl<T, const MIN_ALIGN: usize> Extend<T> for ArenaVec<'_, T, MIN_ALIGN> {
-    /// # Panics
-    /// When the iterator does, or [`ArenaVec::try_extend`] would return an error.
-    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
-        if let Err(error) = self.try_extend(values) {
-            refused(error);
-        }
-    }
-}
-
-impl<'a, T: Copy + 'a, const MIN_ALIGN: usize> Extend<&'a T> for ArenaVec<'_, T, MIN_ALIGN> {
-    /// # Panics
-    /// When the iterator does, or [`ArenaVec::try_extend`] would return an error.
-    fn extend<I: IntoIterator<Item = &'a T>>(&mut self, values: I) {
-        self.extend(values.into_iter().copied());
-    }
-}
-
-impl<'a, T, const MIN_ALIGN: usize> IntoIterator for &'a ArenaVec<'_, T, MIN_ALIGN> {
-    type Item = &'a T;
-    type IntoIter = core::slice::Iter<'a, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<'a, T, const MIN_ALIGN: usize> IntoIterator for &'a mut ArenaVec<'_, T, MIN_ALIGN> {
-    type Item = &'a mut T;
-    type IntoIter = core::slice::IterMut<'a, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter_mut()
-    }
-}
-
-impl<'a, T: 'a, const MIN_ALIGN: usize> IntoIterator for ArenaVec<'a, T, MIN_ALIGN> {
-    type Item = T;
-    type IntoIter = ArenaVecIntoIter<'a, T>;
-
-    fn into_iter(self) -> ArenaVecIntoIter<'a, T> {
-        ArenaVecIntoIter {
-            values: self.into_slice().iter_mut(),
-        }
-    }
-}
-
-/// The values of an [`ArenaVec`], moved out one by one.
-pub struct ArenaVecIntoIter<'a, T> {
-    /// Values that only this iterator reaches; each is moved out as it is passed.
-    values: core::slice::IterMut<'a, T>,
-}
-
-impl<T> Iterator for ArenaVecIntoIter<'_, T> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        let value = self.values.next()?;
-        // SAFETY: the vector is gone, so the value is reached from here only, and only once.
-        Some(unsafe { core::ptr::read(value) })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.values.size_hint()
-    }
-}
-
-impl<T> ExactSizeIterator for ArenaVecIntoIter<'_, T> {}
-impl<T> FusedIterator for ArenaVecIntoIter<'_, T> {}
-
-impl<T> fmt::Debug for ArenaVecIntoIter<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ArenaVecIntoIter")
-            .field("len", &self.values.len())
-            .finish()
-    }
-}
-
-impl<T: fmt::Debug, const MIN_ALIGN: usize> fmt::Debug for ArenaVec<'_, T, MIN_ALIGN> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_slice().fmt(f)
-    }
-}
-
-impl<T: PartialEq<U>, U, const MIN_ALIGN: usize> PartialEq<[U]> for ArenaVec<'_, T, MIN_ALIGN> {
-    fn eq(&self, other: &[U]) -> bool {
-        self.as_slice() == other
-    }
-}
-
-impl<T: PartialEq<U>, U, const N: usize, const MIN_ALIGN: usize> PartialEq<[U; N]>
-    for ArenaVec<'_, T, MIN_ALIGN>
-{
-    fn eq(&self, other: &[U; N]) -> bool {
-        self.as_slice() == other
-    }
-}
-
-impl<T, const MIN_ALIGN: usize> AsRef<[T]> for ArenaVec<'_, T, MIN_ALIGN> {
-    fn as_ref(&self) -> &[T] {
-        self.as_slice()
     }
 }

@@ -26,6 +26,18 @@ pub(crate) fn refused(error: AllocError) -> ! {
     panic!("flagstone: {error}")
 }
 
+/// What the infallible twin of a `try_` method returns.
+///
+/// # Panics
+/// With the error's text.
+#[inline(always)]
+pub(crate) fn or_refuse<T>(result: Result<T, AllocError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => refused(error),
+    }
+}
+
 #[cfg(feature = "std")]
 fn abort(message: &'static str, address: usize) -> ! {
     use std::io::Write as _;

@@ -74,8 +74,8 @@ impl ArenaPool {
     /// handler that holds its arena across an `.await`.
     ///
     /// The guard may cross an `.await` of a future that must be `Send`, and so may `&mut T` and
-    /// `&mut str` from it; `&Arena` and what borrows it (an `ArenaVec`) may not. So allocate
-    /// between awaits:
+    /// `&mut str` from it, and an [`ArenaThinVec`](crate::ArenaThinVec); `&Arena` and what borrows
+    /// it (an `ArenaVec`) may not. So allocate between awaits:
     /// ```
     /// # use std::sync::Arc;
     /// # use flagstone::ArenaPool;
@@ -107,6 +107,13 @@ impl ArenaPool {
     pub fn get_owned(self: &Arc<Self>) -> OwnedPooledArena {
         // SAFETY: `take` gives a live arena of this pool away.
         unsafe { OwnedPooledArena::new(self.arenas.take(), Arc::clone(self)) }
+    }
+
+    /// As [`get_owned`](Self::get_owned); `None` where [`Pool::try_get`] answers so.
+    pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedPooledArena> {
+        let arena = self.arenas.try_take()?;
+        // SAFETY: as in `get_owned`.
+        Some(unsafe { OwnedPooledArena::new(arena, Arc::clone(self)) })
     }
 
     /// Drops idle arenas until at most `keep` are left; see [`Pool::trim`].
@@ -238,6 +245,80 @@ impl OwnedPooledArena {
             bytes,
             _arena: self,
         }
+    }
+
+    /// As [`freeze`](Self::freeze), for bytes that may not come about.
+    ///
+    /// ```
+    /// use flagstone::{AllocError, ArenaPool};
+    /// let arenas = std::sync::Arc::new(ArenaPool::new());
+    /// let body = arenas
+    ///     .get_owned()
+    ///     .try_freeze(|arena| Ok::<_, AllocError>(arena.try_alloc_str("response")?.as_bytes()))?;
+    /// assert_eq!(body.len(), 8);
+    /// # Ok::<(), AllocError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `make` returns. The arena goes back to its pool.
+    pub fn try_freeze<E>(
+        self,
+        make: impl for<'a> FnOnce(&'a Arena) -> Result<&'a [u8], E>,
+    ) -> Result<ArenaBytes, E> {
+        let bytes = NonNull::from(make(&self)?);
+        Ok(ArenaBytes {
+            bytes,
+            _arena: self,
+        })
+    }
+
+    /// As [`try_freeze`](Self::try_freeze), with awaits on the way: what was made in the arena
+    /// before an `.await` is still there after it. The future is `Send` if what `make` keeps across
+    /// its awaits is: `&mut Arena` is, and so are `&T`, `&str` and slices of such from it; `&Arena`
+    /// and what holds one (an `ArenaVec`) are not. Dropping the future half way gives the arena
+    /// back.
+    ///
+    /// ```
+    /// # fn must_be_send<F: Future + Send>(future: F) -> F { future }
+    /// # async fn price(_product: &str) -> Result<u32, flagstone::AllocError> { Ok(7) }
+    /// use flagstone::{AllocError, ArenaPool};
+    /// let arenas = std::sync::Arc::new(ArenaPool::new());
+    /// let body = arenas.get_owned().try_freeze_async(async |arena| {
+    ///     let product = &*arena.try_alloc_str("slate")?;
+    ///     let price = price(product).await?;
+    ///     let answer = arena.try_alloc_fmt(format_args!("{product}: {price}"))?;
+    ///     Ok::<_, AllocError>(answer.as_bytes())
+    /// });
+    /// let body = must_be_send(body);
+    /// # let mut body = std::pin::pin!(body);
+    /// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// # let std::task::Poll::Ready(Ok(body)) = body.as_mut().poll(&mut context) else { panic!() };
+    /// # assert_eq!(&*body, b"slate: 7");
+    /// ```
+    ///
+    /// A list that can still grow holds the arena, which must not be used from two threads:
+    /// ```compile_fail
+    /// # fn must_be_send<F: Future + Send>(future: F) -> F { future }
+    /// # let arenas = std::sync::Arc::new(flagstone::ArenaPool::new());
+    /// let body = must_be_send(arenas.get_owned().try_freeze_async(async |arena| {
+    ///     let mut list = flagstone::ArenaVec::new_in(arena);
+    ///     async { /* the database */ }.await;
+    ///     list.push(0);
+    ///     Ok::<&[u8], ()>(list.into_slice())
+    /// }));
+    /// ```
+    ///
+    /// # Errors
+    /// What `make` returns. The arena goes back to its pool.
+    pub async fn try_freeze_async<E>(
+        mut self,
+        make: impl AsyncFnOnce(&mut Arena) -> Result<&[u8], E>,
+    ) -> Result<ArenaBytes, E> {
+        let bytes = NonNull::from(make(&mut self).await?);
+        Ok(ArenaBytes {
+            bytes,
+            _arena: self,
+        })
     }
 }
 

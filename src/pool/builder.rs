@@ -224,8 +224,8 @@ impl<T, R> PoolBuilder<T, R> {
         self
     }
 
-    /// Guards at a time, exactly. One more makes [`try_get`](Pool::try_get) answer `None` and
-    /// [`get`](Pool::get) panic. The count costs each get and put an atomic update and a search, a
+    /// Guards at a time, exactly. One more makes [`try_get`](Pool::try_get) answer `None`,
+    /// [`get_timeout`](Pool::get_timeout) wait and [`get`](Pool::get) panic. The count costs each get and put an atomic update and a search, a
     /// few nanoseconds each. Default: no bound.
     pub fn max_live(mut self, objects: usize) -> Self {
         // The highest number stands for "no bound"; memory ends long before.

@@ -5,8 +5,8 @@
 //! I1: `word` is the number of guards out, and the bit `WAITED` while somebody may be waiting. It
 //! is one word, so that a guard's end cannot miss who came just before it.
 //! I2: `WAITED` is set and cleared under the lock of `waiters`, whose value is the number of
-//! threads that wait. A thread that sets it keeps the lock until it waits, so who finds the bit set and
-//! takes the lock finds it waiting.
+//! threads that wait. A thread that sets it keeps the lock until it waits, so who finds the bit set
+//! and takes the lock finds it waiting.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -245,9 +245,11 @@ impl Store {
         Excess::new(old, Drops::Aged)
     }
 
-    /// Gives empty slabs back to the pages.
+    /// Gives empty slabs back to the pages, and sees whether what was given back before has waited
+    /// for long enough: the last ticks after a burst release too little for anybody else to look.
     pub(crate) fn trim_slots(&self) {
         lock(&self.changing.slots).trim();
+        self.pages.purge_if_due();
     }
 
     /// Lets a shard catch up with the events since its last slow path, and the depot with the

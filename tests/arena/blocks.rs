@@ -116,19 +116,6 @@ fn vec_behaves_like_std() {
 }
 
 #[test]
-fn a_retain_that_panics_leaves_an_empty_vector() {
-    let arena = arena();
-    let mut v = ArenaVec::new_in(&arena);
-    v.extend(0..9);
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        v.retain(|n| *n < 4 || panic!("expected"))
-    }));
-    assert!(panicked.is_err() && v.is_empty());
-    v.push(3);
-    assert_eq!(v, [3]);
-}
-
-#[test]
 fn a_vector_may_be_alive_across_a_reset() {
     let mut arena = arena();
     let mut v = ArenaVec::new_in(&arena);

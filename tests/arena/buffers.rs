@@ -117,6 +117,15 @@ fn merging_leaves_one_chunk_that_is_large_enough() {
         (arena.stats().chunks, arena.capacity_bytes()),
         (1, 256 << 10)
     );
+    let mut arena = builder.keep_bytes(300_000).build().unwrap();
+    round(&mut arena, 5_000_000);
+    assert_eq!(
+        arena.capacity_bytes(),
+        256 << 10,
+        "whole units, and not more than may be kept"
+    );
+    round(&mut arena, 1000);
+    assert_eq!(arena.capacity_bytes(), 256 << 10);
     let mut arena = builder.keep_bytes(0).build().unwrap();
     round(&mut arena, 5_000_000);
     assert_eq!((arena.stats().chunks, arena.capacity_bytes()), (0, 0));
@@ -173,4 +182,24 @@ fn pooled_arenas_forget_a_rare_large_request() {
     }
     assert!((10_000..=128 << 10).contains(&held), "{held}");
     assert_eq!(arenas.stats().creates, 1);
+}
+
+#[test]
+fn contains_knows_what_is_handed_out() {
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 256];
+    let mut arena = Arena::builder().pages(&PAGES).build_in(&mut buffer);
+    for _ in 0..2 {
+        let inside = core::ptr::from_ref(arena.alloc(1u64));
+        let beyond = arena.alloc([1u8; 1000]).as_ptr();
+        let claimed = {
+            let claim = arena.claim();
+            let claimed = core::ptr::from_ref(claim.alloc(2u64));
+            assert!(claim.contains(claimed) && !claim.contains(beyond));
+            claimed
+        };
+        assert!(arena.contains(inside) && arena.contains(beyond));
+        assert!(!arena.contains(claimed) && !arena.contains(&0));
+        arena.reset();
+        assert!(!arena.contains(inside) && !arena.contains(beyond));
+    }
 }

@@ -322,3 +322,14 @@ fn a_reset_forgets_checkpoints() {
         arena.reset();
     }
 }
+
+#[test]
+fn a_list_grows_in_place_again_after_a_claim() {
+    let arena = arena();
+    let mut list = ArenaVec::with_capacity_in(4, &arena);
+    list.extend(0..4u32);
+    let buffer = list.as_ptr();
+    arena.claim().alloc_str("in between");
+    list.extend(4..100);
+    assert_eq!(list.as_ptr(), buffer);
+}

@@ -7,11 +7,17 @@ mod chunks;
 mod claims;
 mod closures;
 mod footprint;
+#[cfg(feature = "hashbrown")]
+mod hash_map;
 mod history;
 mod scopes;
 mod sizes;
 mod stream;
+mod string;
+mod thin;
 mod values;
+mod vec;
+mod vec_model;
 
 use std::alloc::Layout;
 use std::cell::Cell;

@@ -139,10 +139,22 @@ fn a_session_obeys_the_limit() {
         .unwrap();
     let mut session = arena.session();
     let kept: Vec<&mut u64> = (0..508).map(|i| session.alloc(i)).collect();
+    let refused = AllocError::OwnerLimit { limit_bytes: 4096 };
+    assert_eq!(session.try_alloc(1u64), Err(refused));
+    let mut made = 0;
+    assert_eq!(session.try_alloc_with(|| made += 1), Ok(&mut ()));
+    let large = session.try_alloc_with(|| {
+        made += 1;
+        1u64
+    });
     assert_eq!(
-        session.try_alloc(1u64),
-        Err(AllocError::OwnerLimit { limit_bytes: 4096 })
+        (large, made),
+        (Err(refused), 1),
+        "refused before it is made"
     );
+    assert_eq!(session.try_alloc_str("text"), Err(refused));
+    assert_eq!(session.try_alloc_str("").map(|s| s.len()), Ok(0));
+    assert_eq!(session.try_alloc_slice_copy(&[1u32, 2]), Err(refused));
     assert!(kept.iter().enumerate().all(|(i, n)| **n == i as u64));
     let panicked = catch_unwind(AssertUnwindSafe(|| *session.alloc(1u64)));
     assert!(panicked.is_err());
@@ -178,4 +190,17 @@ fn a_coerced_box_drops_its_value_once() {
     // A plain reference coerces by itself.
     let shown: &mut dyn fmt::Display = arena.alloc(7);
     assert_eq!(shown.to_string(), "7");
+}
+
+#[test]
+fn formatted_text_takes_its_own_bytes_only() {
+    let arena = arena();
+    let mut bytes = 0;
+    // Across the ends of chunks, where there is no room to start with.
+    for number in 0..400 {
+        let text = arena.alloc_fmt(format_args!("{number}: {:>1$}", "", number % 100));
+        assert_eq!(text.len(), number.to_string().len() + 2 + number % 100);
+        bytes += text.len();
+    }
+    assert!(arena.used_bytes() - bytes < 100 * arena.stats().chunks);
 }

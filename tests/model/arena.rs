@@ -146,9 +146,6 @@ impl What {
             _ => (b >> 8) as usize % (48 << 10),
         };
         let nested = a % 3 == 0;
-        let zeroed = a % 2 == 0;
-        let align = 1 << [0, 0, 1, 2, 3, 3, 4, 6, 12, a >> 8 & 7][a as usize / 2 % 10];
-        let layout = Layout::from_size_align(len, align).expect("a small layout");
         let size = b as u8;
         match kind {
             0..=29 => What::Word(u64::from(a)),
@@ -178,9 +175,27 @@ impl What {
             120..=124 => What::Owned,
             125..=129 => What::Boxed { now: nested },
             130..=131 => What::Unbox(which),
-            132..=137 => What::Open {
-                capacity: if nested { len / 8 } else { 0 },
-            },
+            132..=234 => What::on_something_open(kind, a, b, len),
+            235..=238 => What::Claim,
+            239..=241 => What::Scope,
+            242..=243 => What::Checkpoint,
+            244..=250 => What::End,
+            // Rarely, so that an epoch outgrows its first chunks.
+            _ if a % 16 == 0 => What::Renew(b),
+            _ if a % 8 == 1 => What::Reset,
+            _ => What::Word(u64::from(b)),
+        }
+    }
+
+    /// The kinds from 132 to 234.
+    fn on_something_open(kind: u8, a: u32, b: u32, len: usize) -> What {
+        let which = a as usize;
+        let zeroed = a % 2 == 0;
+        let align = 1 << [0, 0, 1, 2, 3, 3, 4, 6, 12, a >> 8 & 7][a as usize / 2 % 10];
+        let layout = Layout::from_size_align(len, align).expect("a small layout");
+        match kind {
+            ..=137 if a % 3 == 0 => What::Open { capacity: len / 8 },
+            ..=137 => What::Open { capacity: 0 },
             138..=161 => What::Push {
                 which,
                 count: len / 4,
@@ -207,15 +222,7 @@ impl What {
                 which: b as usize >> 16,
                 layout,
             },
-            228..=234 => What::Free(which),
-            235..=238 => What::Claim,
-            239..=241 => What::Scope,
-            242..=243 => What::Checkpoint,
-            244..=250 => What::End,
-            // Rarely, so that an epoch outgrows its first chunks.
-            _ if a % 64 == 0 => What::Renew(b),
-            _ if a % 16 == 1 => What::Reset,
-            _ => What::Word(u64::from(b)),
+            _ => What::Free(which),
         }
     }
 }

@@ -136,10 +136,14 @@ fn destructors_of_many_threads_use_the_pool_and_lose_nothing() {
         }
     }
     thread_local!(static LATE: RefCell<Late> = const { RefCell::new(Late(Vec::new())) });
-    for _ in 0..turns(10_000).min(100) {
+    for turn in 0..turns(10_000).min(100) {
         let threads: Vec<_> = (0..4)
             .map(|_| {
-                thread::spawn(|| {
+                thread::spawn(move || {
+                    // Both orders: who is registered first is destroyed last, or first.
+                    if turn % 2 == 0 {
+                        LATE.with_borrow(|late| assert!(late.0.is_empty()));
+                    }
                     let guards = POOL.get_many(3);
                     LATE.with_borrow_mut(|late| late.0.extend(guards));
                 })

@@ -117,7 +117,10 @@ impl Floors {
                 .collect();
             let inline = modules.iter().any(|module| module.contains(&offset));
             let at_folder_root = path.ends_with("/mod.rs") && path.matches('/').count() == 1;
+            // What an exported macro writes stands in other crates, which see the root.
+            let exported = source.code[..offset].ends_with('$');
             let what = match word {
+                "crate" if exported && self.height(&target).is_none() => continue,
                 "crate" if self.height(&target).is_none() => {
                     "import from the crate's root; name the folder it is in".to_owned()
                 }
@@ -263,6 +266,12 @@ mod tests {
         assert_eq!(count("src/heap/a.rs", "mod t { use super::super::x; }"), 1);
         assert_eq!(count("src/heap/mod.rs", "use super::pages;"), 1);
         assert_eq!(count("src/heap/mod.rs", "mod tests { use super::*; }"), 0);
+    }
+
+    #[test]
+    fn exported_macros_see_the_root_and_no_higher_floor() {
+        assert_eq!(count("src/heap/a.rs", "macro { $crate::Heap }"), 0);
+        assert_eq!(count("src/heap/a.rs", "macro { $crate::pool::x }"), 1);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Handles and guards: swapped, replaced, forgotten, sent away, dropped while a panic passes; what
 //! their types promise.
+#![allow(
+    clippy::forget_non_drop,
+    reason = "that it stays so is not for the tests to know"
+)]
 
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};

@@ -248,7 +248,10 @@ fn user_code_may_use_the_arena_in_every_form() {
     fn all<const M: usize>() {
         // A first chunk has 4064 bytes: nothing, little and hardly anything of it is free.
         let befores: &[usize] = if cfg!(miri) { &[0] } else { &[0, 3900, 4030] };
-        for (form, way) in (0..FORMS).flat_map(|form| (0..WAYS).map(move |way| (form, way))) {
+        let all = (0..FORMS).flat_map(|form| (0..WAYS).map(move |way| (form, way)));
+        // A few of each for an interpreter.
+        let chosen = all.filter(|(form, way)| !cfg!(miri) || (form * 3 + way) % 9 == 0);
+        for (form, way) in chosen {
             for end in [End::Well, End::Error, End::Panic] {
                 for &before in befores {
                     println!("{M} form {form} way {way} {end:?} {before}");

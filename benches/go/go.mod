@@ -1,0 +1,3 @@
+module flagstone.invalid/syncpool
+
+go 1.24

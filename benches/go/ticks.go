@@ -1,0 +1,117 @@
+package main
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	tickIdle = 100_000
+	tickOut  = 200
+)
+
+// tick: a collection with 100,000 idle objects in the pool, operations times over; the pool is
+// filled up again before each. Meanwhile a user gets 200 objects and puts them back, over and
+// over, and looks at the clock after each. Figures, each the lowest over the collections, as
+// a busy machine only adds to them:
+//
+//	tick        the longest time between two looks, of those that touch the collection
+//	tick-call   how long runtime.GC took
+//	tick-stop   how long the collector says that it stopped the world
+func tick(threads, operations int) {
+	pool := &sync.Pool{New: newObject}
+	user := &tickUser{pool: pool}
+	var done sync.WaitGroup
+	done.Add(1)
+	go func() {
+		defer done.Done()
+		user.run()
+	}()
+	var waits, calls, stops []float64
+	filler := make([]*object, 0, tickIdle)
+	var before, after runtime.MemStats
+	for range operations {
+		// What is there comes out first, so that it is 100,000 in the end.
+		for range tickIdle {
+			filler = append(filler, pool.Get().(*object))
+		}
+		for _, each := range filler {
+			pool.Put(each)
+		}
+		clear(filler)
+		filler = filler[:0]
+		runtime.ReadMemStats(&before)
+		user.enter()
+		// What the user waited until it knew was the scheduler's doing.
+		user.longest.Store(0)
+		begin := time.Now()
+		runtime.GC()
+		call := time.Since(begin)
+		user.enter()
+		runtime.ReadMemStats(&after)
+		collections := float64(after.NumGC - before.NumGC)
+		waits = append(waits, float64(user.longest.Load()))
+		calls = append(calls, float64(call.Nanoseconds()))
+		stops = append(stops, float64(after.PauseTotalNs-before.PauseTotalNs)/collections)
+	}
+	user.ended.Store(true)
+	done.Wait()
+	show("tick", threads, slices.Min(waits), 0)
+	show("tick-call", threads, slices.Min(calls), 0)
+	show("tick-stop", threads, slices.Min(stops), 0)
+}
+
+// tickUser is who uses the pool while the collector runs.
+type tickUser struct {
+	pool *sync.Pool
+	// phase is odd during a collection; known is the one that the user knows of.
+	phase, known atomic.Int64
+	ended        atomic.Bool
+	longest      atomic.Int64
+}
+
+// enter begins the next phase, and waits until the user knows.
+func (user *tickUser) enter() {
+	phase := user.phase.Add(1)
+	for user.known.Load() != phase {
+		runtime.Gosched()
+	}
+}
+
+func (user *tickUser) run() {
+	out := make([]*object, 0, tickOut)
+	last := time.Now()
+	var seen, known int64
+	look := func() {
+		now := time.Now()
+		gap := now.Sub(last).Nanoseconds()
+		last = now
+		phase := user.phase.Load()
+		if phase%2 == 1 || phase != known {
+			user.longest.Store(max(gap, user.longest.Load()))
+		}
+		// Known from the second look on: this thread may have slept through the collection
+		// between the clock and the phase, which only the next gap shows.
+		if phase == seen && phase != known {
+			known = phase
+			user.known.Store(phase)
+		}
+		seen = phase
+	}
+	for !user.ended.Load() {
+		for index := range tickOut {
+			taken := user.pool.Get().(*object)
+			taken[0] = uint64(index)
+			out = append(out, taken)
+			look()
+		}
+		for _, taken := range out {
+			user.pool.Put(taken)
+			look()
+		}
+		out = out[:0]
+	}
+}
