@@ -16,7 +16,7 @@
 use std::sync::{Mutex, PoisonError, TryLockError};
 
 use crate::base::sync::{AtomicUsize, Ordering};
-use crate::pool::cost::{Costs, Meters};
+use crate::pool::cost::{Costs, Meter, Meters};
 use crate::pool::overhead;
 
 /// Objects of a window, and slow paths of a thread between two reviews: the rate's error is some 6
@@ -264,7 +264,11 @@ impl Control {
     /// take so long that not even objects that are always used again are worth it, or a probe is
     /// on. Otherwise an object that one thread gets and puts all the time would never be looked at.
     pub(crate) fn wants_to_see(&self) -> bool {
-        if !self.is_auto() {
+        let nanos = |meter: &Meter| meter.nanos().unwrap_or(0.0);
+        let meters = &self.meters;
+        // The pool's own part makes up for what is less than this, and need not be known for it.
+        let dear = nanos(&meters.recycle) > nanos(&meters.create) + nanos(&meters.drop);
+        if !self.is_auto() || !(dear || self.is_probing()) {
             return false;
         }
         let costs = self.costs();
