@@ -16,7 +16,7 @@ use crate::arena::handle::Arena;
 use crate::arena::scope::Scope;
 use crate::arena::state::State;
 
-/// An arena whose first chunk is a buffer of yours: on the stack, in a static, from anywhere. 32
+/// An arena whose first chunk is a buffer of yours: on the stack, in a static, from anywhere. 33
 /// bytes of it, and up to 30 for alignment, are the chunk's own. What does not fit beside the rest
 /// comes from the pages, unless the builder says [`limit_bytes(0)`](crate::ArenaBuilder::build_in).
 /// `Send`, as [`Arena`] is.

@@ -170,6 +170,8 @@ impl State {
             return;
         }
         if let Ok(chunk) = self.claim(bytes, CHUNK_END_ALIGN) {
+            // `open_again` will widen its window without a word.
+            chunk.set_used();
             self.use_chunk(chunk);
             self.set_window(chunk.open());
             self.set_opened(Some(chunk));

@@ -68,12 +68,10 @@ impl State {
         if let Some(chunk) = self.home.chunk {
             chunk.set_used();
         }
-        // A claim's blocks are parted from those below as a scope's are (`mark`).
-        let parted = match self.parent {
-            Some(_) => self.home.carve(1, 1, End::Up),
-            None => None,
-        };
-        let window = parted.map_or(self.home, |(_, window)| window);
+        // Its blocks are parted from what lies below, as a scope's are (`mark`): the parent's last
+        // block, or whatever ends where a buffer begins. Without room for that there is no window.
+        let parted = self.home.carve(1, 1, End::Up);
+        let window = parted.map_or(Window::EMPTY, |(_, window)| window);
         self.set_window(window);
         self.payload_bytes.set(self.home.room());
         self.abandoned_bytes.set(self.home.room() - window.room());

@@ -9,10 +9,11 @@
 //!     in place, it would have to find that the block ends where its own low end stands
 //!     (`State::is_resizable`). In another chunk it does not: every chunk, a caller's buffer too,
 //!     ends in a header of its own (chunk.rs), which no block of it reaches, so that between a
-//!     block of one chunk and the first byte of any other there is at least that header. In the
-//!     same chunk neither: only a claim shares one with its parent, a byte that is nobody's parts
-//!     its blocks from the parent's, and the parent has no window in it meanwhile (lending.rs).
-//!     An arena without a window resizes nothing.
+//!     block of one chunk and the first byte of one outside it there is at least that header. In
+//!     the same chunk neither: a claim may share one with its parent, and a caller's buffer may
+//!     lie in a block of one, right behind the list's; but a byte that is nobody's parts the
+//!     blocks of both from what lies below (`State::reopen_home`), and a parent has no window
+//!     where its claim has one. An arena without a window resizes nothing.
 //! I3: `T` needs no drop; as in vec.rs.
 //!
 //! What grows it is [`ArenaVec`]: this is the same vector with the arena left out. Its traits are

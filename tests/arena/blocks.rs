@@ -191,3 +191,24 @@ fn zeroed_blocks_are_zero_whatever_happened_before() {
         }
     }
 }
+
+#[test]
+fn zeroed_blocks_are_zero_in_a_merged_chunk() {
+    static FRESH: Pages = Pages::new(&HeapSource);
+    let builder = Arena::builder().pages(&FRESH).merge_chunks();
+    // Holds the pages that the first chunks come from, so that the merged one's were nobody's.
+    let other = builder.build().unwrap();
+    other.alloc(1);
+    let mut arena = builder.build().unwrap();
+    for round in 0..4 {
+        for _ in 0..if round == 0 { 20 } else { 4 } {
+            let mut block = arena.allocate_zeroed(layout(1000, 8)).unwrap();
+            // SAFETY: an exclusive block, all of it written.
+            let bytes = unsafe { block.as_mut() };
+            assert!(bytes.iter().all(|byte| *byte == 0), "round {round}");
+            bytes.fill(7);
+        }
+        arena.reset();
+        assert_eq!(arena.stats().chunks, 1);
+    }
+}

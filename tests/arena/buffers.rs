@@ -2,6 +2,8 @@
 
 use std::mem::MaybeUninit;
 
+use flagstone::ArenaThinVec;
+
 use super::*;
 
 #[test]
@@ -202,4 +204,41 @@ fn contains_knows_what_is_handed_out() {
         arena.reset();
         assert!(!arena.contains(inside) && !arena.contains(beyond));
     }
+}
+
+/// A list that ends where the buffer behind it starts is nevertheless in another arena's memory.
+#[test]
+fn a_buffer_within_an_arena_does_not_adjoin_what_lies_before_it() {
+    let outer = arena();
+    let mut list = ArenaThinVec::from_slice_in(&[1u64, 2, 3, 4], &outer);
+    let buffer = outer.alloc_slice_fill_copy(1000, MaybeUninit::<u8>::uninit());
+    let start = buffer.as_ptr().addr();
+    assert_eq!(list.as_ptr_range().end.addr(), start);
+    let inner = Arena::builder().pages(&PAGES).build_in(buffer);
+    list.pop();
+    list.shrink_to_fit(&inner);
+    assert_eq!(inner.used_bytes(), 0);
+    list.extend_from_slice(&inner, &[4, 5]);
+    assert!(list.as_ptr().addr() >= start, "the list moved");
+    assert_eq!(list, [1, 2, 3, 4, 5]);
+}
+
+/// The buffer is the parent's and longer lived than the claim that the list before it is in.
+#[test]
+fn a_buffer_behind_a_claim_takes_nothing_of_it() {
+    let outer = arena();
+    let buffer = outer.alloc([MaybeUninit::<u8>::uninit(); 512]);
+    let start = buffer.as_ptr().addr();
+    let inner = Arena::builder().pages(&PAGES).build_in(buffer);
+    let claim = outer.claim();
+    // One byte parts the claim's memory from the parent's.
+    let mut list = ArenaThinVec::from_slice_in(&[1u8; 4096 - 32 - 512 - 1], &claim);
+    assert_eq!(list.as_ptr_range().end.addr(), start);
+    list.clear();
+    list.shrink_to_fit(&inner);
+    drop(claim);
+    let ours = inner.alloc_slice_fill_copy(300, 1u8);
+    let theirs = outer.alloc_slice_fill_copy(300, 2u8);
+    theirs.fill(3);
+    assert!(ours.iter().all(|byte| *byte == 1));
 }

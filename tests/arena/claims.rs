@@ -1,5 +1,7 @@
 //! Claims and checkpoints: scopes entered while the arena is shared.
 
+use flagstone::ArenaThinVec;
+
 use super::*;
 
 /// Counts how often it was dropped, and when.
@@ -332,4 +334,20 @@ fn a_list_grows_in_place_again_after_a_claim() {
     arena.claim().alloc_str("in between");
     list.extend(4..100);
     assert_eq!(list.as_ptr(), buffer);
+}
+
+/// What a claim without room starts with is the end of the parent's last block.
+#[test]
+fn a_claim_of_a_full_chunk_has_nothing_of_its_parent() {
+    let arena = arena();
+    let mut list = ArenaThinVec::from_slice_in(&[1u64, 2, 3, 4], &arena);
+    let rest = 4096 - 32 - arena.used_bytes();
+    arena.alloc_slice_fill_copy(rest / 8, 0u64);
+    let claim = arena.claim();
+    list.pop();
+    list.shrink_to_fit(&claim);
+    assert_eq!(claim.used_bytes(), 0);
+    list.push(&claim, 5);
+    list.push(&claim, 6);
+    assert_eq!(list, [1, 2, 3, 5, 6]);
 }
