@@ -90,7 +90,6 @@ impl<T, R> Core<T, R> {
             _ => count.saturating_sub(self.store.idle()),
         };
         for made in 0..missing {
-            let birth = self.store.birth();
             // SAFETY: without a shard there is no claim; our own `make` keeps its promise.
             let created = unsafe { self.create_value(None, false, |place| self.make(place)) };
             let slot = created.map_err(GetError::memory)?;
@@ -102,7 +101,7 @@ impl<T, R> Core<T, R> {
                 reason: Drops::Full,
             };
             // SAFETY: a fresh value in a slot of ours.
-            if !unsafe { self.store.put_depot(slot.cast(), birth) } {
+            if !unsafe { self.store.put_depot(slot.cast()) } {
                 return Ok(made);
             }
             mem::forget(doomed);

@@ -51,13 +51,12 @@ impl<T, R> Core<T, R> {
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
         // The shard may have heard of a generation just now that this value is not of.
-        let birth = self.store.birth();
-        if !self.is_current(slot, birth) {
+        if !self.is_current(slot) {
             doomed.reason = Drops::Retired;
             return;
         }
         // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
-        match unsafe { self.store.put_idle(shard, slot.cast(), birth) } {
+        match unsafe { self.store.put_idle(shard, slot.cast()) } {
             Ok(()) => mem::forget(doomed),
             Err(reason) => (doomed.shard, doomed.reason) = (shard, reason),
         }
@@ -83,20 +82,20 @@ impl<T, R> Core<T, R> {
         let (_, surplus) = unsafe { self.store.attend_to(shard) };
         self.drop_surplus(surplus);
         // As in `keep`.
-        let birth = self.store.birth();
-        if !self.is_current(slot, birth) {
+        if !self.is_current(slot) {
             doomed.reason = Drops::Retired;
             return;
         }
         // SAFETY: as above.
-        match unsafe { self.store.put_idle(Some(shard), slot.cast(), birth) } {
+        match unsafe { self.store.put_idle(Some(shard), slot.cast()) } {
             Ok(()) => mem::forget(doomed),
             Err(reason) => (doomed.shard, doomed.reason) = (Some(shard), reason),
         }
     }
 
-    /// Whether a value is of the generation that is the present one at `birth`.
-    fn is_current(&self, slot: NonNull<T>, birth: Birth) -> bool {
+    /// Whether a value is of the present generation.
+    fn is_current(&self, slot: NonNull<T>) -> bool {
+        let birth = self.store.birth();
         if Self::NOTED {
             // SAFETY: a value of this pool, by the callers of those who ask.
             let note = unsafe { Self::note_of(slot) };
@@ -229,7 +228,7 @@ impl<T, R: Recycler<T>> Core<T, R> {
         } else if bypassed {
             Some(Drops::Bypassed)
         } else {
-            (!core.is_current(slot, birth)).then_some(Drops::Retired)
+            (!core.is_current(slot)).then_some(Drops::Retired)
         };
         if let Some(reason) = against {
             // SAFETY: as ours.

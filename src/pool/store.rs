@@ -10,9 +10,6 @@
 //! The slot source's lock is the exception that waits; it is held for the time of one slot, or of
 //! a walk over its slabs after a trim.
 //!
-//! I4: the depot holds nothing of a generation before the last, once that has emptied it: whoever
-//! puts something in looks under the lock whether a generation began since it knew that to be new.
-//!
 //! Trims are in `trimming.rs`.
 
 use core::alloc::Layout;
@@ -188,11 +185,6 @@ impl Store {
         let generation = self.generation.load(Ordering::Acquire);
         let put_id = self.put_id();
         Birth { generation, put_id }
-    }
-
-    /// Whether a generation began since.
-    pub(super) fn is_past(&self, birth: Birth) -> bool {
-        self.birth().generation != birth.generation
     }
 
     /// Begins a generation: objects noted from now on are of it.
@@ -442,12 +434,11 @@ impl Store {
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's; the slot is this
-    /// store's, holds a value that was of the present generation at `birth`, and is in no magazine.
+    /// store's, holds a value and is in no magazine.
     pub(crate) unsafe fn put_idle(
         &self,
         shard: Option<&Shard>,
         slot: NonNull<u8>,
-        birth: Birth,
     ) -> Result<(), Drops> {
         if let Some(shard) = shard {
             // SAFETY: the claim, by the caller.
@@ -459,11 +450,6 @@ impl Store {
             }
         }
         let mut depot = self.depot_for_put().ok_or(Drops::Contended)?;
-        // Who begins a generation says so before it empties the depot: what is found to be of the
-        // present one under its lock was put there before that, or is (I4).
-        if self.is_past(birth) || shard.is_some_and(|shard| self.usable(shard).is_none()) {
-            return Err(Drops::Retired);
-        }
         let Some(shard) = shard else {
             let kept =
                 depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots);
@@ -500,11 +486,10 @@ impl Store {
     /// Keeps a slot in the depot, for `prefill`: waits for the lock, and says `false` at the bound.
     ///
     /// # Safety
-    /// The slot is this store's, holds a value built at `birth` and is in no magazine.
-    pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>, birth: Birth) -> bool {
+    /// The slot is this store's, holds a value and is in no magazine.
+    pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>) -> bool {
         let mut depot = self.changing.depot.lock();
-        let room = !self.is_past(birth) && depot.count() < self.depot_max();
-        room && depot.put(slot, self.bounds.magazine_slots)
+        depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots)
     }
 
     /// Takes every idle slot out and closes the shards: the pool is about to go.

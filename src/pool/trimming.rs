@@ -52,14 +52,6 @@ impl Collected {
             vacant: Chain::new(),
         }
     }
-
-    /// What must not go to the depot (`store.rs`, I4) is stale.
-    fn give_up_if(&mut self, past: bool) {
-        if past {
-            let idle = mem::replace(&mut self.idle, Chain::new());
-            self.stale.append(idle);
-        }
-    }
 }
 
 impl Store {
@@ -69,12 +61,10 @@ impl Store {
     /// The caller holds the claim of `shard`, which is one of this store's.
     pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize) -> Excess {
         let pressed = false;
-        let birth = self.birth();
         let epoch = self.announce(Event::Trim { keep, pressed });
         // SAFETY: the claim, by the caller.
         let mut collected = unsafe { self.collect(shard, epoch) };
         let mut depot = self.changing.depot.lock();
-        collected.give_up_if(self.is_past(birth));
         depot.put_chain(collected.idle);
         let cut = depot.cut(keep.min(self.depot_max()));
         collected.stale.append(cut);
@@ -203,7 +193,6 @@ impl Store {
             Step::Rotate => Event::Rotate,
             Step::None => return Excess::none(),
         };
-        let birth = self.birth();
         let epoch = self.announce(event);
         let mut collected = Collected::new();
         let shards = if waits {
@@ -221,13 +210,12 @@ impl Store {
             shard.set_epoch(epoch);
         }
         self.send_home(&mut collected);
+        let (found, mut old) = (collected.idle, collected.stale);
         let depot = if waits {
             Some(self.changing.depot.lock())
         } else {
             self.depot_for_put()
         };
-        collected.give_up_if(self.is_past(birth));
-        let (found, mut old) = (collected.idle, collected.stale);
         let Some(mut depot) = depot else {
             old.append(found);
             return Excess::new(old, Drops::Aged);
@@ -279,12 +267,6 @@ impl Store {
             // The next slow path tries again.
             return Excess::none();
         };
-        // A generation that began just now; `store.rs`, I4.
-        if self.changing.events.is_stale(seen) {
-            drop(depot);
-            // SAFETY: as ours.
-            return unsafe { self.catch_up(shard) };
-        }
         // SAFETY: the claim, by the caller.
         unsafe { self.unload_for(event, shard, &mut held, &mut vacant) };
         let excess = self.take_in(&mut depot, event, held);
