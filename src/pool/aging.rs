@@ -121,3 +121,30 @@ impl Intervals {
         self.count.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ticks_at_once_change_generations_once() {
+        const ROUNDS: usize = 20;
+        let ttl = Duration::from_millis(2);
+        let intervals = Intervals::new(Aging::Ttl(ttl), None);
+        let begun = std::time::Instant::now();
+        let rotates = || {
+            let until = ttl * ROUNDS as u32;
+            let mut count = 0;
+            while begun.elapsed() < until {
+                count += usize::from(intervals.step() == Step::Rotate);
+            }
+            count
+        };
+        let count: usize = std::thread::scope(|scope| {
+            let all = [(); 4].map(|()| scope.spawn(rotates));
+            all.map(|one| one.join().expect("no panic")).iter().sum()
+        });
+        let most = begun.elapsed().as_millis() / ttl.as_millis() + 1;
+        assert!(count as u128 <= most, "{count} of {most}");
+    }
+}

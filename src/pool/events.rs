@@ -122,4 +122,24 @@ mod tests {
         assert_eq!(events.announce(trim), 4);
         assert_eq!(events.missed(2), Some(trim));
     }
+
+    #[test]
+    fn no_event_hides_behind_another_one_of_the_same_moment() {
+        let (events, wipes) = (Events::new(), if cfg!(miri) { 100 } else { 200_000 });
+        let wiped = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while wiped.load(Ordering::Relaxed) < wipes {
+                    events.announce(Event::Tick);
+                }
+            });
+            let mut lost = 0;
+            for number in 1..=wipes {
+                let epoch = events.announce(Event::Wipe);
+                lost += usize::from(!events.is_stale(epoch - 1));
+                wiped.store(number, Ordering::Relaxed);
+            }
+            assert_eq!(lost, 0);
+        });
+    }
 }

@@ -337,3 +337,21 @@ fn note_epoch(shard: &Shard, epoch: usize) {
         shard.set_epoch(epoch);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::pool::shared::Pool;
+
+    #[test]
+    fn a_shard_whose_first_visits_met_a_busy_depot_hears_of_a_generation_too() {
+        let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+        let core = pool.try_core().expect("memory");
+        let busy = core.store.changing.depot.lock();
+        drop(pool.get());
+        drop(busy);
+        std::thread::scope(|scope| scope.spawn(|| pool.new_generation()).join()).expect("no panic");
+        drop(pool.get());
+        let stats = pool.stats();
+        assert_eq!((stats.hits, stats.creates), (0, 2), "{stats}");
+    }
+}
