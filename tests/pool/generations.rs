@@ -294,3 +294,18 @@ fn a_get_hands_out_no_object_of_before_the_generation_that_a_drop_in_it_begins()
     thread::scope(|scope| scope.spawn(|| MEDDLED.trim(0)).join()).expect("no panic");
     assert_eq!(MEDDLED.get().1, 2, "a new one");
 }
+
+#[test]
+fn a_full_handle_keeps_no_old_object_after_it_heard_of_a_generation() {
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    let pool: Pool<Dated> = Pool::new(|| Dated(NOW.load(Ordering::Relaxed)));
+    let local = pool.local();
+    let count = 400;
+    drop((0..count).map(|_| local.get()).collect::<Vec<_>>());
+    let out: Vec<_> = (0..count).map(|_| local.get()).collect();
+    NOW.store(1, Ordering::Relaxed);
+    pool.new_generation();
+    drop(out);
+    let again: Vec<_> = (0..count).map(|_| local.get().0).collect();
+    assert!(again.iter().all(|number| *number == 1));
+}
