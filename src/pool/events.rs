@@ -67,10 +67,19 @@ impl Events {
             Event::Rotate => &self.rotated,
             Event::Tick => &self.ticked,
         };
-        let next = self.epoch.load(Ordering::Relaxed).wrapping_add(1);
-        mark.fetch_max(next, Ordering::Release);
-        // Release: pairs with `epoch`.
-        self.epoch.fetch_add(1, Ordering::AcqRel).wrapping_add(1)
+        let mut last = self.epoch.load(Ordering::Relaxed);
+        loop {
+            let next = last.wrapping_add(1);
+            mark.fetch_max(next, Ordering::Release);
+            // Another event may have taken this epoch, and a shard may have seen it without the
+            // mark: then the mark moves on (I1).
+            // Release: pairs with `epoch`.
+            let (set, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+            match self.epoch.compare_exchange(last, next, set, failed) {
+                Ok(_) => return next,
+                Err(now) => last = now,
+            }
+        }
     }
 
     /// The gravest event that a shard with epoch `seen` has missed.
