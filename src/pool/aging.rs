@@ -36,7 +36,8 @@ pub enum Aging {
     #[default]
     LowWater,
     /// An object that nobody took between two ticks is dropped at the second, as Go's `sync.Pool`
-    /// does at its collections. Below the working set too, but for
+    /// does at its collections. What another thread puts back between a tick and its next get
+    /// counts as put back before the tick. Below the working set too, but for
     /// [`PoolBuilder::idle`](crate::PoolBuilder::idle)'s lower end.
     TwoGeneration,
     /// An object is dropped when it was idle for this long, at the latest for twice as long: two
@@ -109,8 +110,12 @@ impl Intervals {
                 if u128::from(now.wrapping_sub(last) as u64) < ttl.as_millis() {
                     return Step::None;
                 }
-                self.rotated.store(now, Ordering::Relaxed);
-                Step::Rotate
+                // Of two ticks at once one does it: what became old a moment ago is not dropped.
+                let (set, seen) = (Ordering::Relaxed, Ordering::Relaxed);
+                match self.rotated.compare_exchange(last, now, set, seen) {
+                    Ok(_) => Step::Rotate,
+                    Err(_) => Step::None,
+                }
             }
             Aging::Never => Step::None,
         }
