@@ -227,7 +227,9 @@ fn no_old_object_is_handed_out_whatever_else_goes_on() {
         }
     };
     thread::scope(|scope| {
-        [1, 3, 200].map(|count| scope.spawn(move || use_many(count)));
+        for count in [1, 3, 200] {
+            scope.spawn(move || use_many(count));
+        }
         scope.spawn(|| {
             while goes_on() {
                 pool.tick();
