@@ -36,7 +36,8 @@ pub enum Aging {
     #[default]
     LowWater,
     /// An object that nobody took between two ticks is dropped at the second, as Go's `sync.Pool`
-    /// does at its collections. Below the working set too, but for
+    /// does at its collections. What another thread puts back between a tick and its next get
+    /// counts as put back before the tick. Below the working set too, but for
     /// [`PoolBuilder::idle`](crate::PoolBuilder::idle)'s lower end.
     TwoGeneration,
     /// An object is dropped when it was idle for this long, at the latest for twice as long: two
@@ -109,8 +110,12 @@ impl Intervals {
                 if u128::from(now.wrapping_sub(last) as u64) < ttl.as_millis() {
                     return Step::None;
                 }
-                self.rotated.store(now, Ordering::Relaxed);
-                Step::Rotate
+                // Of two ticks at once one does it: what became old a moment ago is not dropped.
+                let (set, seen) = (Ordering::Relaxed, Ordering::Relaxed);
+                match self.rotated.compare_exchange(last, now, set, seen) {
+                    Ok(_) => Step::Rotate,
+                    Err(_) => Step::None,
+                }
             }
             Aging::Never => Step::None,
         }
@@ -119,5 +124,32 @@ impl Intervals {
     /// Ticks so far.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ticks_at_once_change_generations_once() {
+        const ROUNDS: usize = 20;
+        let ttl = Duration::from_millis(2);
+        let intervals = Intervals::new(Aging::Ttl(ttl), None);
+        let begun = std::time::Instant::now();
+        let rotates = || {
+            let until = ttl * ROUNDS as u32;
+            let mut count = 0;
+            while begun.elapsed() < until {
+                count += usize::from(intervals.step() == Step::Rotate);
+            }
+            count
+        };
+        let count: usize = std::thread::scope(|scope| {
+            let all = [(); 4].map(|()| scope.spawn(rotates));
+            all.map(|one| one.join().expect("no panic")).iter().sum()
+        });
+        let most = begun.elapsed().as_millis() / ttl.as_millis() + 1;
+        assert!(count as u128 <= most, "{count} of {most}");
     }
 }

@@ -90,21 +90,23 @@ impl<T, R> Core<T, R> {
             _ => count.saturating_sub(self.store.idle()),
         };
         for made in 0..missing {
+            let birth = self.store.birth();
             // SAFETY: without a shard there is no claim; our own `make` keeps its promise.
             let created = unsafe { self.create_value(None, false, |place| self.make(place)) };
             let slot = created.map_err(GetError::memory)?;
             self.store.on_prefill();
-            let doomed = Doomed {
+            let mut doomed = Doomed {
                 store: &self.store,
                 shard: None,
                 slot,
                 reason: Drops::Full,
             };
             // SAFETY: a fresh value in a slot of ours.
-            if !unsafe { self.store.put_depot(slot.cast()) } {
-                return Ok(made);
+            match unsafe { self.store.put_depot(slot.cast(), birth.generation) } {
+                Ok(()) => mem::forget(doomed),
+                Err(Drops::Full) => return Ok(made),
+                Err(reason) => doomed.reason = reason,
             }
-            mem::forget(doomed);
         }
         Ok(missing)
     }

@@ -15,6 +15,7 @@ use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
 
 use crate::base::sync::{AtomicUsize, Ordering};
+use crate::pool::mode::Route;
 use crate::pool::shard::{Shard, ShardRef, off_the_straight_path};
 use crate::pool::store::Store;
 
@@ -261,6 +262,17 @@ pub(crate) fn unseat_gets(store: &Store) {
     });
 }
 
+/// Makes this thread's next get and put that would find a shard take the slow path.
+pub(crate) fn unseat(shard: &Shard) {
+    let shard = NonNull::from(shard);
+    SEATS.with(|seats| {
+        let all = seats.all.iter().chain(&seats.hot);
+        for seat in all.filter(|seat| seat.shard.get() == shard) {
+            seat.set(EMPTY_ID, EMPTY_ID, NonNull::dangling());
+        }
+    });
+}
+
 /// Puts a claimed shard where `pop` and `shard_for_put` find it.
 ///
 /// # Safety
@@ -279,8 +291,9 @@ pub(crate) unsafe fn seat(store: &Store, get_id: usize, shard: &Shard) {
         }
         let seat = seats.place(put_id);
         seat.set(get_id, put_id, shard);
-        // A pool whose every operation is slow never looks at the hot ones.
-        if !store.is_careful() {
+        // A pool whose every operation is slow never looks at the hot ones, and one that is
+        // bypassed drops what was out before.
+        if !store.is_careful() && store.control().route() != Route::Bypass {
             seats.promote(seat);
         }
     });

@@ -67,10 +67,19 @@ impl Events {
             Event::Rotate => &self.rotated,
             Event::Tick => &self.ticked,
         };
-        let next = self.epoch.load(Ordering::Relaxed).wrapping_add(1);
-        mark.fetch_max(next, Ordering::Release);
-        // Release: pairs with `epoch`.
-        self.epoch.fetch_add(1, Ordering::AcqRel).wrapping_add(1)
+        let mut last = self.epoch.load(Ordering::Relaxed);
+        loop {
+            let next = last.wrapping_add(1);
+            mark.fetch_max(next, Ordering::Release);
+            // Another event may have taken this epoch, and a shard may have seen it without the
+            // mark: then the mark moves on (I1).
+            // Release: pairs with `epoch`.
+            let (set, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+            match self.epoch.compare_exchange(last, next, set, failed) {
+                Ok(_) => return next,
+                Err(now) => last = now,
+            }
+        }
     }
 
     /// The gravest event that a shard with epoch `seen` has missed.
@@ -121,5 +130,25 @@ mod tests {
         };
         assert_eq!(events.announce(trim), 4);
         assert_eq!(events.missed(2), Some(trim));
+    }
+
+    #[test]
+    fn no_event_hides_behind_another_one_of_the_same_moment() {
+        let (events, wipes) = (Events::new(), if cfg!(miri) { 100 } else { 200_000 });
+        let wiped = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while wiped.load(Ordering::Relaxed) < wipes {
+                    events.announce(Event::Tick);
+                }
+            });
+            let mut lost = 0;
+            for number in 1..=wipes {
+                let epoch = events.announce(Event::Wipe);
+                lost += usize::from(!events.is_stale(epoch - 1));
+                wiped.store(number, Ordering::Relaxed);
+            }
+            assert_eq!(lost, 0);
+        });
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Figures {
     prefilled: AtomicUsize,
     adopted: AtomicUsize,
     detached: AtomicUsize,
+    /// Idle objects taken out for a get that the validation refused. The get goes on.
+    refused: AtomicUsize,
     high_water: AtomicUsize,
     /// Visits of threads without a shard.
     visits: AtomicUsize,
@@ -84,6 +86,7 @@ impl Figures {
             prefilled: AtomicUsize::new(0),
             adopted: AtomicUsize::new(0),
             detached: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             high_water: AtomicUsize::new(0),
             visits: AtomicUsize::new(0),
             drops: [const { AtomicUsize::new(0) }; REASONS],
@@ -123,6 +126,11 @@ impl Store {
 
     pub(crate) fn on_detach(&self) {
         add(&self.figures().detached);
+    }
+
+    /// Counts an idle object that a get takes out and does not hand out.
+    pub(crate) fn on_refused(&self) {
+        add(&self.figures().refused);
     }
 
     /// Counts a drop. Returns whether it is to be measured.
@@ -197,6 +205,7 @@ impl Store {
             }
             shards.len()
         };
+        hits = hits.saturating_sub(read(&figures.refused) as u64);
         let drops = self.drops(full, bypassed);
         let creates = (made + read(&figures.prefilled)) as u64;
         let (adopted, detached) = (read(&figures.adopted), read(&figures.detached));

@@ -97,8 +97,13 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
         let Some(shard) = &self.shard else {
             return self.core.get_slow(at);
         };
+        // Until it is known whether a generation began; the user's code may put meanwhile.
+        self.put_to.set(ptr::null());
         // SAFETY: the handle has the claim (I1), on a shard of this pool.
-        let (slot, seen) = unsafe { self.core.get_slow_from(shard)? };
+        let taken = unsafe { self.core.get_slow_from(shard) };
+        // As in `Pool::take_slow`: it may have begun an event.
+        self.pool.note_id(self.core);
+        let (slot, seen) = taken?;
         self.seen.set(seen);
         let is_open = seen != NO_ID && self.core.store.birth().generation == self.generation;
         let shard = shard.as_ptr().as_ptr().cast_const();

@@ -51,12 +51,13 @@ impl<T, R> Core<T, R> {
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
         // The shard may have heard of a generation just now that this value is not of.
-        if !self.is_current(slot) {
+        let birth = self.store.birth();
+        if !self.is_of(slot, birth) {
             doomed.reason = Drops::Retired;
             return;
         }
         // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
-        match unsafe { self.store.put_idle(shard, slot.cast()) } {
+        match unsafe { self.store.put_idle(shard, slot.cast(), birth.generation) } {
             Ok(()) => mem::forget(doomed),
             Err(reason) => (doomed.shard, doomed.reason) = (shard, reason),
         }
@@ -77,25 +78,24 @@ impl<T, R> Core<T, R> {
             slot,
             reason: Drops::Poisoned,
         };
+        // The shard hears of events at the handle's next get, which looks anew where puts go: after
+        // a generation this one's old objects must not come by without being looked at.
         self.answer_pressure();
-        // SAFETY: the claim and the slot, by the caller, here and below.
-        let (_, surplus) = unsafe { self.store.attend_to(shard) };
-        self.drop_surplus(surplus);
-        // As in `keep`.
-        if !self.is_current(slot) {
+        let birth = self.store.birth();
+        if !self.is_of(slot, birth) {
             doomed.reason = Drops::Retired;
             return;
         }
-        // SAFETY: as above.
-        match unsafe { self.store.put_idle(Some(shard), slot.cast()) } {
+        let to = self.store.usable(shard);
+        // SAFETY: the claim and the slot, by the caller.
+        match unsafe { self.store.put_idle(to, slot.cast(), birth.generation) } {
             Ok(()) => mem::forget(doomed),
             Err(reason) => (doomed.shard, doomed.reason) = (Some(shard), reason),
         }
     }
 
-    /// Whether a value is of the present generation.
-    fn is_current(&self, slot: NonNull<T>) -> bool {
-        let birth = self.store.birth();
+    /// Whether a value is of the generation of `birth`, the present one.
+    fn is_of(&self, slot: NonNull<T>, birth: Birth) -> bool {
         if Self::NOTED {
             // SAFETY: a value of this pool, by the callers of those who ask.
             let note = unsafe { Self::note_of(slot) };
@@ -228,7 +228,7 @@ impl<T, R: Recycler<T>> Core<T, R> {
         } else if bypassed {
             Some(Drops::Bypassed)
         } else {
-            (!core.is_current(slot)).then_some(Drops::Retired)
+            (!core.is_of(slot, birth)).then_some(Drops::Retired)
         };
         if let Some(reason) = against {
             // SAFETY: as ours.

@@ -295,15 +295,20 @@ impl<T, R> Pool<T, R> {
             }
         };
         loop {
-            let id = id_now();
             // Relaxed: see `pop`. Written only when it changes, as every get reads it.
-            if self.fast_id.load(Ordering::Relaxed) == id {
-                return;
-            }
-            // Who begins an event changes the core's id, passes the fence and stores; others store,
-            // pass it and look again. So an older id does not stay when both are at it.
+            let known = self.fast_id.load(Ordering::Relaxed);
+            // Who begins an event changes the core's id, passes the fence and exchanges; others
+            // that looked at the core before find another one here then, and look again. So an
+            // older id is not put back, not even for a moment.
             fence(Ordering::SeqCst);
-            self.fast_id.store(id, Ordering::Relaxed);
+            let id = id_now();
+            let order = (Ordering::Relaxed, Ordering::Relaxed);
+            if known != id {
+                let exchanged = self.fast_id.compare_exchange(known, id, order.0, order.1);
+                if exchanged.is_err() {
+                    continue;
+                }
+            }
             fence(Ordering::SeqCst);
             if id_now() == id {
                 return;

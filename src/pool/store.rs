@@ -6,7 +6,9 @@
 //! I1: a slot is live (a guard has it), idle (in exactly one magazine), or with the slot source.
 //! I2: idle slots never exceed `idle_max`: each shard reserves `shard_slots` of it, the depot takes
 //! what is left. Only a shard's first claim and a trim may find the depot above its part, and cut.
-//! I3: locks are leaves: nothing is locked while another one is. `get` and `put` only try to lock.
+//! I3: the depot holds no object of before a generation: who puts one there looks, under its lock,
+//! whether one began since the object was judged, as who begins one empties it under that lock.
+//! I4: locks are leaves: nothing is locked while another one is. `get` and `put` only try to lock.
 //! The slot source's lock is the exception that waits; it is held for the time of one slot, or of
 //! a walk over its slabs after a trim.
 //!
@@ -24,7 +26,7 @@ use crate::pool::claims::{self, NO_ID};
 use crate::pool::cost::Meters;
 use crate::pool::depot::{DepotGuard, SharedDepot};
 use crate::pool::discipline::{Choices, Discipline};
-use crate::pool::events::Events;
+use crate::pool::events::{Events, NO_EPOCH};
 use crate::pool::figures::{Drops, Figures};
 use crate::pool::live::Live;
 use crate::pool::magazine::Chain;
@@ -336,13 +338,19 @@ impl Store {
         if let Some(get_id) = get_id {
             // SAFETY: as above; `attend_to` saw to the events.
             unsafe { claims::seat(self, get_id, shard) };
+        } else {
+            // It may have heard of a generation, of which an older seat knows nothing.
+            claims::unseat(shard);
         }
         (self.usable(shard), excess)
     }
 
-    /// The shard, unless what it holds must not be handed out.
+    /// The shard, unless what it holds must not be handed out, or it is new and has not seen any
+    /// event yet, so that it could not tell which ones it missed.
     pub(crate) fn usable<'s>(&self, shard: &'s Shard) -> Option<&'s Shard> {
-        (!self.changing.events.is_stale(shard.epoch())).then_some(shard)
+        let epoch = shard.epoch();
+        let is_usable = epoch != NO_EPOCH && !self.changing.events.is_stale(epoch);
+        is_usable.then_some(shard)
     }
 
     /// Lets a shard catch up. Returns the id for gets it is up to date with (unless the depot was
@@ -430,7 +438,7 @@ impl Store {
         None
     }
 
-    /// Keeps a slot, or says why not.
+    /// Keeps a slot with a value of `generation`, or says why not.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's; the slot is this
@@ -439,6 +447,7 @@ impl Store {
         &self,
         shard: Option<&Shard>,
         slot: NonNull<u8>,
+        generation: usize,
     ) -> Result<(), Drops> {
         if let Some(shard) = shard {
             // SAFETY: the claim, by the caller.
@@ -451,10 +460,12 @@ impl Store {
         }
         let mut depot = self.depot_for_put().ok_or(Drops::Contended)?;
         let Some(shard) = shard else {
-            let kept =
-                depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots);
-            return if kept { Ok(()) } else { Err(Drops::Full) };
+            return self.put_one(&mut depot, slot, generation);
         };
+        // I3, for what the shard holds.
+        if self.usable(shard).is_none() {
+            return Err(Drops::Retired);
+        }
         if depot.count() + shard.capacity() > self.depot_max() {
             return Err(Drops::Full);
         }
@@ -483,13 +494,30 @@ impl Store {
         None
     }
 
-    /// Keeps a slot in the depot, for `prefill`: waits for the lock, and says `false` at the bound.
+    /// As `put_idle`, in the depot, for `prefill`: waits for the lock.
     ///
     /// # Safety
     /// The slot is this store's, holds a value and is in no magazine.
-    pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>) -> bool {
-        let mut depot = self.changing.depot.lock();
-        depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots)
+    pub(crate) unsafe fn put_depot(
+        &self,
+        slot: NonNull<u8>,
+        generation: usize,
+    ) -> Result<(), Drops> {
+        self.put_one(&mut self.changing.depot.lock(), slot, generation)
+    }
+
+    fn put_one(
+        &self,
+        depot: &mut DepotGuard<'_>,
+        slot: NonNull<u8>,
+        generation: usize,
+    ) -> Result<(), Drops> {
+        // I3.
+        if self.birth().generation != generation {
+            return Err(Drops::Retired);
+        }
+        let kept = depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots);
+        if kept { Ok(()) } else { Err(Drops::Full) }
     }
 
     /// Takes every idle slot out and closes the shards: the pool is about to go.

@@ -5,7 +5,7 @@
 //! nothing is locked or claimed.
 //!
 //! I1: an answer to pressure, and a tick by itself, are part of a get or put, so they only try to
-//! lock (`store.rs`, I3).
+//! lock (`store.rs`, I4).
 
 use core::mem;
 
@@ -65,6 +65,7 @@ impl Store {
         // SAFETY: the claim, by the caller.
         let mut collected = unsafe { self.collect(shard, epoch) };
         let mut depot = self.changing.depot.lock();
+        self.judge_again(&mut collected, epoch);
         depot.put_chain(collected.idle);
         let cut = depot.cut(keep.min(self.depot_max()));
         collected.stale.append(cut);
@@ -99,11 +100,39 @@ impl Store {
         self.unload_free(&lock(&self.changing.shards), epoch, &mut collected);
         if let Some(shard) = shard {
             // SAFETY: the claim, by the caller.
-            unsafe { shard.unload(&mut collected.idle, &mut collected.vacant) };
-            note_epoch(shard, epoch);
+            unsafe { self.unload_into(shard, epoch, &mut collected) };
         }
         self.send_home(&mut collected);
         collected
+    }
+
+    /// Takes everything out of a shard, which has seen `epoch` then, unless it is stale: who has it
+    /// is to hear of that, and to look at what comes back from then on.
+    ///
+    /// # Safety
+    /// The caller holds the shard's claim.
+    unsafe fn unload_into(&self, shard: &Shard, epoch: usize, collected: &mut Collected) {
+        let stale = self.changing.events.is_stale(shard.epoch());
+        let into = if stale {
+            &mut collected.stale
+        } else {
+            &mut collected.idle
+        };
+        // SAFETY: the claim, by the caller.
+        unsafe { shard.unload(into, &mut collected.vacant) };
+        // Without memory some may stay.
+        if !stale && epoch != NO_EPOCH && shard.figures().0 == 0 {
+            shard.set_epoch(epoch);
+        }
+    }
+
+    /// Looks, under the depot's lock, whether a generation began since `epoch`, after the shards
+    /// were looked at: what they held is stale, then (`store.rs`, I3).
+    fn judge_again(&self, collected: &mut Collected, epoch: usize) {
+        if self.changing.events.is_stale(epoch) {
+            let idle = mem::replace(&mut collected.idle, Chain::new());
+            collected.stale.append(idle);
+        }
     }
 
     /// Gives slots without a value back.
@@ -119,15 +148,8 @@ impl Store {
             if !free.try_claim() {
                 continue;
             }
-            let stale = self.changing.events.is_stale(free.epoch());
-            let into = if stale {
-                &mut collected.stale
-            } else {
-                &mut collected.idle
-            };
             // SAFETY: claimed just now, until the release below.
-            unsafe { free.unload(into, &mut collected.vacant) };
-            note_epoch(free, epoch);
+            unsafe { self.unload_into(free, epoch, collected) };
             claims::release(free);
         }
     }
@@ -206,20 +228,20 @@ impl Store {
         // Otherwise it follows at the next get, like everybody's.
         if let (Some(shard), Step::Rotate, true) = (shard, step, waits) {
             // SAFETY: the claim, by the caller.
-            unsafe { shard.unload(&mut collected.idle, &mut collected.vacant) };
-            shard.set_epoch(epoch);
+            unsafe { self.unload_into(shard, epoch, &mut collected) };
         }
         self.send_home(&mut collected);
-        let (found, mut old) = (collected.idle, collected.stale);
         let depot = if waits {
             Some(self.changing.depot.lock())
         } else {
             self.depot_for_put()
         };
         let Some(mut depot) = depot else {
-            old.append(found);
-            return Excess::new(old, Drops::Aged);
+            collected.stale.append(collected.idle);
+            return Excess::new(collected.stale, Drops::Aged);
         };
+        self.judge_again(&mut collected, epoch);
+        let (found, mut old) = (collected.idle, collected.stale);
         let floor = self.bounds().idle_min;
         // What is found in the shards was needed more lately than what lies in the depot.
         if step == Step::Rotate {
@@ -250,23 +272,22 @@ impl Store {
         if seen == epoch {
             return Excess::none();
         }
-        let event = self.changing.events.missed(seen);
-        let (mut held, mut vacant) = (Chain::new(), Chain::new());
-        if event == Some(Event::Wipe) {
-            // SAFETY: the claim, by the caller.
-            unsafe { shard.unload(&mut held, &mut vacant) };
-            // Without memory some may stay; then it stays stale (`is_stale`), too.
-            if shard.figures().0 == 0 {
-                shard.set_epoch(epoch);
-            }
-            // SAFETY: they were in a shard of ours as vacant.
-            unsafe { self.give_chain(vacant) };
-            return Excess::new(held, Drops::Retired);
+        // SAFETY: the claim, by the caller, here and below.
+        let wipe = || unsafe { self.wipe(shard, epoch) };
+        if self.changing.events.is_stale(seen) {
+            return wipe();
         }
         let Some(mut depot) = self.changing.depot.try_lock() else {
             // The next slow path tries again.
             return Excess::none();
         };
+        // Under the lock (`store.rs`, I3).
+        let event = self.changing.events.missed(seen);
+        if event == Some(Event::Wipe) {
+            drop(depot);
+            return wipe();
+        }
+        let (mut held, mut vacant) = (Chain::new(), Chain::new());
         // SAFETY: the claim, by the caller.
         unsafe { self.unload_for(event, shard, &mut held, &mut vacant) };
         let excess = self.take_in(&mut depot, event, held);
@@ -275,6 +296,22 @@ impl Store {
         // SAFETY: they were in a shard of ours as vacant.
         unsafe { self.give_chain(vacant) };
         excess
+    }
+
+    /// Takes out of a shard what is older than a generation; it has seen `epoch` then.
+    ///
+    /// # Safety
+    /// The caller holds the shard's claim.
+    unsafe fn wipe(&self, shard: &Shard, epoch: usize) -> Excess {
+        let mut collected = Collected::new();
+        // SAFETY: the claim, by the caller.
+        unsafe { shard.unload(&mut collected.stale, &mut collected.vacant) };
+        // Without memory some may stay; then it stays stale (`is_stale`), too.
+        if shard.figures().0 == 0 {
+            shard.set_epoch(epoch);
+        }
+        self.send_home(&mut collected);
+        Excess::new(collected.stale, Drops::Retired)
     }
 
     /// Takes out of a shard what an event takes.
@@ -332,8 +369,20 @@ impl Store {
     }
 }
 
-fn note_epoch(shard: &Shard, epoch: usize) {
-    if epoch != NO_EPOCH {
-        shard.set_epoch(epoch);
+#[cfg(test)]
+mod tests {
+    use crate::pool::shared::Pool;
+
+    #[test]
+    fn a_shard_whose_first_visits_met_a_busy_depot_hears_of_a_generation_too() {
+        let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+        let core = pool.try_core().expect("memory");
+        let busy = core.store.changing.depot.lock();
+        drop(pool.get());
+        drop(busy);
+        std::thread::scope(|scope| scope.spawn(|| pool.new_generation()).join()).expect("no panic");
+        drop(pool.get());
+        let stats = pool.stats();
+        assert_eq!((stats.hits, stats.creates), (0, 2), "{stats}");
     }
 }

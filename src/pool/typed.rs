@@ -228,8 +228,9 @@ impl<T, R> Core<T, R> {
         let (shard, surplus) = self.store.attend();
         self.drop_surplus(surplus);
         let visit = self.visit(shard);
-        // SAFETY: `attend` answers with a shard this thread has claimed. The code of the user that
-        // ran since may have used the pool, which does not end the claim.
+        // The code of the user that ran since may have begun a generation.
+        let shard = shard.and_then(|shard| self.store.usable(shard));
+        // SAFETY: `attend` answers with a shard this thread has claimed; nothing ends the claim.
         let slot = unsafe { self.take(shard, visit, make)? };
         self.mark(slot, visit, shard, at);
         mem::forget(live);
@@ -315,6 +316,7 @@ impl<T, R> Core<T, R> {
         if valid {
             mem::forget(doomed);
         } else {
+            self.store.on_refused();
             doomed.reason = Drops::Invalid;
         }
         valid

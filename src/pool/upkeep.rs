@@ -88,7 +88,8 @@ impl<T, R> Pool<T, R> {
     }
 
     /// Changes when the pool uses what it gets back. With [`Mode::Never`] idle objects are dropped,
-    /// as by [`clear`](Self::clear); those in guards are dropped when they come back.
+    /// as by [`clear`](Self::clear); those in guards are dropped when they come back, but for what
+    /// another thread puts back before its next get, which drops it.
     pub fn set_mode(&self, mode: Mode) {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = &mut *plan {

@@ -6,7 +6,7 @@
 //!
 //! I1: a batch is no more than a page of slots, so a shard that keeps one holds no page that the
 //! first object would not have taken.
-//! I2: no lock is taken while another one is held (`store.rs`, I3).
+//! I2: no lock is taken while another one is held (`store.rs`, I4).
 
 use core::ptr::NonNull;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use flagstone::{Aging, LeakCheck, Pool};
+use flagstone::{Aging, LeakCheck, Mode, Pool};
 
 use crate::canary::Canary;
 
@@ -149,4 +149,29 @@ fn a_pool_in_use_ticks_by_itself() {
     assert!(cfg!(miri) || stats.ticks > 1, "{stats}");
     assert!(cfg!(miri) || stats.idle < spike / 2, "{stats}");
     assert!(stats.idle >= 200, "the working set stays: {stats}");
+}
+
+#[test]
+fn a_tick_that_a_local_handle_begins_is_heard_of_by_all() {
+    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+        .mode(Mode::Always)
+        .aging(Aging::TwoGeneration)
+        .tick_every(Duration::from_millis(1))
+        .build();
+    drop(pool.get_many(20));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let local = pool.local();
+            while pool.stats().ticks < 1 {
+                thread::sleep(Duration::from_millis(2));
+                drop((0..100).map(|_| local.get()).collect::<Vec<_>>());
+            }
+        });
+    });
+    let before = pool.stats().exchanges;
+    drop(pool.get());
+    assert!(
+        pool.stats().exchanges > before,
+        "what the thread had is old"
+    );
 }

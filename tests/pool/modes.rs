@@ -224,3 +224,31 @@ fn figures_are_complete() {
     assert_eq!((stats.high_water, stats.idle, stats.returns), (6, 0, 7));
     assert!(stats.to_string().contains("mode        Always: Asked"));
 }
+
+#[test]
+fn what_was_out_when_a_pool_is_turned_off_is_dropped_when_it_comes_back() {
+    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    drop(pool.get());
+    let (out, later) = (pool.get_many(50), pool.get_many(50));
+    pool.set_mode(Mode::Never);
+    drop(out);
+    assert_eq!(pool.stats().idle, 0);
+    drop(pool.get());
+    drop(later);
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.drops.bypassed), (0, 101), "{stats}");
+    let out = thread::scope(|scope| {
+        pool.set_mode(Mode::Always);
+        let out = pool.get_many(50);
+        let off = scope.spawn(|| pool.set_mode(Mode::Never));
+        off.join().expect("no panic");
+        drop(pool.get());
+        out
+    });
+    drop(out);
+    assert_eq!(pool.stats().idle, 0);
+    pool.set_mode(Mode::Always);
+    drop(pool.get());
+    drop(pool.get());
+    assert_eq!((pool.stats().idle, pool.stats().hits), (1, 2));
+}

@@ -256,3 +256,18 @@ fn an_object_that_was_looked_out_for_goes_back_like_any_other() {
     assert_eq!(RECYCLED.load(Ordering::Relaxed), 2000);
     assert_eq!((pool.stats().creates, pool.stats().suspects), (200, 0));
 }
+
+#[test]
+fn an_idle_object_that_is_refused_is_neither_a_get_nor_a_hit() {
+    let refuses = |_: &Vec<u8>| false;
+    let pool = Pool::builder(Vec::<u8>::new).validate_get(refuses).build();
+    pool.prefill(3);
+    drop(pool.get());
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.gets, stats.hits, stats.returns),
+        (1, 0, 1),
+        "{stats}"
+    );
+    assert_eq!((stats.creates, stats.drops.invalid), (4, 3), "{stats}");
+}
