@@ -99,14 +99,16 @@ impl Intervals {
 
     /// Notes a tick, and says what it does.
     pub(crate) fn step(&self) -> Step {
-        let now = clock::millis();
-        self.ticked.store(now, Ordering::Relaxed);
+        self.ticked.store(clock::millis(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
         match self.aging {
             Aging::LowWater => Step::LowWater,
             Aging::TwoGeneration => Step::Rotate,
             Aging::Ttl(ttl) => {
-                let last = self.rotated.load(Ordering::Relaxed);
+                // Before the clock: otherwise another tick's moment may lie ahead of it. Acquire
+                // keeps them in that order.
+                let last = self.rotated.load(Ordering::Acquire);
+                let now = clock::millis();
                 if u128::from(now.wrapping_sub(last) as u64) < ttl.as_millis() {
                     return Step::None;
                 }
