@@ -45,12 +45,14 @@ impl<T, R> Pool<T, R> {
 
     /// Says that an interval of your choice is over (a second, a batch): objects that nobody needed
     /// are dropped as the pool's [`Aging`](crate::Aging) says, down to the lower end of
-    /// [`PoolBuilder::idle`], and pages that are empty then go back. By default that forgets a
-    /// burst in a few intervals and keeps the working set. Returns the number of objects dropped.
+    /// [`PoolBuilder::idle`](crate::PoolBuilder::idle), and pages that are empty then go back. By
+    /// default that forgets a burst in a few intervals and keeps the working set. Returns the
+    /// number of objects dropped.
     ///
-    /// A pool that is in use ticks by itself, too (see [`PoolBuilder::tick_every`]). One that
-    /// stands still does not: let a timer call this. Of the objects in the magazines of running
-    /// threads the colder half takes part, at each thread's next get.
+    /// A pool that is in use ticks by itself, too (see
+    /// [`PoolBuilder::tick_every`](crate::PoolBuilder::tick_every)). One that stands still does
+    /// not: let a timer call this. Of the objects in the magazines of running threads the colder
+    /// half takes part, at each thread's next get.
     pub fn tick(&self) -> usize {
         let Some(core) = self.core() else {
             return 0;
@@ -122,9 +124,10 @@ impl<T, R> Pool<T, R> {
         self.core().map(Core::health).unwrap_or_default()
     }
 
-    /// Objects that have been out for more than ten seconds (see [`PoolBuilder::leak_after`]) and
-    /// two [ticks](Self::tick), of those that the pool looks out for ([`LeakCheck`]). Each is
-    /// reported once, and withdrawn when it comes back: see `withdrawn` in the figures.
+    /// Objects that have been out for more than ten seconds (see
+    /// [`PoolBuilder::leak_after`](crate::PoolBuilder::leak_after)) and two [ticks](Self::tick), of
+    /// those that the pool looks out for ([`LeakCheck`](crate::LeakCheck)). Each is reported once,
+    /// and withdrawn when it comes back: see `PoolStats::withdrawn`.
     ///
     /// ```
     /// use flagstone::{LeakCheck, Pool};
