@@ -340,8 +340,11 @@ impl Shard {
                 }
             }
         }
-        // SAFETY: as above; `previous` is there now.
+        // SAFETY: as above; `previous` is there now, unless the allocator's use took it away.
         unsafe {
+            if (*self.previous.get()).is_null() {
+                return false;
+            }
             if self.previous_len.load(Ordering::Relaxed) < self.capacity {
                 self.swap();
             }

@@ -158,9 +158,10 @@ impl Store {
     fn announce(&self, event: Event) -> usize {
         let epoch = self.changing.events.announce(event);
         // No seat matches the new id, so every thread's next get comes by the slow path.
-        // Release: pairs with `attend_to`, so that whoever sees the new id sees the epoch.
+        // Release: pairs with `attend_to`, so that whoever sees the new id sees the epoch. Acquire:
+        // and those of the events announced before this one.
         let get_id = claims::next_id(Some(self.id()));
-        self.get_id.store(get_id, Ordering::Release);
+        self.get_id.swap(get_id, Ordering::AcqRel);
         epoch
     }
 

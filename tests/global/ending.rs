@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -59,23 +59,30 @@ struct Churn {
     end: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<()>>,
     steps: mpsc::Receiver<()>,
+    /// Held, shared, by who starts a thread. A child forked in the middle of `pthread_create` may
+    /// find a lock of the C library held for good, which POSIX allows and is not what is tested.
+    starting: Arc<RwLock<()>>,
 }
 
 impl Churn {
     fn start(count: u64) -> Churn {
         let (cells, end) = (Arc::new(Cells::new(2000)), Arc::new(AtomicBool::new(false)));
         let (sender, steps) = mpsc::sync_channel(0);
+        let starting = Arc::new(RwLock::new(()));
         let threads = (0..count).map(|number| {
             let (cells, end, sender) = (cells.clone(), end.clone(), sender.clone());
+            let starting = starting.clone();
             thread::spawn(move || {
                 let mut random = Random(number * 31 + 5);
                 while !end.load(Ordering::Relaxed) {
                     (0..200).for_each(|_| cells.step(&mut random));
                     let (cells, seed) = (cells.clone(), random.next());
+                    let start = starting.read().unwrap();
                     let short = thread::spawn(move || {
                         let mut random = Random(seed);
                         (0..50).for_each(|_| cells.step(&mut random));
                     });
+                    drop(start);
                     short.join().unwrap();
                     let _ = sender.try_send(());
                 }
@@ -87,6 +94,7 @@ impl Churn {
             end,
             threads,
             steps,
+            starting,
         }
     }
 
@@ -111,7 +119,8 @@ pub(crate) fn forks(rounds: u64) {
     let churn = Churn::start(4);
     churn.wait();
     for round in 0..rounds {
-        let went_well = in_a_forked_child(|| {
+        let quiet = churn.starting.write().unwrap();
+        let went_well = in_a_child_forked_under(quiet, || {
             // What others held is freed and taken anew, here and on a fresh thread.
             let cells = churn.cells.clone();
             let work = move || {
@@ -135,12 +144,18 @@ pub(crate) fn forks(rounds: u64) {
 /// Whether `work` says so at its end, in a child forked for it. A panic ends the child there: left
 /// alone it would end its only thread, and the process with it, which counts as success.
 fn in_a_forked_child(work: impl FnOnce() -> bool) -> bool {
+    in_a_child_forked_under((), work)
+}
+
+/// The same, with a lock that is let go of right after the fork.
+fn in_a_child_forked_under<L>(lock: L, work: impl FnOnce() -> bool) -> bool {
     let pid = fork();
     if pid == 0 {
         alarm(20);
         let well = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
         _exit(if well { 0 } else { 3 });
     }
+    drop(lock);
     let mut status = -1;
     // SAFETY: an out pointer.
     let waited = unsafe { waitpid(pid, &raw mut status, 0) };
