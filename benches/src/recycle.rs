@@ -291,14 +291,21 @@ pub fn travel_row<'a>(title: &str, batches: usize) -> Row<'a> {
     row
 }
 
+/// A buffer whose address stays, as the pools' objects have: what is queued is one word.
+#[allow(
+    clippy::box_collection,
+    reason = "the other contenders hand out pointers to buffers, too"
+)]
+type Boxed = Box<Vec<u8>>;
+
 /// What one writes around a queue.
 struct Queued<'q> {
-    buffer: Option<Box<Vec<u8>>>,
-    queue: &'q ArrayQueue<Box<Vec<u8>>>,
+    buffer: Option<Boxed>,
+    queue: &'q ArrayQueue<Boxed>,
 }
 
 impl<'q> Queued<'q> {
-    fn new(queue: &'q ArrayQueue<Box<Vec<u8>>>) -> Queued<'q> {
+    fn new(queue: &'q ArrayQueue<Boxed>) -> Queued<'q> {
         let kept = queue.pop();
         Queued {
             buffer: Some(kept.unwrap_or_else(|| Box::new(buffer()))),

@@ -77,15 +77,19 @@ impl Store {
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's.
     pub(crate) unsafe fn new_generation(&self, shard: Option<&Shard>) -> Excess {
-        // Before the event: who hears of it notes the new generation (`events.rs`, I1).
+        let mut depot = self.changing.depot.lock();
+        // Before the event: who hears of it notes the new generation (`events.rs`, I1). Both under
+        // the lock, until the depot is empty: a shard that has heard finds nothing old there, which
+        // would pass for new in it.
         self.next_put_id();
         self.announce(Event::Wipe);
+        let cut = depot.cut(0);
+        drop(depot);
         // The shards' epochs stay behind: an object that is on its way into this one at the moment,
         // from a recycle that began the generation, is found at the next get.
         // SAFETY: the claim, by the caller.
         let mut collected = unsafe { self.collect(shard, NO_EPOCH) };
         collected.idle.append(collected.stale);
-        let cut = self.changing.depot.lock().cut(0);
         collected.idle.append(cut);
         Excess::new(collected.idle, Drops::Retired)
     }
