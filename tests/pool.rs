@@ -134,8 +134,8 @@ fn zero_sized_large_and_over_aligned_objects() {
     );
     drop(lines);
 
-    type Huge = [u8; 1 << 20];
-    let pool: Pool<Huge, _> = Pool::builder(|| [3; 1 << 20])
+    type Huge = [u8; (1 << 20) - 64];
+    let pool: Pool<Huge, _> = Pool::builder(|| [3; (1 << 20) - 64])
         .recycle_with(|_| Keep::Yes)
         .build();
     let mut huge = [pool.get(), pool.get(), pool.get()];

@@ -3,8 +3,6 @@
 
 #[cfg(target_has_atomic = "64")]
 pub(crate) use core::sync::atomic::AtomicU64;
-#[cfg(feature = "std")]
-pub(crate) use core::sync::atomic::fence;
 #[cfg(feature = "alloc")]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16};
 pub(crate) use core::sync::atomic::{AtomicUsize, Ordering};

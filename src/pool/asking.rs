@@ -19,7 +19,7 @@ use crate::pool::mode::Route;
 use crate::pool::recycle::Recycler;
 use crate::pool::shared::Pool;
 use crate::pool::typed::{Core, Refusal};
-use crate::pool::wards::{Doomed, LiveEnd};
+use crate::pool::wards::LiveEnd;
 
 /// Why [`Pool::try_get_with`] has no object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,22 +90,19 @@ impl<T, R> Core<T, R> {
             _ => count.saturating_sub(self.store.idle()),
         };
         for made in 0..missing {
-            let birth = self.store.birth();
             // SAFETY: without a shard there is no claim; our own `make` keeps its promise.
             let created = unsafe { self.create_value(None, false, |place| self.make(place)) };
             let slot = created.map_err(GetError::memory)?;
             self.store.on_prefill();
-            let mut doomed = Doomed {
-                store: &self.store,
-                shard: None,
-                slot,
-                reason: Drops::Full,
-            };
+            let mut doomed = self.doomed(None, slot, Drops::Full);
+            if !self.is_present(slot) {
+                doomed.reason = Drops::Retired;
+                continue;
+            }
             // SAFETY: a fresh value in a slot of ours.
-            match unsafe { self.store.put_depot(slot.cast(), birth.generation) } {
+            match unsafe { self.store.put_depot(slot.cast()) } {
                 Ok(()) => mem::forget(doomed),
-                Err(Drops::Full) => return Ok(made),
-                Err(reason) => doomed.reason = reason,
+                Err(_) => return Ok(made),
             }
         }
         Ok(missing)

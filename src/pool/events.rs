@@ -1,25 +1,23 @@
 //! What every thread is to hear of: trims, ticks and new generations.
 //!
-//! Owns the numbers by which a shard finds out what happened since its thread's last slow path.
+//! Owns the ids by which a thread finds out what happened since its last slow path. Ids only grow
+//! (`id.rs`), so the last one a shard has seen says which events it missed.
 //!
-//! I1: an event's mark is set before the epoch moves on, and the epoch before the id for gets
-//! changes; a thread reads them in the opposite order. So a shard that has seen the epoch has seen
-//! the event, and a mark that is seen early is seen again.
+//! I1: an event's mark is set before `last` moves on, and a thread reads them in the opposite
+//! order. So a shard that has seen `last` has seen the event, and who matches `last` knows the
+//! generation that began by then.
 #![forbid(unsafe_code)]
 
 use crate::base::sync::{AtomicUsize, Ordering};
-
-/// The epoch of a shard that has seen none: no pool comes to so many events.
-pub(crate) const NO_EPOCH: usize = usize::MAX;
+use crate::pool::figures::Drops;
+use crate::pool::id::{NO_ID, next_id};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// At most so many idle slots are to stay.
-    Trim { keep: usize, pressed: bool },
-    /// Everything is to go.
-    Wipe,
-    /// What is idle becomes the old generation.
+    Trim { keep: usize, reason: Drops },
+    /// What is idle becomes the old generation of two.
     Rotate,
     /// An interval is over.
     Tick,
@@ -28,84 +26,96 @@ pub(crate) enum Event {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Events {
-    epoch: AtomicUsize,
+    /// The last event. Every get compares it.
+    last: AtomicUsize,
+    /// The present generation: what the notes of its objects say.
+    generation: AtomicUsize,
     trimmed: AtomicUsize,
-    wiped: AtomicUsize,
     rotated: AtomicUsize,
     ticked: AtomicUsize,
     keep: AtomicUsize,
-    pressed: AtomicUsize,
+    reason: AtomicUsize,
 }
 
 impl Events {
-    pub(crate) const fn new() -> Events {
+    /// Those of a pool whose first generation is `id`.
+    pub(crate) fn new(id: usize) -> Events {
         Events {
-            epoch: AtomicUsize::new(0),
-            trimmed: AtomicUsize::new(0),
-            wiped: AtomicUsize::new(0),
-            rotated: AtomicUsize::new(0),
-            ticked: AtomicUsize::new(0),
+            last: AtomicUsize::new(id),
+            generation: AtomicUsize::new(id),
+            trimmed: AtomicUsize::new(NO_ID),
+            rotated: AtomicUsize::new(NO_ID),
+            ticked: AtomicUsize::new(NO_ID),
             keep: AtomicUsize::new(usize::MAX),
-            pressed: AtomicUsize::new(0),
+            reason: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn epoch(&self) -> usize {
-        // Acquire: pairs with `announce`, so that its mark is seen (I1).
-        self.epoch.load(Ordering::Acquire)
+    /// The last event, for who only compares.
+    #[inline(always)]
+    pub(crate) fn last(&self) -> usize {
+        // Relaxed: a stale one delays an event's effect by one operation.
+        self.last.load(Ordering::Relaxed)
     }
 
-    /// Makes an event known; its epoch.
+    /// The last event, for who is to be up to date with it.
+    pub(crate) fn last_seen(&self) -> usize {
+        // Acquire: pairs with `announce` (I1).
+        self.last.load(Ordering::Acquire)
+    }
+
+    /// The present generation.
+    pub(crate) fn generation(&self) -> usize {
+        // Acquire: who builds an object by what it finds here sees what went before the generation.
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Begins a generation; to be followed by an event.
+    pub(crate) fn begin_generation(&self) {
+        // The later of two that begin at once. Release: pairs with `generation`.
+        self.generation.fetch_max(next_id(), Ordering::Release);
+    }
+
+    /// Makes an event known; its id.
     pub(crate) fn announce(&self, event: Event) -> usize {
         let mark = match event {
-            Event::Trim { keep, pressed } => {
+            Event::Trim { keep, reason } => {
                 self.keep.store(keep, Ordering::Relaxed);
-                self.pressed.store(usize::from(pressed), Ordering::Relaxed);
+                self.reason.store(reason as usize, Ordering::Relaxed);
                 &self.trimmed
             }
-            Event::Wipe => &self.wiped,
             Event::Rotate => &self.rotated,
             Event::Tick => &self.ticked,
         };
-        let mut last = self.epoch.load(Ordering::Relaxed);
         loop {
-            let next = last.wrapping_add(1);
-            mark.fetch_max(next, Ordering::Release);
-            // Another event may have taken this epoch, and a shard may have seen it without the
-            // mark: then the mark moves on (I1).
-            // Release: pairs with `epoch`.
-            let (set, failed) = (Ordering::AcqRel, Ordering::Relaxed);
-            match self.epoch.compare_exchange(last, next, set, failed) {
-                Ok(_) => return next,
-                Err(now) => last = now,
+            let id = next_id();
+            mark.fetch_max(id, Ordering::Relaxed);
+            // Release: pairs with `last_seen`; Acquire, so that it passes on the marks of events
+            // before. A shard that has seen a later event already may have missed this mark: then
+            // it moves on.
+            if id == NO_ID || self.last.fetch_max(id, Ordering::AcqRel) < id {
+                return id;
             }
         }
     }
 
-    /// The gravest event that a shard with epoch `seen` has missed.
+    /// The gravest event that a shard which has seen `seen` has missed.
     pub(crate) fn missed(&self, seen: usize) -> Option<Event> {
-        let missed = |mark: &AtomicUsize| mark.load(Ordering::Acquire) > seen;
-        if seen == NO_EPOCH {
-            return None;
-        }
-        if missed(&self.wiped) {
-            return Some(Event::Wipe);
-        }
-        if missed(&self.trimmed) {
-            return Some(Event::Trim {
+        // Relaxed: ordered by `last_seen` (I1).
+        let missed = |mark: &AtomicUsize| mark.load(Ordering::Relaxed) > seen;
+        if seen == NO_ID {
+            // Of a new shard, which holds nothing.
+            None
+        } else if missed(&self.trimmed) {
+            Some(Event::Trim {
                 keep: self.keep.load(Ordering::Relaxed),
-                pressed: self.pressed.load(Ordering::Relaxed) == 1,
-            });
+                reason: Drops::ALL[self.reason.load(Ordering::Relaxed)],
+            })
+        } else if missed(&self.rotated) {
+            Some(Event::Rotate)
+        } else {
+            missed(&self.ticked).then_some(Event::Tick)
         }
-        if missed(&self.rotated) {
-            return Some(Event::Rotate);
-        }
-        missed(&self.ticked).then_some(Event::Tick)
-    }
-
-    /// Whether what a shard with epoch `seen` holds must not be handed out.
-    pub(crate) fn is_stale(&self, seen: usize) -> bool {
-        self.missed(seen) == Some(Event::Wipe)
     }
 }
 
@@ -113,42 +123,60 @@ impl Events {
 mod tests {
     use super::*;
 
+    const TRIM: Event = Event::Trim {
+        keep: 5,
+        reason: Drops::Pressed,
+    };
+
     #[test]
     fn the_gravest_event_since_counts() {
-        let events = Events::new();
-        assert_eq!(events.missed(0), None);
-        assert_eq!(events.announce(Event::Tick), 1);
-        assert_eq!(events.announce(Event::Wipe), 2);
-        assert_eq!(events.announce(Event::Rotate), 3);
-        assert_eq!(events.missed(0), Some(Event::Wipe));
-        assert_eq!(events.missed(1), Some(Event::Wipe));
-        assert_eq!(events.missed(2), Some(Event::Rotate));
-        assert_eq!((events.missed(3), events.missed(NO_EPOCH)), (None, None));
-        let trim = Event::Trim {
-            keep: 5,
-            pressed: true,
-        };
-        assert_eq!(events.announce(trim), 4);
-        assert_eq!(events.missed(2), Some(trim));
+        let first = next_id();
+        let events = Events::new(first);
+        assert_eq!(events.missed(first), None);
+        let ticked = events.announce(Event::Tick);
+        assert!(ticked > first && events.last() == ticked);
+        let trimmed = events.announce(TRIM);
+        let rotated = events.announce(Event::Rotate);
+        assert_eq!(events.missed(first), Some(TRIM));
+        assert_eq!(events.missed(ticked), Some(TRIM));
+        assert_eq!(events.missed(trimmed), Some(Event::Rotate));
+        assert_eq!((events.missed(rotated), events.missed(NO_ID)), (None, None));
+        assert_eq!(events.announce(Event::Tick), events.last_seen());
+        assert_eq!(events.missed(rotated), Some(Event::Tick));
     }
 
     #[test]
     fn no_event_hides_behind_another_one_of_the_same_moment() {
-        let (events, wipes) = (Events::new(), if cfg!(miri) { 100 } else { 200_000 });
-        let wiped = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while wiped.load(Ordering::Relaxed) < wipes {
-                    events.announce(Event::Tick);
-                }
-            });
-            let mut lost = 0;
-            for number in 1..=wipes {
-                let epoch = events.announce(Event::Wipe);
-                lost += usize::from(!events.is_stale(epoch - 1));
-                wiped.store(number, Ordering::Relaxed);
+        let (events, trims) = (Events::new(next_id()), if cfg!(miri) { 50 } else { 5_000 });
+        let noticed = AtomicUsize::new(0);
+        let goes_on = || noticed.load(Ordering::Relaxed) < trims;
+        let ticks = || {
+            while goes_on() {
+                events.announce(Event::Tick);
             }
-            assert_eq!(lost, 0);
+        };
+        let first = events.last_seen();
+        let catches_up = || {
+            let mut seen = first;
+            while goes_on() {
+                let last = events.last_seen();
+                if let Some(Event::Trim { keep, .. }) = events.missed(seen) {
+                    noticed.store(keep, Ordering::Relaxed);
+                }
+                seen = last;
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(ticks);
+            scope.spawn(catches_up);
+            for keep in 1..=trims {
+                let reason = Drops::Trimmed;
+                events.announce(Event::Trim { keep, reason });
+                // A lost one would never come.
+                while noticed.load(Ordering::Relaxed) != keep {
+                    std::thread::yield_now();
+                }
+            }
         });
     }
 }

@@ -37,10 +37,22 @@ pub(crate) enum Drops {
     Bypassed,
 }
 
-/// The number of reasons.
-const REASONS: usize = Drops::Bypassed as usize + 1;
-
 impl Drops {
+    /// In the order of their numbers.
+    pub(crate) const ALL: [Drops; 11] = [
+        Drops::Full,
+        Drops::Discarded,
+        Drops::Oversize,
+        Drops::Invalid,
+        Drops::Poisoned,
+        Drops::Contended,
+        Drops::Trimmed,
+        Drops::Aged,
+        Drops::Pressed,
+        Drops::Retired,
+        Drops::Bypassed,
+    ];
+
     /// Whether what it takes says how long a drop takes: not of objects that were idle, which
     /// have been reset.
     pub(crate) fn is_after_use(self) -> bool {
@@ -62,7 +74,7 @@ pub(super) struct Figures {
     high_water: AtomicUsize,
     /// Visits of threads without a shard.
     visits: AtomicUsize,
-    drops: [AtomicUsize; REASONS],
+    drops: [AtomicUsize; Drops::ALL.len()],
 }
 
 /// Whether the `nth` event is measured: the first ones, and few of the others.
@@ -89,7 +101,7 @@ impl Figures {
             refused: AtomicUsize::new(0),
             high_water: AtomicUsize::new(0),
             visits: AtomicUsize::new(0),
-            drops: [const { AtomicUsize::new(0) }; REASONS],
+            drops: [const { AtomicUsize::new(0) }; Drops::ALL.len()],
         }
     }
 }

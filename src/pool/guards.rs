@@ -15,7 +15,7 @@ use core::ptr::NonNull;
 
 use std::sync::Arc;
 
-use crate::pool::claims;
+use crate::pool::claims::{self, Way};
 use crate::pool::recycle::{RecycleTrait, Recycler};
 use crate::pool::returning::Fate;
 use crate::pool::shared::Pool;
@@ -86,7 +86,7 @@ impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
         // the seat's shard lasts as long as this drop does.
         unsafe {
             let Some(shard) = claims::shard_for_put(Core::<T, R>::note_of(self.slot)) else {
-                return Core::<T, R>::take_back(self.slot, None);
+                return Core::<T, R>::take_back(Way::Table, self.slot);
             };
             let fate = Core::<T, R>::judge(self.slot);
             if let Fate::Keep = fate {
@@ -94,7 +94,7 @@ impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
                     return;
                 }
             }
-            Core::<T, R>::finish(self.slot, fate);
+            Core::<T, R>::finish(Way::Table, self.slot, fate);
         }
     }
 }

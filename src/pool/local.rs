@@ -7,19 +7,19 @@
 //! hook does not know it.
 //! I2: a guard of the handle borrows it, so the claim outlives the guard.
 
-use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
-use crate::pool::claims::{self, NO_ID};
+use crate::pool::claims::{self, Way};
 use crate::pool::recycle::{RecycleTrait, Recycler};
 use crate::pool::returning::Fate;
-use crate::pool::shard::{Shard, ShardRef};
+use crate::pool::seat::Seat;
+use crate::pool::shard::ShardRef;
 use crate::pool::shared::Pool;
-use crate::pool::typed::{Core, Refusal};
+use crate::pool::typed::Core;
 
 /// A handle of one thread to a [`Pool`], from [`Pool::local`].
 ///
@@ -32,15 +32,10 @@ use crate::pool::typed::{Core, Refusal};
 pub struct LocalHandle<'p, T, R: Recycler<T> = RecycleTrait> {
     pool: &'p Pool<T, R>,
     core: &'p Core<T, R>,
-    /// `None` when no shard was left, or the pool counts its guards.
+    /// `None` when no shard was left, or the pool looks at every operation.
     shard: Option<ShardRef>,
-    /// The pool's id for gets at the last slow path; another one means an event since.
-    seen: Cell<usize>,
-    /// Where puts go without being looked at: `shard`, or null while the pool is bypassed, and for
-    /// good once a generation began that some objects of the handle may be older than.
-    put_to: Cell<*const Shard>,
-    /// The pool's generation when the handle was made.
-    generation: usize,
+    /// Names that shard, if there is one.
+    seat: Seat,
     /// Neither `Send` nor `Sync` (I1).
     thread: PhantomData<*mut ()>,
 }
@@ -52,35 +47,44 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
         } else {
             core.store.claim_shard()
         };
+        let seat = Seat::empty();
+        if let Some(shard) = &shard {
+            // The first operation looks at the bounds.
+            seat.set(None, None, shard);
+        }
         LocalHandle {
             pool,
             core,
             shard,
-            // No pool with shards has this one: the first operation looks at the bounds.
-            seen: Cell::new(NO_ID),
-            put_to: Cell::new(ptr::null()),
-            generation: core.store.birth().generation,
+            seat,
             thread: PhantomData,
         }
     }
 
-    /// As in `Pool`: the slow paths answer in a register each.
+    /// How it works on its pool.
+    fn way(&self) -> Way<'_> {
+        match self.shard {
+            Some(_) => Way::Handle(&self.seat),
+            None => Way::Table,
+        }
+    }
+
     #[inline(always)]
     fn pop(&self) -> Option<NonNull<T>> {
-        let shard = self.shard.as_ref()?;
-        if self.seen.get() != self.core.store.get_id() {
+        if !self.seat.serves(self.core.store.events.last()) {
             return None;
         }
-        // SAFETY: the handle has the claim (I1).
-        let slot = unsafe { shard.pop() };
+        // SAFETY: the seat serves the last event; the notes are those of the pool's objects.
+        let slot = unsafe { self.seat.pop(|slot| Core::<T, R>::note_of(slot.cast())) };
         slot.map(NonNull::cast)
     }
 
+    /// As in `Pool`: the slow paths answer in a register each.
     #[cold]
     #[inline(never)]
     #[track_caller]
     fn take_cold(&self) -> NonNull<T> {
-        match self.take_slow(Location::caller()) {
+        match self.core.get_slow(self.way(), Location::caller()) {
             Ok(slot) => slot,
             Err(refusal) => self.pool.refuse(refusal),
         }
@@ -90,32 +94,7 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     #[inline(never)]
     #[track_caller]
     fn try_take_cold(&self) -> Option<NonNull<T>> {
-        self.take_slow(Location::caller()).ok()
-    }
-
-    fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
-        let Some(shard) = &self.shard else {
-            return self.core.get_slow(at);
-        };
-        // Until it is known whether a generation began; the user's code may put meanwhile.
-        self.put_to.set(ptr::null());
-        // SAFETY: the handle has the claim (I1), on a shard of this pool.
-        let taken = unsafe { self.core.get_slow_from(shard) };
-        // As in `Pool::take_slow`: it may have begun an event.
-        self.pool.note_id(self.core);
-        let (slot, seen) = taken?;
-        self.seen.set(seen);
-        let is_open = seen != NO_ID && self.core.store.birth().generation == self.generation;
-        let shard = shard.as_ptr().as_ptr().cast_const();
-        self.put_to.set(if is_open { shard } else { ptr::null() });
-        Ok(slot)
-    }
-
-    /// After the shard may have heard of a generation: objects of the handle may be older.
-    fn close_to_the_old(&self) {
-        if self.core.store.birth().generation != self.generation {
-            self.put_to.set(ptr::null());
-        }
+        self.core.get_slow(self.way(), Location::caller()).ok()
     }
 
     #[inline(always)]
@@ -196,22 +175,20 @@ impl<T, R: Recycler<T>> DerefMut for LocalPooled<'_, T, R> {
 impl<T, R: Recycler<T>> Drop for LocalPooled<'_, T, R> {
     #[inline]
     fn drop(&mut self) {
+        let seat = &self.handle.seat;
         // SAFETY: a live value of this core, not used after this; the claim is the handle's, which
         // is borrowed (I2), and keeps the shard alive.
         unsafe {
-            let LocalHandle { core, shard, .. } = self.handle;
-            let Some(to) = self.handle.put_to.get().as_ref() else {
-                return Core::<T, R>::take_back(self.slot, shard.as_deref());
-            };
-            match Core::<T, R>::judge(self.slot) {
-                Fate::Keep => {
-                    if !to.push(self.slot.cast()) {
-                        core.put_slow_to(to, self.slot);
-                        self.handle.close_to_the_old();
-                    }
-                }
-                fate => Core::<T, R>::finish(self.slot, fate),
+            if !seat.takes(Core::<T, R>::note_of(self.slot)) {
+                return Core::<T, R>::take_back(self.handle.way(), self.slot);
             }
+            let fate = Core::<T, R>::judge(self.slot);
+            if let Fate::Keep = fate {
+                if seat.shard().as_ref().push(self.slot.cast()) {
+                    return;
+                }
+            }
+            Core::<T, R>::finish(self.handle.way(), self.slot, fate);
         }
     }
 }

@@ -33,6 +33,8 @@ mod guards;
 #[cfg(feature = "std")]
 mod health;
 #[cfg(feature = "std")]
+mod id;
+#[cfg(feature = "std")]
 mod leaks;
 #[cfg(feature = "std")]
 mod live;
@@ -53,7 +55,7 @@ mod recycle;
 #[cfg(feature = "std")]
 mod returning;
 #[cfg(feature = "std")]
-mod roster;
+mod seat;
 #[cfg(feature = "std")]
 mod shard;
 #[cfg(feature = "std")]

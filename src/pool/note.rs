@@ -1,14 +1,13 @@
-//! The note behind an object: what its put has to know, in one word.
+//! The note behind an object, one word: of which generation it is, and what its put has to know.
 //!
-//! Owns no memory. A *plain* note is the pool's id for puts, which a thread's seat matches: the put
-//! takes the short way. Any other note matches no seat, so the put comes by the slow path, which
-//! reads it here.
+//! Owns no memory. A *plain* note is the id of the generation the object was built in, which a
+//! thread's seat matches: the get and the put take the short way. Marks in the bits that ids leave
+//! free make a note that matches no seat, so both come by the slow path, which reads it here.
 //!
-//! I1: ids are below `SPECIAL`, so a special note is never taken for one.
+//! I1: ids are multiples of `ID_STEP`, so the marks fit beside one.
 #![forbid(unsafe_code)]
 
-/// Set in every note that is no id. Ids never get there (`claims::next_id`).
-const SPECIAL: usize = 1 << (usize::BITS - 1);
+use crate::pool::id::ID_STEP;
 
 /// The object was made to bypass the pool: it is dropped when it comes back.
 const TRANSIENT: usize = 1;
@@ -16,9 +15,6 @@ const TRANSIENT: usize = 1;
 const MEASURED: usize = 2;
 /// The leak check looks out for it.
 const TRACKED: usize = 4;
-
-/// Bits below the generation's.
-const GENERATION_SHIFT: u32 = 3;
 
 /// What a note says beside the generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,36 +24,27 @@ pub(crate) struct Marks {
     pub(crate) tracked: bool,
 }
 
-impl Marks {
-    pub(crate) fn any(self) -> bool {
-        self != Marks::default()
-    }
-}
-
-/// A note of an object of `generation` whose put is to take the slow path.
-pub(crate) fn special(generation: usize, marks: Marks) -> usize {
+/// A note of an object of a generation; plain without marks.
+pub(crate) fn with(generation: usize, marks: Marks) -> usize {
     let mark = |is: bool, bit: usize| if is { bit } else { 0 };
-    SPECIAL
-        | (generation << GENERATION_SHIFT)
+    generation
         | mark(marks.transient, TRANSIENT)
         | mark(marks.measured, MEASURED)
         | mark(marks.tracked, TRACKED)
 }
 
-/// What a note says.
+/// The marks of a note.
 pub(crate) fn marks(note: usize) -> Marks {
-    let is = |bit: usize| note & SPECIAL != 0 && note & bit != 0;
     Marks {
-        transient: is(TRANSIENT),
-        measured: is(MEASURED),
-        tracked: is(TRACKED),
+        transient: note & TRANSIENT != 0,
+        measured: note & MEASURED != 0,
+        tracked: note & TRACKED != 0,
     }
 }
 
-/// Whether a note is of the generation that began with the id `put_id`.
-pub(crate) fn is_of(note: usize, put_id: usize, generation: usize) -> bool {
-    let unmarked = note & !(TRANSIENT | MEASURED | TRACKED);
-    note == put_id || unmarked == special(generation, Marks::default())
+/// The generation of a note.
+pub(crate) fn generation(note: usize) -> usize {
+    note / ID_STEP * ID_STEP
 }
 
 #[cfg(test)]
@@ -71,10 +58,9 @@ mod tests {
             measured: true,
             tracked: true,
         };
-        let note = special(7, marked);
-        assert_eq!(marks(note), marked);
-        assert!(is_of(note, 64, 7) && !is_of(note, 64, 8) && !is_of(note, 64, 0));
-        assert!(is_of(64, 64, 7) && !is_of(72, 64, 7));
-        assert_eq!(marks(65), Marks::default(), "an id has no marks");
+        let note = with(7 * ID_STEP, marked);
+        assert_eq!((generation(note), marks(note)), (7 * ID_STEP, marked));
+        let plain = with(7 * ID_STEP, Marks::default());
+        assert_eq!((plain, marks(plain)), (7 * ID_STEP, Marks::default()));
     }
 }

@@ -27,7 +27,7 @@ use core::ptr::{self, NonNull};
 use std::alloc::{alloc, dealloc};
 
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
-use crate::pool::events::NO_EPOCH;
+use crate::pool::id::NO_ID;
 use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine};
 
 const FREE: usize = 0;
@@ -49,8 +49,8 @@ pub(crate) struct Shard {
     gets: AtomicUsize,
     previous: UnsafeCell<*mut Magazine>,
     previous_len: AtomicUsize,
-    /// The pool's trim epoch this shard has seen. Written by the claimant.
-    epoch: AtomicUsize,
+    /// The pool's last event that this shard has seen. Written by the claimant.
+    seen: AtomicUsize,
     state: AtomicUsize,
     references: AtomicUsize,
     vacant: UnsafeCell<Option<Box<Magazine>>>,
@@ -85,18 +85,22 @@ fn count(figure: &AtomicUsize) {
 pub(crate) fn off_the_straight_path() {}
 
 impl Shard {
-    /// Takes the slot that was returned last.
+    /// Takes the slot that was returned last, unless it `suits` not, or only the other magazine has
+    /// any.
     ///
     /// # Safety
     /// The caller holds the claim (I1).
     #[inline(always)]
-    pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn pop_if(&self, suits: impl Fn(NonNull<u8>) -> bool) -> Option<NonNull<u8>> {
         // Relaxed throughout: only the claimant stores (I1), others read for figures.
         let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
             off_the_straight_path();
             // SAFETY: the claim, by the caller.
-            return unsafe { self.pop_loaded() };
+            return unsafe { self.pop_loaded(suits) };
         };
+        if !suits(top) {
+            return None;
+        }
         self.top.store(ptr::null_mut(), Ordering::Relaxed);
         self.on_get();
         Some(top)
@@ -105,13 +109,17 @@ impl Shard {
     /// # Safety
     /// The caller holds the claim (I1), and `top` is null.
     #[inline]
-    unsafe fn pop_loaded(&self) -> Option<NonNull<u8>> {
-        // Relaxed: as in `pop`.
+    unsafe fn pop_loaded(&self, suits: impl Fn(NonNull<u8>) -> bool) -> Option<NonNull<u8>> {
+        // Relaxed: as in `pop_if`.
         let len = self.len.load(Ordering::Relaxed).checked_sub(1)?;
+        // SAFETY: ours by the claim, and below the length (I2).
+        let slot = unsafe { Magazine::read(*self.loaded.get(), len) };
+        if !suits(slot) {
+            return None;
+        }
         self.len.store(len, Ordering::Relaxed);
         self.on_get();
-        // SAFETY: ours by the claim, and below the length (I2).
-        Some(unsafe { Magazine::read(*self.loaded.get(), len) })
+        Some(slot)
     }
 
     #[inline(always)]
@@ -185,7 +193,7 @@ impl Shard {
     /// The caller holds the claim (I1), and `slot` is in no magazine.
     #[inline(always)]
     pub(crate) unsafe fn push(&self, slot: NonNull<u8>) -> bool {
-        // Relaxed: as in `pop`.
+        // Relaxed: as in `pop_if`.
         let top = self.top.load(Ordering::Relaxed);
         if let Some(top) = NonNull::new(top) {
             off_the_straight_path();
@@ -202,7 +210,7 @@ impl Shard {
     /// As [`push`](Self::push).
     #[inline]
     unsafe fn push_loaded(&self, slot: NonNull<u8>) -> bool {
-        // Relaxed: as in `pop`.
+        // Relaxed: as in `pop_if`.
         let len = self.len.load(Ordering::Relaxed);
         if len >= self.capacity {
             return false;
@@ -226,14 +234,14 @@ impl Shard {
         self.capacity
     }
 
-    /// The last trim epoch seen.
-    pub(crate) fn epoch(&self) -> usize {
-        self.epoch.load(Ordering::Relaxed)
+    /// The last event seen.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen.load(Ordering::Relaxed)
     }
 
-    /// Marks a trim epoch as seen. The claimant calls it.
-    pub(crate) fn set_epoch(&self, epoch: usize) {
-        self.epoch.store(epoch, Ordering::Relaxed);
+    /// Marks an event as seen. The claimant calls it.
+    pub(crate) fn set_seen(&self, event: usize) {
+        self.seen.store(event, Ordering::Relaxed);
     }
 
     /// Claims a shard that nobody has.
@@ -308,13 +316,13 @@ impl Shard {
     pub(crate) unsafe fn pop_either(&self) -> Option<NonNull<u8>> {
         // SAFETY: the claim, by the caller; a length above zero means `previous` is there (I2).
         unsafe {
-            if let Some(slot) = self.pop() {
+            if let Some(slot) = self.pop_if(|_| true) {
                 return Some(slot);
             }
             if self.previous_len.load(Ordering::Relaxed) > 0 {
                 self.swap();
             }
-            self.pop_loaded()
+            self.pop_loaded(|_| true)
         }
     }
 
@@ -498,7 +506,7 @@ impl ShardRef {
                 previous: UnsafeCell::new(ptr::null_mut()),
                 previous_len: AtomicUsize::new(0),
                 // So a new shard always looks at the bounds.
-                epoch: AtomicUsize::new(NO_EPOCH),
+                seen: AtomicUsize::new(NO_ID),
                 state: AtomicUsize::new(FREE),
                 references: AtomicUsize::new(1),
                 vacant: UnsafeCell::new(None),

@@ -14,15 +14,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::error::AllocError;
-use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering, fence};
+use crate::base::sync::{AtomicPtr, Ordering};
 use crate::base::trap;
 use crate::pool::asking::GetError;
 use crate::pool::builder::{PoolBuilder, default_bounds};
-use crate::pool::claims::{self, NO_ID};
+use crate::pool::claims::{self, Way};
 use crate::pool::discipline::Choices;
 use crate::pool::guards::{OwnedPooled, Pooled};
 use crate::pool::local::LocalHandle;
-use crate::pool::mode::Route;
 use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
 use crate::pool::stats::PoolStats;
 use crate::pool::typed::{Core, Create, Plan, Refusal};
@@ -41,7 +40,9 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// process forked while another thread makes or drops an object may wait for that thread for ever,
 /// as with any lock: fork while the pool rests, or build another one in the child.
 ///
-/// Objects up to 1 MiB, aligned up to 4096; put larger ones in a `Box`.
+/// Objects of less than 1 MiB, aligned up to 4096; put larger ones in a `Box`. Each takes whole
+/// cache lines, or multiples of its alignment, with room for a word of the pool's behind it: one
+/// that fills its alignment of 4096 takes two pages, and is better off in a `Box`, too.
 ///
 /// ```
 /// use flagstone::Pool;
@@ -80,9 +81,6 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// let pool: Pool<[Vec<u8>; 50_000]> = Pool::new(|| [const { Vec::new() }; 50_000]);
 /// ```
 pub struct Pool<T, R = RecycleTrait> {
-    /// The core's id for gets, or `NO_ID` before there is one, for a pool whose every operation is
-    /// looked at, and while the pool is bypassed: here, so that a get does not pass by the core.
-    fast_id: AtomicUsize,
     core: AtomicPtr<Core<T, R>>,
     pub(super) plan: Mutex<Option<Plan<T, R>>>,
 }
@@ -141,19 +139,18 @@ impl<T> Pool<T> {
 /// Fails to compile when slots cannot be that large.
 pub(crate) const fn assert_fits<T>() {
     assert!(
-        size_of::<T>() <= 1 << 20,
-        "an object of a flagstone::Pool has at most 1 MiB; put larger ones in a Box"
-    );
-    assert!(
         align_of::<T>() <= 4096,
         "an object of a flagstone::Pool is aligned to at most 4096; put others in a Box"
+    );
+    assert!(
+        size_of::<T>() <= 1 << 20 && Core::<T, ()>::SLOT.size() <= 1 << 20,
+        "an object of a flagstone::Pool has less than 1 MiB; put larger ones in a Box"
     );
 }
 
 impl<T, R> Pool<T, R> {
     pub(crate) const fn from_plan(plan: Plan<T, R>) -> Pool<T, R> {
         Pool {
-            fast_id: AtomicUsize::new(NO_ID),
             core: AtomicPtr::new(ptr::null_mut()),
             plan: Mutex::new(Some(plan)),
         }
@@ -190,10 +187,9 @@ impl<T, R> Pool<T, R> {
     /// An object from the calling thread's shard, when there is nothing to count or to look for.
     #[inline(always)]
     pub(crate) fn pop(&self) -> Option<NonNull<T>> {
-        // Relaxed: a match proves this thread's own claim, whatever else it has seen.
-        let id = self.fast_id.load(Ordering::Relaxed);
-        // SAFETY: the pool is borrowed.
-        let slot = unsafe { claims::pop(id) };
+        let event = self.core()?.store.events.last();
+        // SAFETY: the pool is borrowed, and the notes are those of its objects.
+        let slot = unsafe { claims::pop(event, |slot| Core::<T, R>::note_of(slot.cast())) };
         slot.map(NonNull::cast)
     }
 
@@ -244,9 +240,7 @@ impl<T, R> Pool<T, R> {
     ) -> Option<NonNull<T>> {
         let core = self.core().map_or_else(|| self.try_core(), Ok).ok()?;
         let live = core.begin_live_within(timeout)?;
-        let taken = core.get_counted(live, at);
-        self.note_id(core);
-        taken.ok()
+        core.get_counted(Way::Table, live, at).ok()
     }
 
     /// An idle object, or the one that `make` puts into the slot it is lent.
@@ -263,57 +257,15 @@ impl<T, R> Pool<T, R> {
         let core = core.map_err(GetError::Memory)?;
         let live = core.begin_live()?;
         // SAFETY: as ours.
-        let taken = unsafe { core.get_or_make(live, at, make) };
-        self.note_id(core);
-        taken
+        unsafe { core.get_or_make(Way::Table, live, at, make) }
     }
 
     fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
-        let id = self.fast_id.load(Ordering::Relaxed);
-        // SAFETY: the pool is borrowed.
-        if let Some(slot) = unsafe { claims::pop_seated(id) } {
-            return Ok(slot.cast());
-        }
         let core = match self.core() {
             Some(core) => core,
             None => self.try_core().map_err(Refusal::Memory)?,
         };
-        let taken = core.get_slow(at);
-        // After it may have begun a trim, or turned the pool off, which every thread is to hear of.
-        self.note_id(core);
-        taken
-    }
-
-    /// Lets the fast path know the core's id, if it may be used.
-    pub(super) fn note_id(&self, core: &Core<T, R>) {
-        let id_now = || {
-            let pools = core.store.control().route() == Route::Pool;
-            if pools && !core.store.is_careful() {
-                core.store.get_id()
-            } else {
-                NO_ID
-            }
-        };
-        loop {
-            // Relaxed: see `pop`. Written only when it changes, as every get reads it.
-            let known = self.fast_id.load(Ordering::Relaxed);
-            // Who begins an event changes the core's id, passes the fence and exchanges; others
-            // that looked at the core before find another one here then, and look again. So an
-            // older id is not put back, not even for a moment.
-            fence(Ordering::SeqCst);
-            let id = id_now();
-            let order = (Ordering::Relaxed, Ordering::Relaxed);
-            if known != id {
-                let exchanged = self.fast_id.compare_exchange(known, id, order.0, order.1);
-                if exchanged.is_err() {
-                    continue;
-                }
-            }
-            fence(Ordering::SeqCst);
-            if id_now() == id {
-                return;
-            }
-        }
+        core.get_slow(Way::Table, at)
     }
 
     /// The panic of the infallible forms.

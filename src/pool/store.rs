@@ -6,8 +6,9 @@
 //! I1: a slot is live (a guard has it), idle (in exactly one magazine), or with the slot source.
 //! I2: idle slots never exceed `idle_max`: each shard reserves `shard_slots` of it, the depot takes
 //! what is left. Only a shard's first claim and a trim may find the depot above its part, and cut.
-//! I3: the depot holds no object of before a generation: who puts one there looks, under its lock,
-//! whether one began since the object was judged, as who begins one empties it under that lock.
+//! I3: what lies in shards and depot may be of an older generation, whatever was emptied when that
+//! ended: who hands a slot out looks at the note behind its value (`note.rs`), by `typed.rs` or
+//! `seat.rs`.
 //! I4: locks are leaves: nothing is locked while another one is. `get` and `put` only try to lock.
 //! The slot source's lock is the exception that waits; it is held for the time of one slot, or of
 //! a walk over its slabs after a trim.
@@ -22,16 +23,16 @@ use std::time::Duration;
 
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
-use crate::pool::claims::{self, NO_ID};
+use crate::pool::claims::{self, Way};
 use crate::pool::cost::Meters;
 use crate::pool::depot::{DepotGuard, SharedDepot};
 use crate::pool::discipline::{Choices, Discipline};
-use crate::pool::events::{Events, NO_EPOCH};
+use crate::pool::events::Events;
 use crate::pool::figures::{Drops, Figures};
+use crate::pool::id::next_id;
 use crate::pool::live::Live;
 use crate::pool::magazine::Chain;
 use crate::pool::mode::{Control, Route};
-use crate::pool::roster::Roster;
 use crate::pool::shard::{Shard, ShardRef};
 use crate::pool::trimming::Excess;
 use crate::slab::slots::SlotSource;
@@ -63,8 +64,6 @@ pub(super) struct Changing {
     pub(super) shards: Mutex<Vec<ShardRef>>,
     /// Shards there are; changes under the lock of `shards`.
     shard_count: AtomicUsize,
-    /// What the shards are to hear of.
-    pub(super) events: Events,
     /// The pages' pressure that was answered last.
     pub(super) pressure: AtomicUsize,
     /// `claims::releases()` when a claim last failed, and when free shards were last found empty.
@@ -73,33 +72,17 @@ pub(super) struct Changing {
     /// Guards of a pool with `live_max`.
     live: Live,
     pub(super) figures: Figures,
-    roster: Roster,
 }
 
-/// When an object was built.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Birth {
-    pub(crate) generation: usize,
-    pub(crate) put_id: usize,
-}
-
-/// See the module. The first line is read by every slow path and changed by trims only.
+/// See the module. The first line is read by every get and changed by events only.
 #[repr(C, align(128))]
 pub(crate) struct Store {
+    /// What the shards are to hear of.
+    pub(crate) events: Events,
     /// The id under which threads keep their claims.
     id: usize,
-    /// The id under which they keep their seats for puts. Changes with each generation.
-    put_id: AtomicUsize,
-    /// The id under which they keep their seats for gets. Changes at each event.
-    pub(super) get_id: AtomicUsize,
-    /// Generations begun.
-    generation: AtomicUsize,
-    /// The id for puts of objects without a note, or `NO_ID` while those have to be looked at.
-    hot_put_id: AtomicUsize,
     /// Whether every get and put takes the slow path, which counts them or looks at the object.
     careful: bool,
-    /// Whether objects have notes.
-    noted: bool,
     pub(super) bounds: Bounds,
     pub(super) slot_bytes: usize,
     /// Where the slots come from.
@@ -130,23 +113,18 @@ impl Store {
     pub(crate) fn new(
         pages: Option<&'static Pages>,
         slot: Layout,
-        noted: bool,
         bounds: Bounds,
         choices: Choices,
     ) -> Store {
-        let id = claims::next_id(None);
+        let id = next_id();
         let pages = pages.unwrap_or_else(Pages::global);
         let discipline = Discipline::new(choices);
         let looks = choices.validates_gets || discipline.leaks.is_for_every();
-        let store = Store {
+        Store {
+            events: Events::new(id),
             id,
-            put_id: AtomicUsize::new(id),
-            generation: AtomicUsize::new(0),
-            hot_put_id: AtomicUsize::new(NO_ID),
-            noted,
             careful: looks || bounds.live_max != usize::MAX,
             discipline,
-            get_id: AtomicUsize::new(id),
             bounds,
             slot_bytes: slot.size(),
             pages,
@@ -155,17 +133,13 @@ impl Store {
                 slots: Mutex::new(SlotSource::new(Some(pages), slot)),
                 shards: Mutex::new(Vec::new()),
                 shard_count: AtomicUsize::new(0),
-                events: Events::new(),
                 pressure: AtomicUsize::new(pages.pressure()),
                 claimed_out_at: AtomicUsize::new(usize::MAX),
                 scavenged_at: AtomicUsize::new(usize::MAX),
                 live: Live::new(),
                 figures: Figures::new(),
-                roster: Roster::default(),
             },
-        };
-        store.refresh_hot();
-        store
+        }
     }
 
     /// The id for claims.
@@ -173,54 +147,11 @@ impl Store {
         self.id
     }
 
-    /// The id for puts of the present generation.
-    #[inline(always)]
-    pub(crate) fn put_id(&self) -> usize {
-        // Relaxed: who must see a new one hears of it by an event (`events.rs`, I1).
-        self.put_id.load(Ordering::Relaxed)
-    }
-
-    /// What an object that is built now is noted by.
-    pub(crate) fn birth(&self) -> Birth {
-        // Acquire: pairs with `next_put_id`. Who sees a generation sees its id, or a later one; the
-        // other way round an old object could pass for a new one.
-        let generation = self.generation.load(Ordering::Acquire);
-        let put_id = self.put_id();
-        Birth { generation, put_id }
-    }
-
-    /// Begins a generation: objects noted from now on are of it.
-    pub(super) fn next_put_id(&self) {
-        let next = claims::next_id(Some(self.id));
-        self.put_id.store(next, Ordering::Relaxed);
-        // Release: pairs with `birth`.
-        self.generation.fetch_add(1, Ordering::Release);
-        self.refresh_hot();
-    }
-
-    /// The id for puts of objects without a note.
-    #[inline(always)]
-    pub(crate) fn hot_put_id(&self) -> usize {
-        self.hot_put_id.load(Ordering::Relaxed)
-    }
-
-    /// Sets that anew, after something that it hangs on changed.
-    pub(crate) fn refresh_hot(&self) {
-        let birth = self.birth();
-        let pools = self.control().route() != Route::Bypass;
-        let hot = pools && !self.careful && birth.generation == 0;
-        let id = if hot { birth.put_id } else { NO_ID };
-        self.hot_put_id.store(id, Ordering::Relaxed);
-    }
-
-    /// Notes the birth of an object without a note.
-    pub(crate) fn enrol(&self, address: usize, birth: Birth) {
-        self.changing.roster.enrol(address, birth.generation);
-    }
-
-    /// Whether an object without a note is of the present generation.
-    pub(crate) fn is_enrolled(&self, address: usize, birth: Birth) -> bool {
-        self.changing.roster.has(address, birth.generation)
+    /// Whether gets and puts may take the short way, each.
+    pub(crate) fn short_ways(&self) -> (bool, bool) {
+        let route = self.control().route();
+        let (gets, puts) = (route == Route::Pool, route != Route::Bypass);
+        (gets && !self.careful, puts && !self.careful)
     }
 
     /// Who decides whether the pool pools.
@@ -239,15 +170,8 @@ impl Store {
     }
 
     /// Whether gets and puts always take the slow path.
-    #[inline(always)]
     pub(crate) fn is_careful(&self) -> bool {
         self.careful
-    }
-
-    /// The id for gets.
-    pub(crate) fn get_id(&self) -> usize {
-        // Relaxed: a stale id costs a slow path, or delays a trim's effect by one operation.
-        self.get_id.load(Ordering::Relaxed)
     }
 
     /// Whether guards are counted.
@@ -316,55 +240,25 @@ impl Store {
     }
 
     /// The calling thread's shard, after it caught up with the events since its last visit, and
-    /// what is to be dropped for that.
-    pub(crate) fn attend(&self) -> (Option<&Shard>, Excess) {
-        if let Some(shard) = claims::seated(self) {
-            return (Some(shard), Excess::none());
-        }
-        self.attend_at(claims::shard_of(self))
-    }
-
-    /// As `attend`, for who only looks in: without claiming a shard, which it would leave full.
-    pub(crate) fn look_in(&self) -> (Option<&Shard>, Excess) {
-        self.attend_at(claims::claimed_shard(self))
-    }
-
-    fn attend_at<'s>(&'s self, shard: Option<&'s Shard>) -> (Option<&'s Shard>, Excess) {
-        let Some(shard) = shard else {
+    /// what is to be dropped for that. While the depot is busy it has not, and comes again.
+    pub(crate) fn attend<'s>(&'s self, way: Way<'_>) -> (Option<&'s Shard>, Excess) {
+        let Some(shard) = way.shard(self) else {
             return (None, Excess::none());
         };
-        // SAFETY: both ways answer with a claimed shard of this store.
-        let (get_id, excess) = unsafe { self.attend_to(shard) };
-        if let Some(get_id) = get_id {
-            // SAFETY: as above; `attend_to` saw to the events.
-            unsafe { claims::seat(self, get_id, shard) };
+        // The event before the generation (`events.rs`, I1).
+        let event = self.events.last_seen();
+        let generation = self.events.generation();
+        let excess = if shard.seen() == event {
+            Excess::none()
         } else {
-            // It may have heard of a generation, of which an older seat knows nothing.
-            claims::unseat(shard);
+            // SAFETY: `Way::shard` answers with a shard this thread has claimed.
+            unsafe { self.catch_up(shard, event) }
+        };
+        if shard.seen() == event {
+            // SAFETY: as above.
+            unsafe { way.sit(self, event, generation, shard) };
         }
-        (self.usable(shard), excess)
-    }
-
-    /// The shard, unless what it holds must not be handed out, or it is new and has not seen any
-    /// event yet, so that it could not tell which ones it missed.
-    pub(crate) fn usable<'s>(&self, shard: &'s Shard) -> Option<&'s Shard> {
-        let epoch = shard.epoch();
-        let is_usable = epoch != NO_EPOCH && !self.changing.events.is_stale(epoch);
-        is_usable.then_some(shard)
-    }
-
-    /// Lets a shard catch up. Returns the id for gets it is up to date with (unless the depot was
-    /// busy), and what is to be dropped.
-    ///
-    /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's.
-    pub(crate) unsafe fn attend_to(&self, shard: &Shard) -> (Option<usize>, Excess) {
-        // Acquire: pairs with `announce`. Read before the epoch, so an id never hides an event.
-        let get_id = self.get_id.load(Ordering::Acquire);
-        // SAFETY: the claim, by the caller.
-        let excess = unsafe { self.catch_up(shard) };
-        let seen = shard.epoch() == self.changing.events.epoch();
-        (seen.then_some(get_id), excess)
+        (Some(shard), excess)
     }
 
     /// An idle slot, wherever there is one within reach: the calling thread's shard, the depot,
@@ -403,7 +297,7 @@ impl Store {
             } else {
                 depot.put_magazine(empty);
             }
-            shard.pop()
+            shard.pop_either()
         }
     }
 
@@ -415,8 +309,7 @@ impl Store {
         }
         let shards = try_lock(&self.changing.shards)?;
         for shard in shards.iter() {
-            let stale = || self.changing.events.is_stale(shard.epoch());
-            if shard.figures().0 == 0 || stale() || !shard.try_claim() {
+            if shard.figures().0 == 0 || !shard.try_claim() {
                 continue;
             }
             // SAFETY: both claims are held, this one until the release below.
@@ -438,7 +331,7 @@ impl Store {
         None
     }
 
-    /// Keeps a slot with a value of `generation`, or says why not.
+    /// Keeps a slot with a value, or says why not.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's; the slot is this
@@ -447,7 +340,6 @@ impl Store {
         &self,
         shard: Option<&Shard>,
         slot: NonNull<u8>,
-        generation: usize,
     ) -> Result<(), Drops> {
         if let Some(shard) = shard {
             // SAFETY: the claim, by the caller.
@@ -460,12 +352,8 @@ impl Store {
         }
         let mut depot = self.depot_for_put().ok_or(Drops::Contended)?;
         let Some(shard) = shard else {
-            return self.put_one(&mut depot, slot, generation);
+            return self.put_one(&mut depot, slot);
         };
-        // I3, for what the shard holds.
-        if self.usable(shard).is_none() {
-            return Err(Drops::Retired);
-        }
         if depot.count() + shard.capacity() > self.depot_max() {
             return Err(Drops::Full);
         }
@@ -498,24 +386,11 @@ impl Store {
     ///
     /// # Safety
     /// The slot is this store's, holds a value and is in no magazine.
-    pub(crate) unsafe fn put_depot(
-        &self,
-        slot: NonNull<u8>,
-        generation: usize,
-    ) -> Result<(), Drops> {
-        self.put_one(&mut self.changing.depot.lock(), slot, generation)
+    pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>) -> Result<(), Drops> {
+        self.put_one(&mut self.changing.depot.lock(), slot)
     }
 
-    fn put_one(
-        &self,
-        depot: &mut DepotGuard<'_>,
-        slot: NonNull<u8>,
-        generation: usize,
-    ) -> Result<(), Drops> {
-        // I3.
-        if self.birth().generation != generation {
-            return Err(Drops::Retired);
-        }
+    fn put_one(&self, depot: &mut DepotGuard<'_>, slot: NonNull<u8>) -> Result<(), Drops> {
         let kept = depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots);
         if kept { Ok(()) } else { Err(Drops::Full) }
     }

@@ -1,5 +1,5 @@
 //! Trims, ticks and new generations: whoever begins one takes what is in its reach and tells all
-//! threads; each of them does its part at its next get (`Store::attend_to`).
+//! threads; each of them does its part at its next get (`Store::attend`).
 //!
 //! Owns nothing. What it takes out of a store it hands to the typed layer, which drops it once
 //! nothing is locked or claimed.
@@ -7,16 +7,14 @@
 //! I1: an answer to pressure, and a tick by itself, are part of a get or put, so they only try to
 //! lock (`store.rs`, I4).
 
-use core::mem;
-
 use crate::base::sync::Ordering;
 use crate::pool::aging::Step;
 use crate::pool::claims;
 use crate::pool::depot::DepotGuard;
-use crate::pool::events::{Event, NO_EPOCH};
+use crate::pool::events::Event;
 use crate::pool::figures::Drops;
 use crate::pool::magazine::Chain;
-use crate::pool::shard::{Shard, ShardRef};
+use crate::pool::shard::Shard;
 use crate::pool::store::{Store, lock, try_lock};
 
 /// Idle slots that are to be dropped, and why.
@@ -35,138 +33,52 @@ impl Excess {
     }
 }
 
-/// What was in shards.
-struct Collected {
-    idle: Chain,
-    /// Of a generation before the last.
-    stale: Chain,
-    /// Without a value.
-    vacant: Chain,
-}
-
-impl Collected {
-    fn new() -> Collected {
-        Collected {
-            idle: Chain::new(),
-            stale: Chain::new(),
-            vacant: Chain::new(),
-        }
-    }
-}
-
 impl Store {
-    /// Begins a trim: tells all threads, and collects what is in reach beyond `keep`.
+    /// Begins a trim: tells all threads, and takes what is in reach beyond `keep` out.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's.
-    pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize) -> Excess {
-        let pressed = false;
-        let epoch = self.announce(Event::Trim { keep, pressed });
+    pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize, reason: Drops) -> Excess {
+        let event = self.events.announce(Event::Trim { keep, reason });
         // SAFETY: the claim, by the caller.
-        let mut collected = unsafe { self.collect(shard, epoch) };
+        let found = unsafe { self.collect(shard, event, true) };
         let mut depot = self.changing.depot.lock();
-        self.judge_again(&mut collected, epoch);
-        depot.put_chain(collected.idle);
+        depot.put_chain(found);
         let cut = depot.cut(keep.min(self.depot_max()));
-        collected.stale.append(cut);
-        Excess::new(collected.stale, Drops::Trimmed)
+        Excess::new(cut, reason)
     }
 
-    /// Begins a new generation: what is idle is to be dropped, and so is what comes back later.
+    /// Takes everything out of the shards in reach, which have seen `event` then. Slots without a
+    /// value go home.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's.
-    pub(crate) unsafe fn new_generation(&self, shard: Option<&Shard>) -> Excess {
-        let mut depot = self.changing.depot.lock();
-        // Before the event: who hears of it notes the new generation (`events.rs`, I1). Both under
-        // the lock, until the depot is empty: a shard that has heard finds nothing old there, which
-        // would pass for new in it.
-        self.next_put_id();
-        self.announce(Event::Wipe);
-        let cut = depot.cut(0);
-        drop(depot);
-        // The shards' epochs stay behind: an object that is on its way into this one at the moment,
-        // from a recycle that began the generation, is found at the next get.
-        // SAFETY: the claim, by the caller.
-        let mut collected = unsafe { self.collect(shard, NO_EPOCH) };
-        collected.idle.append(collected.stale);
-        collected.idle.append(cut);
-        Excess::new(collected.idle, Drops::Retired)
-    }
-
-    /// Takes everything out of the shards in reach, which have seen `epoch` then, unless that is
-    /// `NO_EPOCH`. Slots without a value go home.
-    ///
-    /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's.
-    unsafe fn collect(&self, shard: Option<&Shard>, epoch: usize) -> Collected {
-        let mut collected = Collected::new();
-        self.unload_free(&lock(&self.changing.shards), epoch, &mut collected);
-        if let Some(shard) = shard {
-            // SAFETY: the claim, by the caller.
-            unsafe { self.unload_into(shard, epoch, &mut collected) };
-        }
-        self.send_home(&mut collected);
-        collected
-    }
-
-    /// Takes everything out of a shard, which has seen `epoch` then, unless it is stale: who has it
-    /// is to hear of that, and to look at what comes back from then on.
-    ///
-    /// # Safety
-    /// The caller holds the shard's claim.
-    unsafe fn unload_into(&self, shard: &Shard, epoch: usize, collected: &mut Collected) {
-        let stale = self.changing.events.is_stale(shard.epoch());
-        let into = if stale {
-            &mut collected.stale
-        } else {
-            &mut collected.idle
+    unsafe fn collect(&self, shard: Option<&Shard>, event: usize, waits: bool) -> Chain {
+        let (mut found, mut vacant) = (Chain::new(), Chain::new());
+        let mut unload = |shard: &Shard| {
+            // SAFETY: the claim, by those who call this. Without memory some may stay.
+            unsafe { shard.unload(&mut found, &mut vacant) };
+            shard.set_seen(event);
         };
-        // SAFETY: the claim, by the caller.
-        unsafe { shard.unload(into, &mut collected.vacant) };
-        // Without memory some may stay.
-        if !stale && epoch != NO_EPOCH && shard.figures().0 == 0 {
-            shard.set_epoch(epoch);
+        let shards = &self.changing.shards;
+        let shards = if waits {
+            Some(lock(shards))
+        } else {
+            try_lock(shards)
+        };
+        for free in shards.iter().flat_map(|shards| shards.iter()) {
+            if free.try_claim() {
+                unload(free);
+                claims::release(free);
+            }
         }
-    }
-
-    /// Looks, under the depot's lock, whether a generation began since `epoch`, after the shards
-    /// were looked at: what they held is stale, then (`store.rs`, I3).
-    fn judge_again(&self, collected: &mut Collected, epoch: usize) {
-        if self.changing.events.is_stale(epoch) {
-            let idle = mem::replace(&mut collected.idle, Chain::new());
-            collected.stale.append(idle);
+        drop(shards);
+        if let Some(shard) = shard {
+            unload(shard);
         }
-    }
-
-    /// Gives slots without a value back.
-    fn send_home(&self, collected: &mut Collected) {
-        let vacant = mem::replace(&mut collected.vacant, Chain::new());
         // SAFETY: they were in shards of ours as vacant.
         unsafe { self.give_chain(vacant) };
-    }
-
-    /// Takes everything out of every shard that no thread has.
-    fn unload_free(&self, shards: &[ShardRef], epoch: usize, collected: &mut Collected) {
-        for free in shards {
-            if !free.try_claim() {
-                continue;
-            }
-            // SAFETY: claimed just now, until the release below.
-            unsafe { self.unload_into(free, epoch, collected) };
-            claims::release(free);
-        }
-    }
-
-    /// Makes an event known to all threads; its epoch.
-    fn announce(&self, event: Event) -> usize {
-        let epoch = self.changing.events.announce(event);
-        // No seat matches the new id, so every thread's next get comes by the slow path.
-        // Release: pairs with `attend_to`, so that whoever sees the new id sees the epoch. Acquire:
-        // and those of the events announced before this one.
-        let get_id = claims::next_id(Some(self.id()));
-        self.get_id.swap(get_id, Ordering::AcqRel);
-        epoch
+        found
     }
 
     /// Whether the budget of the pages ran short since it was last answered.
@@ -179,83 +91,60 @@ impl Store {
     /// shard follows when it attends, like everybody's. Returns what is to be dropped.
     #[cold]
     pub(crate) fn answer_pressure(&self) -> Excess {
-        let changing = &self.changing;
-        let (seen, now) = (
-            changing.pressure.load(Ordering::Relaxed),
-            self.pages.pressure(),
-        );
+        let answered = &self.changing.pressure;
+        let (seen, now) = (answered.load(Ordering::Relaxed), self.pages.pressure());
         // Relaxed: who wins the exchange trims; nobody waits.
         let order = (Ordering::Relaxed, Ordering::Relaxed);
-        let answered = &changing.pressure;
-        if answered
-            .compare_exchange(seen, now, order.0, order.1)
-            .is_err()
-        {
+        let won = answered.compare_exchange(seen, now, order.0, order.1);
+        if won.is_err() {
             return Excess::none();
         }
-        let (keep, pressed) = (0, true);
-        let epoch = self.announce(Event::Trim { keep, pressed });
-        let mut collected = Collected::new();
-        if let Some(shards) = try_lock(&changing.shards) {
-            self.unload_free(&shards, epoch, &mut collected);
-        }
-        self.send_home(&mut collected);
-        let mut found = collected.idle;
-        found.append(collected.stale);
+        let (keep, reason) = (0, Drops::Pressed);
+        let event = self.events.announce(Event::Trim { keep, reason });
+        // SAFETY: without a shard there is no claim.
+        let mut found = unsafe { self.collect(None, event, false) };
         match self.depot_for_put() {
-            Some(mut depot) => found.append(depot.cut(0)),
+            Some(mut depot) => found.append(depot.cut(keep)),
             // The next slow path tries again.
             None => answered.store(seen, Ordering::Relaxed),
         }
-        Excess::new(found, Drops::Pressed)
+        Excess::new(found, reason)
     }
 
-    /// Ends an interval. Unless it `waits`, a busy lock means that the interval goes on.
+    /// Ends an interval. Unless it `waits`, what a busy lock hides takes part in the next.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's.
     pub(crate) unsafe fn tick(&self, shard: Option<&Shard>, step: Step, waits: bool) -> Excess {
-        let event = match step {
-            Step::LowWater => Event::Tick,
-            Step::Rotate => Event::Rotate,
+        let rotates = match step {
+            Step::LowWater => false,
+            Step::Rotate => true,
             Step::None => return Excess::none(),
         };
-        let epoch = self.announce(event);
-        let mut collected = Collected::new();
-        let shards = if waits {
-            Some(lock(&self.changing.shards))
-        } else {
-            try_lock(&self.changing.shards)
-        };
-        if let Some(shards) = shards {
-            self.unload_free(&shards, epoch, &mut collected);
-        }
+        let event = if rotates { Event::Rotate } else { Event::Tick };
+        let event = self.events.announce(event);
         // Otherwise it follows at the next get, like everybody's.
-        if let (Some(shard), Step::Rotate, true) = (shard, step, waits) {
-            // SAFETY: the claim, by the caller.
-            unsafe { self.unload_into(shard, epoch, &mut collected) };
-        }
-        self.send_home(&mut collected);
+        let shard = shard.filter(|_| rotates && waits);
+        // SAFETY: the claim, by the caller.
+        let found = unsafe { self.collect(shard, event, waits) };
         let depot = if waits {
             Some(self.changing.depot.lock())
         } else {
             self.depot_for_put()
         };
         let Some(mut depot) = depot else {
-            collected.stale.append(collected.idle);
-            return Excess::new(collected.stale, Drops::Aged);
+            return Excess::new(found, Drops::Aged);
         };
-        self.judge_again(&mut collected, epoch);
-        let (found, mut old) = (collected.idle, collected.stale);
         let floor = self.bounds().idle_min;
         // What is found in the shards was needed more lately than what lies in the depot.
-        if step == Step::Rotate {
+        let mut old = if rotates {
             depot.put_chain(found);
-            old.append(depot.rotate(floor));
+            depot.rotate(floor)
         } else {
-            old.append(depot.tick(floor.saturating_sub(found.count())));
+            let old = depot.tick(floor.saturating_sub(found.count()));
             depot.put_chain(found);
-        }
+            old
+        };
         old.append(depot.cut(self.depot_max()));
         Excess::new(old, Drops::Aged)
     }
@@ -268,55 +157,25 @@ impl Store {
     }
 
     /// Lets a shard catch up with the events since its last slow path, and the depot with the
-    /// shards there are. Returns what is to be dropped.
+    /// shards there are: it has seen `last` then, unless the depot was busy. Returns what is to be
+    /// dropped.
     ///
     /// # Safety
     /// The caller holds the shard's claim.
-    pub(super) unsafe fn catch_up(&self, shard: &Shard) -> Excess {
-        let (epoch, seen) = (self.changing.events.epoch(), shard.epoch());
-        if seen == epoch {
-            return Excess::none();
-        }
-        // SAFETY: the claim, by the caller, here and below.
-        let wipe = || unsafe { self.wipe(shard, epoch) };
-        if self.changing.events.is_stale(seen) {
-            return wipe();
-        }
+    pub(super) unsafe fn catch_up(&self, shard: &Shard, last: usize) -> Excess {
         let Some(mut depot) = self.changing.depot.try_lock() else {
-            // The next slow path tries again.
             return Excess::none();
         };
-        // Under the lock (`store.rs`, I3).
-        let event = self.changing.events.missed(seen);
-        if event == Some(Event::Wipe) {
-            drop(depot);
-            return wipe();
-        }
+        let event = self.events.missed(shard.seen());
         let (mut held, mut vacant) = (Chain::new(), Chain::new());
         // SAFETY: the claim, by the caller.
         unsafe { self.unload_for(event, shard, &mut held, &mut vacant) };
         let excess = self.take_in(&mut depot, event, held);
-        shard.set_epoch(epoch);
+        shard.set_seen(last);
         drop(depot);
         // SAFETY: they were in a shard of ours as vacant.
         unsafe { self.give_chain(vacant) };
         excess
-    }
-
-    /// Takes out of a shard what is older than a generation; it has seen `epoch` then.
-    ///
-    /// # Safety
-    /// The caller holds the shard's claim.
-    unsafe fn wipe(&self, shard: &Shard, epoch: usize) -> Excess {
-        let mut collected = Collected::new();
-        // SAFETY: the claim, by the caller.
-        unsafe { shard.unload(&mut collected.stale, &mut collected.vacant) };
-        // Without memory some may stay; then it stays stale (`is_stale`), too.
-        if shard.figures().0 == 0 {
-            shard.set_epoch(epoch);
-        }
-        self.send_home(&mut collected);
-        Excess::new(collected.stale, Drops::Retired)
     }
 
     /// Takes out of a shard what an event takes.
@@ -350,14 +209,7 @@ impl Store {
         let (keep, reason) = match event {
             // The last trim's bound holds for what this thread held at the time, not for what the
             // depot has collected since.
-            Some(Event::Trim {
-                keep,
-                pressed: false,
-            }) => (keep.min(depot_max), Drops::Trimmed),
-            Some(Event::Trim {
-                keep,
-                pressed: true,
-            }) => (keep.min(depot_max), Drops::Pressed),
+            Some(Event::Trim { keep, reason }) => (keep.min(depot_max), reason),
             _ => (depot_max, Drops::Full),
         };
         let mut chain = Chain::new();

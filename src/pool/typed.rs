@@ -9,8 +9,8 @@
 //! I2: a slot that leaves the store is, at every moment user code may unwind, in the hands of a
 //! value with a `Drop` that gives it back: [`Vacant`] before its value exists, [`Doomed`] while the
 //! value is judged or dropped, [`Surplus`] for whole chains.
-//! I3: the note behind a value says when it was built: read before `create` runs, and before a
-//! `recycle`, so that a generation begun meanwhile makes it an old one.
+//! I3: the note behind a value says of which generation it is, as read before `create` ran. Nobody
+//! is handed a value of another generation than the present one ([`Core::may_go_out`], `seat.rs`).
 //!
 //! The way back is in `returning.rs`.
 
@@ -23,15 +23,16 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 use crate::pool::asking::GetError;
-use crate::pool::claims::{self, NO_ID};
+use crate::pool::claims::Way;
 use crate::pool::clock::Watch;
 use crate::pool::discipline::{Choices, Discipline};
 use crate::pool::figures::{Drops, is_sampled};
+use crate::pool::id::NO_ID;
 use crate::pool::leaks::Lookout;
 use crate::pool::mode::Route;
 use crate::pool::note::{self, Marks};
 use crate::pool::shard::Shard;
-use crate::pool::store::{Birth, Bounds, Store};
+use crate::pool::store::{Bounds, Store};
 use crate::pool::trimming::Excess;
 use crate::pool::wards::{Doomed, LiveEnd, Surplus, Vacant};
 use crate::slab::raw::owner_of;
@@ -105,31 +106,15 @@ impl<T, R> Core<T, R> {
         LINE_BYTES
     };
 
-    /// Whether a note (`note.rs`) stands behind each value, in the part of the slot the value
-    /// leaves over. It says how the value goes back, and saves the way from the slot over its slab
-    /// to the core, half a nanosecond of a put. Objects that fill their lines get another one for
-    /// it; only those with a larger alignment and without room, or of a whole MiB, do without.
-    pub(crate) const NOTED: bool = {
-        let end = if size_of::<T>() == 0 {
-            Self::STEP
-        } else {
-            size_of::<T>().next_multiple_of(Self::STEP)
-        };
-        let slack = end - size_of::<T>();
-        slack >= size_of::<usize>() || (Self::STEP == LINE_BYTES && size_of::<T>() < 1 << 20)
-    };
-
-    /// Where it stands.
-    pub(crate) const NOTE_AT: usize = size_of::<T>().next_multiple_of(align_of::<usize>());
+    /// Where the note (`note.rs`) stands: in the part of the slot that the value leaves over, or in
+    /// another line. It saves the way from the slot over its slab to the core, half a nanosecond of
+    /// a put.
+    const NOTE_AT: usize = size_of::<T>().next_multiple_of(align_of::<usize>());
 
     /// The slot a `T` sits in. A zero-sized one still gets bytes, so that every guard has an
     /// address of its own to be found by.
-    const SLOT: Layout = {
-        let size = if Self::NOTED {
-            Self::NOTE_AT + size_of::<usize>()
-        } else {
-            size_of::<T>()
-        };
+    pub(crate) const SLOT: Layout = {
+        let size = Self::NOTE_AT + size_of::<usize>();
         match Layout::from_size_align(size, Self::STEP) {
             Ok(layout) => layout.pad_to_align(),
             Err(_) => panic!("the layout of a type is valid"),
@@ -154,7 +139,7 @@ impl<T, R> Core<T, R> {
         };
         let bounds = plan.bounds.unwrap_or_else(default_bounds);
         let core = Core {
-            store: Store::new(plan.pages, Self::SLOT, Self::NOTED, bounds, plan.choices),
+            store: Store::new(plan.pages, Self::SLOT, bounds, plan.choices),
             recycler: plan.recycler,
             create: plan.create,
             validate_get: plan.validate_get,
@@ -196,22 +181,33 @@ impl<T, R> Core<T, R> {
         }
     }
 
-    /// A value for a guard, when no seat had one.
+    /// A value for a guard, when no hot seat had one.
     #[cold]
     #[inline(never)]
-    pub(crate) fn get_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
+    pub(crate) fn get_slow(
+        &self,
+        way: Way<'_>,
+        at: &'static Location<'static>,
+    ) -> Result<NonNull<T>, Refusal> {
+        // SAFETY: the notes are those of this store's objects.
+        let seated = unsafe { way.pop(&self.store, |slot| Self::note_of(slot.cast())) };
+        if let Some(slot) = seated {
+            return Ok(slot.cast());
+        }
         let live = self.begin_live()?;
-        self.get_counted(live, at)
+        self.get_counted(way, live, at)
     }
 
     /// As `get_slow`, of a guard that is counted.
     pub(crate) fn get_counted(
         &self,
+        way: Way<'_>,
         live: LiveEnd<'_>,
         at: &'static Location<'static>,
     ) -> Result<NonNull<T>, Refusal> {
         // SAFETY: our own `make` keeps the promise.
-        unsafe { self.get_or_make(live, at, |place| self.make(place)) }.map_err(GetError::refusal)
+        unsafe { self.get_or_make(way, live, at, |place| self.make(place)) }
+            .map_err(GetError::refusal)
     }
 
     /// As `get_counted`, with a function of the caller's for new values.
@@ -220,44 +216,30 @@ impl<T, R> Core<T, R> {
     /// As [`create_value`](Self::create_value) asks of `make`.
     pub(crate) unsafe fn get_or_make<E>(
         &self,
+        way: Way<'_>,
         live: LiveEnd<'_>,
         at: &'static Location<'static>,
         make: impl FnOnce(NonNull<T>) -> Result<(), E>,
     ) -> Result<NonNull<T>, GetError<E>> {
         self.answer_pressure();
-        let (shard, surplus) = self.store.attend();
+        let (shard, surplus) = self.store.attend(way);
         self.drop_surplus(surplus);
         let visit = self.visit(shard);
-        // The code of the user that ran since may have begun a generation.
-        let shard = shard.and_then(|shard| self.store.usable(shard));
         // SAFETY: `attend` answers with a shard this thread has claimed; nothing ends the claim.
         let slot = unsafe { self.take(shard, visit, make)? };
-        self.mark(slot, visit, shard, at);
+        let tracked = self.looks_out(slot, way, visit, shard, at);
+        let measured = self.store.control().is_probing() || is_sampled(visit);
+        if tracked || measured {
+            let marks = Marks {
+                tracked,
+                measured,
+                ..Self::marks_of(slot)
+            };
+            // SAFETY: a value of this pool that is about to be handed out.
+            unsafe { Self::mark(slot, marks) };
+        }
         mem::forget(live);
         Ok(slot)
-    }
-
-    /// As `get_slow`, by a handle with a shard of its own. Returns the id for gets it is up to date
-    /// with, too, if its next gets may be fast.
-    ///
-    /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this pool's.
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn get_slow_from(
-        &self,
-        shard: &Shard,
-    ) -> Result<(NonNull<T>, usize), Refusal> {
-        self.answer_pressure();
-        // SAFETY: the claim, by the caller, here and below.
-        let (get_id, surplus) = unsafe { self.store.attend_to(shard) };
-        self.drop_surplus(surplus);
-        let visit = self.visit(Some(shard));
-        // SAFETY: as above.
-        let taken = unsafe { self.take(self.store.usable(shard), visit, |place| self.make(place)) };
-        let slot = taken.map_err(GetError::refusal)?;
-        let pools = self.store.control().route() == Route::Pool;
-        Ok((slot, get_id.filter(|_| pools).unwrap_or(NO_ID)))
     }
 
     /// An idle value or a new one, as the route says.
@@ -287,7 +269,7 @@ impl<T, R> Core<T, R> {
                 self.store.meters().get.add(watch.nanos());
             }
             while let Some(slot) = found {
-                if self.is_valid(slot.cast()) {
+                if self.may_go_out(slot.cast()) {
                     return Ok(slot.cast());
                 }
                 // SAFETY: as above.
@@ -300,65 +282,90 @@ impl<T, R> Core<T, R> {
         Ok(slot)
     }
 
-    /// Whether an idle value may be handed out; it is dropped otherwise.
-    fn is_valid(&self, slot: NonNull<T>) -> bool {
-        let Some(validate) = &self.validate_get else {
+    /// Whether an idle value may be handed out: it is of the present generation, and the user's
+    /// validation accepts it. It is dropped otherwise.
+    fn may_go_out(&self, slot: NonNull<T>) -> bool {
+        if self.validate_get.is_none() && self.is_present(slot) {
             return true;
-        };
-        let mut doomed = Doomed {
-            store: &self.store,
-            shard: None,
-            slot,
-            reason: Drops::Poisoned,
-        };
-        // SAFETY: idle until now, so the value is live and ours.
-        let valid = validate(unsafe { slot.as_ref() });
-        if valid {
-            mem::forget(doomed);
-        } else {
-            self.store.on_refused();
-            doomed.reason = Drops::Invalid;
         }
-        valid
+        let refused = self.why_not(slot);
+        if let Some(reason) = refused {
+            self.store.on_refused();
+            drop(self.doomed(None, slot, reason));
+        }
+        refused.is_none()
     }
 
-    /// Marks a value that is handed out, if its way back is to be looked at.
-    fn mark(
+    /// Why an idle value may not be handed out, if it may not.
+    #[cold]
+    fn why_not(&self, slot: NonNull<T>) -> Option<Drops> {
+        if !self.is_present(slot) {
+            return Some(Drops::Retired);
+        }
+        let poisoned = self.doomed(None, slot, Drops::Poisoned);
+        // SAFETY: idle until now, so the value is live and ours.
+        let is_valid = |validate: &Validate<T>| validate(unsafe { slot.as_ref() });
+        let valid = self.validate_get.as_ref().is_none_or(is_valid);
+        mem::forget(poisoned);
+        if !valid {
+            return Some(Drops::Invalid);
+        }
+        // Again, as the user's code may have begun a generation.
+        (!self.is_present(slot)).then_some(Drops::Retired)
+    }
+
+    /// A value of this pool that nobody has, to be dropped.
+    pub(crate) fn doomed<'c>(
+        &'c self,
+        shard: Option<&'c Shard>,
+        slot: NonNull<T>,
+        reason: Drops,
+    ) -> Doomed<'c, T> {
+        Doomed {
+            store: &self.store,
+            shard,
+            slot,
+            reason,
+        }
+    }
+
+    /// Whether a value is of the present generation.
+    pub(crate) fn is_present(&self, slot: NonNull<T>) -> bool {
+        // SAFETY: a value of this pool, by those who ask.
+        let note = unsafe { Self::note_of(slot) };
+        let generation = self.store.events.generation();
+        note::generation(note) == generation && generation != NO_ID
+    }
+
+    /// Looks out for a value that is handed out, if it is its turn.
+    fn looks_out(
         &self,
         slot: NonNull<T>,
+        way: Way<'_>,
         visit: usize,
         shard: Option<&Shard>,
         at: &'static Location<'static>,
-    ) {
+    ) -> bool {
         let Discipline {
             leaks, intervals, ..
         } = &self.store.discipline;
-        let tracked = match leaks.turn(visit, shard.map(Shard::lookout)) {
-            // Without a note no put would tell that it is back, unless all are looked at.
-            Lookout::Here if Self::NOTED || leaks.is_for_every() => {
-                leaks.begin(slot.addr().get(), at, intervals.count())
-            }
+        match leaks.turn(visit, shard.map(Shard::lookout)) {
+            Lookout::Here => leaks.begin(slot.addr().get(), at, intervals.count()),
             Lookout::Later => {
-                claims::unseat_gets(&self.store);
+                way.shut_to_gets(&self.store);
                 false
             }
-            _ => false,
-        };
-        if !Self::NOTED {
-            return;
+            Lookout::No => false,
         }
-        let birth = self.store.birth();
-        // SAFETY: a value of this pool that the caller is about to hand out.
-        let (old, note) = unsafe { (Self::note_of(slot), Self::note_at(slot)) };
-        let marks = Marks {
-            tracked,
-            measured: self.store.control().is_probing() || is_sampled(visit),
-            ..note::marks(old)
-        };
-        if marks.any() && note::is_of(old, birth.put_id, birth.generation) {
-            // SAFETY: as above.
-            unsafe { note.write(note::special(birth.generation, marks)) };
-        }
+    }
+
+    /// Gives a value other marks, by which its way back is looked at or not.
+    ///
+    /// # Safety
+    /// `slot` is a slot with a value, of a `Core<T, R>`, and nobody else reads its note now.
+    pub(crate) unsafe fn mark(slot: NonNull<T>, marks: Marks) {
+        // SAFETY: by the caller.
+        unsafe { Self::note(slot, note::generation(Self::note_of(slot)), marks) };
     }
 
     pub(crate) fn begin_live(&self) -> Result<LiveEnd<'_>, Refusal> {
@@ -397,7 +404,7 @@ impl<T, R> Core<T, R> {
             shard,
             slot,
         };
-        let birth = self.store.birth();
+        let generation = self.store.events.generation();
         let watch = is_sampled(self.store.made(shard)).then(Watch::start);
         make(slot.cast()).map_err(GetError::Create)?;
         if let Some(watch) = watch {
@@ -405,78 +412,42 @@ impl<T, R> Core<T, R> {
         }
         mem::forget(vacant);
         let slot = slot.cast::<T>();
-        // SAFETY: a slot of ours, with the value that `make` put there.
-        unsafe { self.note(slot, birth, transient) };
-        Ok(slot)
-    }
-
-    /// Puts a value, and the note behind it, into a slot.
-    ///
-    /// # Safety
-    /// The slot is one of this store's, uninitialised and the caller's alone.
-    pub(crate) unsafe fn fill(&self, slot: NonNull<T>, value: T, birth: Birth, transient: bool) {
-        // SAFETY: as ours.
-        unsafe {
-            slot.write(value);
-            self.note(slot, birth, transient);
-        }
-    }
-
-    /// Puts the note behind a value.
-    ///
-    /// # Safety
-    /// As [`fill`](Self::fill), but for the value that is there.
-    unsafe fn note(&self, slot: NonNull<T>, birth: Birth, transient: bool) {
         let marks = Marks {
             transient,
             ..Marks::default()
         };
-        // SAFETY: by the caller; `SLOT` has room for the note, aligned.
-        unsafe {
-            if Self::NOTED {
-                let note = if transient {
-                    note::special(birth.generation, marks)
-                } else {
-                    self.plain_note(birth)
-                };
-                Self::note_at(slot).write(note);
-            } else {
-                self.store.enrol(slot.addr().get(), birth);
-            }
-        }
+        // SAFETY: a slot of ours, with the value that `make` put there.
+        unsafe { Self::note(slot, generation, marks) };
+        Ok(slot)
     }
 
-    /// The note of a value that nothing is to be done about.
-    pub(crate) fn plain_note(&self, birth: Birth) -> usize {
-        if self.store.is_careful() {
-            return note::special(birth.generation, Marks::default());
-        }
-        birth.put_id
+    /// Writes the note behind a value.
+    ///
+    /// # Safety
+    /// The slot is one of a `Core<T, R>`, and the caller's alone.
+    pub(crate) unsafe fn note(slot: NonNull<T>, generation: usize, marks: Marks) {
+        // SAFETY: by the caller.
+        unsafe { Self::note_at(slot).write(note::with(generation, marks)) };
     }
 
     /// Where the note of a slot stands.
     ///
     /// # Safety
-    /// `slot` is a slot of a `Core<T, R>` with a note.
+    /// `slot` is a slot of a `Core<T, R>`.
     #[inline(always)]
     pub(crate) unsafe fn note_at(slot: NonNull<T>) -> NonNull<usize> {
-        // SAFETY: by the caller; `SLOT` has room for it.
+        // SAFETY: by the caller; `SLOT` has room for it, aligned.
         unsafe { slot.byte_add(Self::NOTE_AT).cast::<usize>() }
     }
 
-    /// The note of a value. Matches a seat when its put may be fast.
+    /// The note of a value.
     ///
     /// # Safety
     /// `slot` is a slot with a value, of a `Core<T, R>` that is alive.
     #[inline(always)]
     pub(crate) unsafe fn note_of(slot: NonNull<T>) -> usize {
-        // SAFETY: by the caller; `fill` wrote the note, and the value's user cannot reach it.
-        unsafe {
-            if Self::NOTED {
-                return Self::note_at(slot).read();
-            }
-            core_of::<T, R>(slot).store.hot_put_id()
-        }
+        // SAFETY: by the caller; `note` wrote it, and the value's user cannot reach it.
+        unsafe { Self::note_at(slot).read() }
     }
 }
 

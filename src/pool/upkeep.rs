@@ -6,6 +6,8 @@
 use std::sync::PoisonError;
 
 use crate::pool::advice::Advice;
+use crate::pool::claims;
+use crate::pool::figures::Drops;
 use crate::pool::health::{self, Health, Signs};
 use crate::pool::leaks::LeakSuspect;
 use crate::pool::mode::{Mode, Turn, WINDOW};
@@ -31,10 +33,7 @@ impl<T, R> Pool<T, R> {
         let Some(core) = self.core() else {
             return 0;
         };
-        let surplus = core.begin_trim(keep);
-        // Before anything is dropped: a drop may panic.
-        self.note_id(core);
-        core.end_trim(surplus)
+        core.trim(keep)
     }
 
     /// Drops every idle object: `trim(0)`, for a change that makes old objects wrong. An object in
@@ -57,18 +56,13 @@ impl<T, R> Pool<T, R> {
         let Some(core) = self.core() else {
             return 0;
         };
-        let dropped = core.tick();
-        self.note_id(core);
-        dropped
+        core.tick()
     }
 
     /// Retires every object built until now: for a new configuration, a new schema, a key that was
     /// changed. The idle ones are dropped at once, those in magazines of other running threads at
     /// the thread's next get, and those in guards when they come back; none is handed out again.
     /// Returns the number of objects dropped.
-    ///
-    /// Objects with an alignment above 64 bytes and no room for a note take the slow path back from
-    /// then on, and so do those of a [`local`](Self::local) handle that was made before.
     ///
     /// ```
     /// use flagstone::Pool;
@@ -83,15 +77,13 @@ impl<T, R> Pool<T, R> {
         let Some(core) = self.core() else {
             return 0;
         };
-        let surplus = core.new_generation();
-        // As in `trim`.
-        self.note_id(core);
-        core.end_trim(surplus)
+        core.new_generation()
     }
 
     /// Changes when the pool uses what it gets back. With [`Mode::Never`] idle objects are dropped,
     /// as by [`clear`](Self::clear); those in guards are dropped when they come back, but for what
-    /// another thread puts back before its next get, which drops it.
+    /// another thread or a [`local`](Self::local) handle puts back before its next get, which drops
+    /// it.
     pub fn set_mode(&self, mode: Mode) {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = &mut *plan {
@@ -101,7 +93,6 @@ impl<T, R> Pool<T, R> {
         drop(plan);
         if let Some(core) = self.core() {
             core.set_mode(mode);
-            self.note_id(core);
         }
     }
 
@@ -179,27 +170,30 @@ impl<T, R> Core<T, R> {
 
     /// Does what a change of the route asks for.
     fn follow(&self, turn: Turn) {
-        self.store.refresh_hot();
         if turn == Turn::Closed {
-            let surplus = self.begin_trim(0);
-            self.end_trim(surplus);
+            self.trim(0);
         }
     }
 
-    /// Collects idle values beyond `keep`, and tells all threads to do so.
-    pub(crate) fn begin_trim(&self, keep: usize) -> Excess {
-        let (shard, surplus) = self.store.look_in();
-        self.drop_surplus(surplus);
-        // SAFETY: `look_in` answers with a shard this thread has claimed.
-        unsafe { self.store.trim(shard, keep) }
+    /// Drops idle values beyond `keep`, and tells all threads to do so; values dropped.
+    pub(crate) fn trim(&self, keep: usize) -> usize {
+        self.trim_for(keep, Drops::Trimmed)
     }
 
-    /// Begins a generation; what is idle is to be dropped.
-    pub(crate) fn new_generation(&self) -> Excess {
-        let (shard, surplus) = self.store.look_in();
-        self.drop_surplus(surplus);
-        // SAFETY: as in `begin_trim`.
-        unsafe { self.store.new_generation(shard) }
+    fn trim_for(&self, keep: usize, reason: Drops) -> usize {
+        let shard = claims::claimed_shard(&self.store);
+        // SAFETY: claimed by this thread.
+        let surplus = unsafe { self.store.trim(shard, keep, reason) };
+        // So that this thread hears of it at once.
+        claims::unseat(&self.store);
+        self.end_trim(surplus)
+    }
+
+    /// Begins a generation; values dropped.
+    pub(crate) fn new_generation(&self) -> usize {
+        // First: who hears of the trim notes what it builds as of the new one (`events.rs`, I1).
+        self.store.events.begin_generation();
+        self.trim_for(0, Drops::Retired)
     }
 
     /// Drops what was found, and gives pages back; values dropped.
@@ -220,9 +214,8 @@ impl<T, R> Core<T, R> {
         if let Some((stats, _)) = self.store.snapshot(waits) {
             discipline.steadiness.tick(stats.creates);
         }
-        let (shard, surplus) = self.store.look_in();
-        self.drop_surplus(surplus);
-        // SAFETY: as in `begin_trim`.
+        let shard = claims::claimed_shard(&self.store);
+        // SAFETY: as in `trim_for`.
         let old = unsafe { self.store.tick(shard, step, waits) };
         self.end_trim(old)
     }

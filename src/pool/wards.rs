@@ -5,6 +5,7 @@
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
+use crate::pool::claims::Way;
 use crate::pool::clock::Watch;
 use crate::pool::figures::Drops;
 use crate::pool::shard::Shard;
@@ -101,7 +102,7 @@ impl<T, R> Drop for Poisoned<T, R> {
     #[cold]
     fn drop(&mut self) {
         // SAFETY: made by `judge`, whose caller gave the value up; the core is alive.
-        unsafe { core_of::<T, R>(self.slot).reject(self.slot, Drops::Poisoned) };
+        unsafe { core_of::<T, R>(self.slot).reject(Way::Table, self.slot, Drops::Poisoned) };
     }
 }
 
