@@ -15,10 +15,12 @@
 //! without a heap gives away unannounced), `WEAKEN=leave` (a heap changes hands), `WEAKEN=push` and
 //! `WEAKEN=count` (the orphan stack, and its defence against ABA) each fail.
 //!
-//! `loom/shards.rs` has the models of the pool's claims, `loom/owned.rs` those of a slab's owned
-//! handles, with weakenings of their own.
+//! `loom/shards.rs` has the models of the pool's claims, `loom/events.rs` those of its events,
+//! `loom/owned.rs` those of a slab's owned handles, with weakenings of their own.
 #![cfg(loom)]
 
+#[path = "loom/events.rs"]
+mod events;
 #[path = "loom/owned.rs"]
 mod owned;
 #[path = "loom/shards.rs"]
@@ -34,9 +36,26 @@ mod base {
 /// The code of the crate itself, over loom's atomics.
 #[allow(dead_code, unreachable_pub)]
 mod pool {
-    /// What a shard knows of trims; no model here depends on it.
-    pub(crate) mod events {
-        pub(crate) const NO_EPOCH: usize = usize::MAX;
+    #[path = "../../src/pool/events.rs"]
+    pub(crate) mod events;
+    /// Why objects are dropped, as far as events say.
+    pub(crate) mod figures {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Drops {
+            Trimmed,
+        }
+        impl Drops {
+            pub(crate) const ALL: [Drops; 1] = [Drops::Trimmed];
+        }
+    }
+    /// Ids are unique and grow; how they are counted is not modelled.
+    pub(crate) mod id {
+        pub(crate) const NO_ID: usize = 0;
+        pub(crate) fn next_id() -> usize {
+            use std::sync::atomic::{AtomicUsize, Ordering};
+            static LAST: AtomicUsize = AtomicUsize::new(NO_ID);
+            LAST.fetch_add(8, Ordering::Relaxed) + 8
+        }
     }
     #[path = "../../src/pool/magazine.rs"]
     pub(crate) mod magazine;

@@ -100,7 +100,7 @@ impl<T, R> Core<T, R> {
                 continue;
             }
             // SAFETY: a fresh value in a slot of ours.
-            match unsafe { self.store.put_depot(slot.cast()) } {
+            match unsafe { self.store.put_depot(slot.cast(), Self::generation_of(slot)) } {
                 Ok(()) => mem::forget(doomed),
                 Err(_) => return Ok(made),
             }

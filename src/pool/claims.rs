@@ -66,17 +66,6 @@ impl Seats {
         &self.all[pool / ID_STEP % SEAT_COUNT]
     }
 
-    /// The hot seat that suits, if one does.
-    #[inline(always)]
-    fn hot(&self, suits: impl Fn(&Seat) -> bool) -> Option<&Seat> {
-        let [first, second] = &self.hot;
-        if suits(first) {
-            return Some(first);
-        }
-        off_the_straight_path();
-        suits(second).then_some(second)
-    }
-
     /// Makes a seat the hotter one.
     fn promote(&self, seat: &Seat) {
         let [first, second] = &self.hot;
@@ -127,29 +116,66 @@ pub(crate) fn release(shard: &Shard) {
     RELEASES.fetch_add(1, Ordering::Release);
 }
 
-/// Takes an object of the pool with this last event from this thread's shard, if the pool is one of
-/// the two used last.
+/// Takes an object of the pool with this last event from this thread's shard, if the pool is the
+/// one used last.
 ///
 /// # Safety
-/// The pool is alive: somebody borrows it. `note_of` may read the notes of its objects.
+/// The pool is alive: somebody borrows it.
 #[inline(always)]
-pub(crate) unsafe fn pop(
-    event: usize,
-    note_of: impl Fn(NonNull<u8>) -> usize,
-) -> Option<NonNull<u8>> {
+pub(crate) unsafe fn pop(event: usize) -> Option<NonNull<u8>> {
     SEATS.with(|seats| {
-        let seat = seats.hot(|seat| seat.serves(event))?;
+        let [first, _] = &seats.hot;
+        if !first.serves(event) {
+            off_the_straight_path();
+            return None;
+        }
         // SAFETY: by the caller.
-        unsafe { seat.pop(note_of) }
+        unsafe { first.pop() }
     })
 }
 
-/// This thread's shard for objects with this note, if their pool is one of the two used last. The
-/// claim lasts as long as the pool operation this is part of, whatever the user's code does
-/// meanwhile (see [`Way::shard`]).
+/// As [`pop`], if the pool has any seat. One that is not hot becomes the hottest.
+#[inline]
+pub(crate) fn pop_seated(store: &Store) -> Option<NonNull<u8>> {
+    SEATS.with(|seats| {
+        let event = store.events.last();
+        let [_, second] = &seats.hot;
+        if second.serves(event) {
+            // SAFETY: the store is borrowed, here and below.
+            return unsafe { second.pop() };
+        }
+        let Place { seat, .. } = seats.place(store.id());
+        if !seat.serves(event) {
+            return None;
+        }
+        seats.promote(seat);
+        // SAFETY: as above.
+        unsafe { seat.pop() }
+    })
+}
+
+/// This thread's shard for objects with this note, if their pool is one of the two used last. To be
+/// asked when no code of the user runs any more: that may have begun a generation.
 #[inline(always)]
 pub(crate) fn shard_for_put(note: usize) -> Option<NonNull<Shard>> {
-    SEATS.with(|seats| Some(seats.hot(|seat| seat.takes(note))?.shard()))
+    SEATS.with(|seats| {
+        let [first, _] = &seats.hot;
+        if !first.takes(note) {
+            off_the_straight_path();
+            return second_for_put(note);
+        }
+        Some(first.shard())
+    })
+}
+
+/// As [`shard_for_put`]. Out of line, so that the first seat is at a fixed place: a tenth of a
+/// pair.
+#[inline(never)]
+fn second_for_put(note: usize) -> Option<NonNull<Shard>> {
+    SEATS.with(|seats| {
+        let [_, second] = &seats.hot;
+        second.takes(note).then(|| second.shard())
+    })
 }
 
 /// How a thread works on a pool: by its table of seats, or by a handle's.
@@ -161,31 +187,6 @@ pub(crate) enum Way<'s> {
 }
 
 impl Way<'_> {
-    /// As [`pop`], if the pool has any seat, which becomes the hottest.
-    ///
-    /// # Safety
-    /// As [`pop`], in `store`; a handle's seat is of it.
-    pub(crate) unsafe fn pop(
-        self,
-        store: &Store,
-        note_of: impl Fn(NonNull<u8>) -> usize,
-    ) -> Option<NonNull<u8>> {
-        let event = store.events.last();
-        // SAFETY: by the caller, here and below.
-        let pop = |seat: &Seat| unsafe { seat.pop(&note_of) };
-        match self {
-            Way::Handle(seat) => seat.serves(event).then(|| pop(seat)).flatten(),
-            Way::Table => SEATS.with(|seats| {
-                let Place { seat, .. } = seats.place(store.id());
-                if !seat.serves(event) {
-                    return None;
-                }
-                seats.promote(seat);
-                pop(seat)
-            }),
-        }
-    }
-
     /// Gives a slot to this thread's shard, if the seat takes its note; the seat becomes the
     /// hottest. `false` when it does not, or the loaded magazine is full.
     ///
@@ -240,20 +241,23 @@ impl Way<'_> {
         Some(unsafe { shard.as_ref() })
     }
 
-    /// Makes the seat name its shard again, which has seen `event`, and let through what the store
-    /// says.
+    /// Makes the seat let through what the store and its shard say: the event that the shard has
+    /// seen, and the generation it is of.
     ///
     /// # Safety
-    /// `shard` is what [`Way::shard`] answered in this store, and `generation` was its present one
-    /// after `event`.
-    pub(crate) unsafe fn sit(self, store: &Store, event: usize, generation: usize, shard: &Shard) {
+    /// `shard` is what [`Way::shard`] answered in this store.
+    pub(crate) unsafe fn sit(self, store: &Store, shard: &Shard) {
         let (gets, puts) = store.short_ways();
-        let event = Some(event).filter(|event| gets && *event != NO_ID);
-        let generation = Some(generation).filter(|generation| puts && *generation != NO_ID);
+        let open = |id: usize, is_open: bool| Some(id).filter(|id| is_open && *id != NO_ID);
+        let event = open(shard.seen(), gets);
+        let generation = open(shard.generation(), puts);
         match self {
             Way::Handle(seat) => seat.set(event, generation, shard),
             Way::Table => SEATS.with(|seats| {
                 let Place { pool, seat } = seats.place(store.id());
+                if seat.says(event, generation, shard) {
+                    return;
+                }
                 pool.set(store.id());
                 seat.set(event, generation, shard);
                 // They know less.

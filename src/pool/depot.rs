@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::base::sync::{AtomicUsize, Ordering};
-use crate::pool::magazine::{Chain, Magazine};
+use crate::pool::magazine::{Chain, Magazine, NO_OBJECTS};
 
 /// Empty blocks kept for the next exchange: enough for a few threads that fill while others drain.
 /// More would only hide an imbalance, fewer would allocate at each swing.
@@ -122,10 +122,17 @@ impl Depot {
         (self.gets, self.exchanges)
     }
 
-    /// Hands out the magazine that came last.
-    pub(crate) fn take_magazine(&mut self) -> Option<Box<Magazine>> {
-        let magazine = self.idle.pop_magazine();
-        let magazine = magazine.or_else(|| self.old.pop_magazine())?;
+    /// Hands out the magazine that came last, unless some of its objects may be older than
+    /// `generation`: those go one by one.
+    pub(crate) fn take_magazine(&mut self, generation: usize) -> Option<Box<Magazine>> {
+        let chain = match self.idle.count() {
+            0 => &mut self.old,
+            _ => &mut self.idle,
+        };
+        if chain.generation()? < generation {
+            return None;
+        }
+        let magazine = chain.pop_magazine()?;
         self.exchanges += 1;
         self.note_low();
         Some(magazine)
@@ -155,16 +162,21 @@ impl Depot {
         Some(slot)
     }
 
-    /// Takes one slot in, into a magazine of at most `magazine_slots`; `false` without memory for
-    /// another one.
-    pub(crate) fn put(&mut self, slot: NonNull<u8>, magazine_slots: usize) -> bool {
-        if self.idle.push(slot, magazine_slots) {
+    /// Takes one slot in, as [`Magazine::push`], into a magazine of at most `magazine_slots`;
+    /// `false` without memory for another one.
+    pub(crate) fn put(
+        &mut self,
+        slot: NonNull<u8>,
+        generation: usize,
+        magazine_slots: usize,
+    ) -> bool {
+        if self.idle.push(slot, generation, magazine_slots) {
             return true;
         }
         let Some(mut magazine) = self.take_spare() else {
             return false;
         };
-        magazine.push(slot);
+        magazine.push(slot, generation);
         self.idle.push_magazine(magazine);
         true
     }
@@ -176,8 +188,10 @@ impl Depot {
     }
 
     /// Keeps an empty magazine, or frees it when there are enough.
-    pub(crate) fn put_spare(&mut self, empty: Box<Magazine>) {
+    pub(crate) fn put_spare(&mut self, mut empty: Box<Magazine>) {
         debug_assert_eq!(empty.len(), 0);
+        // SAFETY: without entries there is nothing to be initialised.
+        unsafe { empty.seal(0, NO_OBJECTS) };
         if let Some(place) = self.spares.iter_mut().find(|place| place.is_none()) {
             *place = Some(empty);
         }

@@ -23,8 +23,9 @@ pub(crate) enum Event {
     Tick,
 }
 
-/// See the module.
+/// See the module. `last` is the first word of a pool's core.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Events {
     /// The last event. Every get compares it.
     last: AtomicUsize,
@@ -119,7 +120,7 @@ impl Events {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

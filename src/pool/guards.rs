@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use crate::pool::claims::{self, Way};
 use crate::pool::recycle::{RecycleTrait, Recycler};
-use crate::pool::returning::Fate;
 use crate::pool::shared::Pool;
 use crate::pool::typed::{Core, core_of};
 
@@ -82,20 +81,8 @@ impl<T, R: Recycler<T>> DerefMut for Held<'_, T, R> {
 impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: live and ours, of a core that is alive (I1); not used after this. The claim of
-        // the seat's shard lasts as long as this drop does.
-        unsafe {
-            let Some(shard) = claims::shard_for_put(Core::<T, R>::note_of(self.slot)) else {
-                return Core::<T, R>::take_back(Way::Table, self.slot);
-            };
-            let fate = Core::<T, R>::judge(self.slot);
-            if let Fate::Keep = fate {
-                if shard.as_ref().push(self.slot.cast()) {
-                    return;
-                }
-            }
-            Core::<T, R>::finish(Way::Table, self.slot, fate);
-        }
+        // SAFETY: live and ours, of a core that is alive (I1); not used after this.
+        unsafe { Core::<T, R>::give_back(self.slot, || Way::Table, claims::shard_for_put) }
     }
 }
 

@@ -15,9 +15,8 @@ use core::ptr::NonNull;
 
 use crate::pool::claims::{self, Way};
 use crate::pool::recycle::{RecycleTrait, Recycler};
-use crate::pool::returning::Fate;
 use crate::pool::seat::Seat;
-use crate::pool::shard::ShardRef;
+use crate::pool::shard::{ShardRef, off_the_straight_path};
 use crate::pool::shared::Pool;
 use crate::pool::typed::Core;
 
@@ -72,10 +71,11 @@ impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
     #[inline(always)]
     fn pop(&self) -> Option<NonNull<T>> {
         if !self.seat.serves(self.core.store.events.last()) {
+            off_the_straight_path();
             return None;
         }
-        // SAFETY: the seat serves the last event; the notes are those of the pool's objects.
-        let slot = unsafe { self.seat.pop(|slot| Core::<T, R>::note_of(slot.cast())) };
+        // SAFETY: the pool is borrowed.
+        let slot = unsafe { self.seat.pop() };
         slot.map(NonNull::cast)
     }
 
@@ -175,21 +175,11 @@ impl<T, R: Recycler<T>> DerefMut for LocalPooled<'_, T, R> {
 impl<T, R: Recycler<T>> Drop for LocalPooled<'_, T, R> {
     #[inline]
     fn drop(&mut self) {
-        let seat = &self.handle.seat;
+        let handle = self.handle;
+        let shard_for = |note| handle.seat.takes(note).then(|| handle.seat.shard());
         // SAFETY: a live value of this core, not used after this; the claim is the handle's, which
         // is borrowed (I2), and keeps the shard alive.
-        unsafe {
-            if !seat.takes(Core::<T, R>::note_of(self.slot)) {
-                return Core::<T, R>::take_back(self.handle.way(), self.slot);
-            }
-            let fate = Core::<T, R>::judge(self.slot);
-            if let Fate::Keep = fate {
-                if seat.shard().as_ref().push(self.slot.cast()) {
-                    return;
-                }
-            }
-            Core::<T, R>::finish(self.handle.way(), self.slot, fate);
-        }
+        unsafe { Core::<T, R>::give_back(self.slot, || handle.way(), shard_for) }
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! I1: in a [`Magazine`] outside a shard, `slots[..len]` are initialised and `len` is at most
 //! `MAGAZINE_ENTRIES`. Inside a shard the shard keeps the length (its own I2).
+//! No object in one is older than its `generation`.
 //! I2: a slot pointer is in one magazine at most, and while it is there nobody else has it.
 //! I3: no magazine of a [`Chain`] is empty, and `count` is the sum of their lengths.
 
@@ -20,13 +21,17 @@ use std::alloc::alloc;
 pub(crate) const MAGAZINE_SLOTS: usize = 63;
 
 /// Entries of the block: one more, so that a shard that is closed has room for its warmest slot.
-/// With the two words before them they fill eight cache lines and a quarter.
+/// With the three words before them they fill eight cache lines and three eighths.
 pub(crate) const MAGAZINE_ENTRIES: usize = MAGAZINE_SLOTS + 1;
+
+/// The generation of a magazine without objects: nothing in it is older.
+pub(crate) const NO_OBJECTS: usize = usize::MAX;
 
 /// A last-in first-out block of slot pointers, linked when it lies in a [`Chain`].
 pub(crate) struct Magazine {
     next: Option<Box<Magazine>>,
     len: usize,
+    generation: usize,
     slots: [MaybeUninit<NonNull<u8>>; MAGAZINE_ENTRIES],
 }
 
@@ -41,6 +46,7 @@ impl Magazine {
         unsafe {
             (&raw mut (*block.as_ptr()).next).write(None);
             (&raw mut (*block.as_ptr()).len).write(0);
+            (&raw mut (*block.as_ptr()).generation).write(NO_OBJECTS);
             Some(Box::from_raw(block.as_ptr()))
         }
     }
@@ -78,22 +84,31 @@ impl Magazine {
         self.len
     }
 
-    /// Says how many pointers a magazine that leaves a shard holds.
+    /// No object in the magazine is older.
+    pub(crate) fn generation(&self) -> usize {
+        self.generation
+    }
+
+    /// Says what a magazine that leaves a shard holds: how many pointers, to objects that are not
+    /// older than `generation`.
     ///
     /// # Safety
     /// `slots[..len]` are initialised (I1).
-    pub(crate) unsafe fn set_len(&mut self, len: usize) {
+    pub(crate) unsafe fn seal(&mut self, len: usize, generation: usize) {
         debug_assert!(len <= MAGAZINE_ENTRIES);
         self.len = len;
+        self.generation = generation;
     }
 
-    /// Adds a pointer; `false` when the magazine is full.
-    pub(crate) fn push(&mut self, slot: NonNull<u8>) -> bool {
+    /// Adds a pointer to an object that is not older than `generation`; `false` when the magazine
+    /// is full.
+    pub(crate) fn push(&mut self, slot: NonNull<u8>, generation: usize) -> bool {
         let Some(place) = self.slots.get_mut(self.len) else {
             return false;
         };
         place.write(slot);
         self.len += 1;
+        self.generation = self.generation.min(generation);
         true
     }
 
@@ -143,13 +158,18 @@ impl Chain {
         Some(magazine)
     }
 
-    /// Pushes one pointer into the top magazine; `false` when that has `limit` of them or there is
-    /// none.
-    pub(crate) fn push(&mut self, slot: NonNull<u8>, limit: usize) -> bool {
+    /// Pushes one pointer into the top magazine, as [`Magazine::push`]; `false` when that has
+    /// `limit` of them or there is none.
+    pub(crate) fn push(&mut self, slot: NonNull<u8>, generation: usize, limit: usize) -> bool {
         let top = self.head.as_mut().filter(|top| top.len() < limit);
-        let pushed = top.is_some_and(|top| top.push(slot));
+        let pushed = top.is_some_and(|top| top.push(slot, generation));
         self.count += usize::from(pushed);
         pushed
+    }
+
+    /// The generation of the top magazine.
+    pub(crate) fn generation(&self) -> Option<usize> {
+        self.head.as_ref().map(|top| top.generation())
     }
 
     /// Pops one pointer from the top magazine, and the magazine itself when that emptied it.
@@ -189,10 +209,11 @@ impl Chain {
         let mut cut = mem::replace(self, Chain::new());
         if kept.count > keep {
             // The last magazine straddles the bound; it is the top of `kept`.
+            let generation = kept.generation().unwrap_or(NO_OBJECTS);
             if let Some(mut fresh) = Magazine::try_new() {
                 while kept.count > keep {
                     let Some((slot, _)) = kept.pop() else { break };
-                    fresh.push(slot);
+                    fresh.push(slot, generation);
                 }
                 cut.push_magazine(fresh);
             }
@@ -220,9 +241,9 @@ mod tests {
         let mut chain = Chain::new();
         for address in 1..=count {
             let slot = NonNull::new(core::ptr::without_provenance_mut(address)).expect("not null");
-            if !chain.push(slot, MAGAZINE_SLOTS) {
+            if !chain.push(slot, 1, MAGAZINE_SLOTS) {
                 let mut magazine = Magazine::try_new().expect("memory");
-                assert!(magazine.push(slot));
+                assert!(magazine.push(slot, 1));
                 assert!(chain.push_magazine(magazine).is_none());
             }
         }

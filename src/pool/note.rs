@@ -33,6 +33,12 @@ pub(crate) fn with(generation: usize, marks: Marks) -> usize {
         | mark(marks.tracked, TRACKED)
 }
 
+/// Whether a note has any mark.
+#[inline(always)]
+pub(crate) fn is_marked(note: usize) -> bool {
+    note % ID_STEP != 0
+}
+
 /// The marks of a note.
 pub(crate) fn marks(note: usize) -> Marks {
     Marks {
@@ -60,6 +66,7 @@ mod tests {
         };
         let note = with(7 * ID_STEP, marked);
         assert_eq!((generation(note), marks(note)), (7 * ID_STEP, marked));
+        assert!(is_marked(note) && !is_marked(7 * ID_STEP));
         let plain = with(7 * ID_STEP, Marks::default());
         assert_eq!((plain, marks(plain)), (7 * ID_STEP, Marks::default()));
     }

@@ -12,12 +12,15 @@ use crate::pool::figures::Drops;
 use crate::pool::mode::Route;
 use crate::pool::note::{self, Marks};
 use crate::pool::recycle::{Outcome, Recycler};
+use crate::pool::shard::{Shard, off_the_straight_path};
 use crate::pool::typed::{Core, core_of};
 use crate::pool::wards::{LiveEnd, Poisoned};
 
 /// What becomes of a value whose guard is gone.
 #[derive(Clone, Copy)]
 pub(crate) enum Fate {
+    /// It was not judged yet: its note has marks.
+    Open,
     Keep,
     Drop(Drops),
 }
@@ -30,16 +33,22 @@ impl<T, R> Core<T, R> {
     unsafe fn keep(&self, way: Way<'_>, slot: NonNull<T>) {
         // Should the drop of a surplus value panic, this one goes with it.
         let mut doomed = self.doomed(None, slot, Drops::Poisoned);
-        self.answer_pressure();
-        let (shard, surplus) = self.store.attend(way);
-        self.drop_surplus(surplus);
-        // Not for safety (`typed.rs`, I3): nobody will want it.
-        if !self.is_present(slot) {
-            doomed.reason = Drops::Retired;
+        let shard = self.attend(way);
+        let against = if self.store.control().route() == Route::Bypass {
+            Some(Drops::Bypassed)
+        } else {
+            (!self.is_present(slot)).then_some(Drops::Retired)
+        };
+        if let Some(reason) = against {
+            doomed.reason = reason;
             return;
         }
         // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
-        match unsafe { self.store.put_idle(shard, slot.cast()) } {
+        let kept = unsafe {
+            let generation = Self::generation_of(slot);
+            self.store.put_idle(shard, slot.cast(), generation)
+        };
+        match kept {
             Ok(()) => mem::forget(doomed),
             Err(reason) => (doomed.shard, doomed.reason) = (shard, reason),
         }
@@ -75,26 +84,6 @@ impl<T, R> Core<T, R> {
         let leaks = &self.store.discipline.leaks;
         if Self::marks_of(slot).tracked || leaks.is_for_every() {
             leaks.end(slot.addr().get());
-        }
-    }
-
-    /// What the fast path of a guard's drop did not do.
-    ///
-    /// # Safety
-    /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive, whose seat `way` is.
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn finish(way: Way<'_>, slot: NonNull<T>, fate: Fate) {
-        // SAFETY: as ours.
-        unsafe {
-            let core = core_of::<T, R>(slot);
-            match fate {
-                Fate::Keep => {
-                    let _end = LiveEnd(&core.store);
-                    core.keep(way, slot);
-                }
-                Fate::Drop(reason) => core.reject(way, slot, reason),
-            }
         }
     }
 
@@ -139,19 +128,71 @@ impl<T, R: Recycler<T>> Core<T, R> {
         fate(outcome)
     }
 
-    /// Takes a value back whose note matches no seat at hand: it is looked at, and kept like any
-    /// other if there is nothing against it.
+    /// A guard's drop. `shard_for` answers with this thread's shard for a note, if it has one at
+    /// hand; `way` is the longer one.
+    ///
+    /// # Safety
+    /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive; what `shard_for` answers with is
+    /// claimed by this thread and takes objects of that note.
+    #[inline(always)]
+    pub(crate) unsafe fn give_back<'w>(
+        slot: NonNull<T>,
+        way: impl Fn() -> Way<'w>,
+        shard_for: impl FnOnce(usize) -> Option<NonNull<Shard>>,
+    ) {
+        // SAFETY: as ours.
+        unsafe {
+            let note = Self::note_of(slot);
+            let fate = if note::is_marked(note) {
+                off_the_straight_path();
+                Fate::Open
+            } else {
+                Self::judge(slot)
+            };
+            if let Fate::Keep = fate {
+                // After the user's code: that may have begun a generation.
+                if let Some(shard) = shard_for(note) {
+                    if shard.as_ref().push(slot.cast()) {
+                        return;
+                    }
+                }
+            }
+            Self::finish(way(), slot, fate);
+        }
+    }
+
+    /// What the short way of a guard's drop did not do.
     ///
     /// # Safety
     /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive, whose seat `way` is.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn take_back(way: Way<'_>, slot: NonNull<T>) {
+    unsafe fn finish(way: Way<'_>, slot: NonNull<T>, fate: Fate) {
         // SAFETY: as ours.
-        let core = unsafe { core_of::<T, R>(slot) };
-        core.untrack(slot);
+        unsafe {
+            let core = core_of::<T, R>(slot);
+            match fate {
+                Fate::Open => core.take_back(way, slot),
+                // Not if guards are counted: no seat takes those objects.
+                Fate::Keep if way.push(&core.store, Self::note_of(slot), slot.cast()) => {}
+                Fate::Keep => {
+                    let _end = LiveEnd(&core.store);
+                    core.keep(way, slot);
+                }
+                Fate::Drop(reason) => core.reject(way, slot, reason),
+            }
+        }
+    }
+
+    /// Takes a value back whose note has marks: it is looked at, and kept like any other if there
+    /// is nothing against it.
+    ///
+    /// # Safety
+    /// As [`finish`](Self::finish).
+    unsafe fn take_back(&self, way: Way<'_>, slot: NonNull<T>) {
+        self.untrack(slot);
         let marks = Self::marks_of(slot);
-        let bypassed = match core.store.control().route() {
+        let bypassed = match self.store.control().route() {
             Route::Pool => false,
             Route::Bypass => true,
             Route::Share(_) => marks.transient,
@@ -161,39 +202,33 @@ impl<T, R: Recycler<T>> Core<T, R> {
         } else if bypassed {
             Some(Drops::Bypassed)
         } else {
-            (!core.is_present(slot)).then_some(Drops::Retired)
+            (!self.is_present(slot)).then_some(Drops::Retired)
         };
         if let Some(reason) = against {
             // SAFETY: as ours.
-            return unsafe { core.reject(way, slot, reason) };
+            return unsafe { self.reject(way, slot, reason) };
         }
         let watch = marks.measured.then(Watch::start);
         // SAFETY: as above.
         let fate = unsafe { Self::judge(slot) };
         let mut wanted = false;
         if let Some(watch) = watch {
-            core.store.meters().recycle.add(watch.nanos());
-            wanted = core.store.control().wants_to_see();
+            self.store.meters().recycle.add(watch.nanos());
+            wanted = self.store.control().wants_to_see();
         }
-        // SAFETY: as above; the note is the value's own, and no guard is left to read it. A careful
-        // pool's objects end a count, and match no seat.
+        // SAFETY: as above; the note is the value's own, and no guard is left to read it.
         unsafe {
             if let Fate::Keep = fate {
-                Self::mark(
-                    slot,
-                    Marks {
-                        measured: wanted,
-                        ..Marks::default()
-                    },
-                );
-                if way.push(&core.store, Self::note_of(slot), slot.cast()) {
-                    return;
-                }
+                let marks = Marks {
+                    measured: wanted,
+                    ..Marks::default()
+                };
+                Self::mark(slot, marks);
             }
             Self::finish(way, slot, fate);
         }
         if wanted {
-            core.visit(way.seated(&core.store));
+            self.visit(way.seated(&self.store));
         }
     }
 

@@ -6,9 +6,8 @@
 //! I1: a seat that says an id names a shard this thread has claimed, of a pool that is alive when
 //! somebody asks by that id: ids are never used twice, so a seat of a pool that is gone matches
 //! nobody.
-//! I2: what `pop` hands out is of the generation the seat knows; who matches `event` knows the
-//! present one (`events.rs`, I1). This is all that keeps old objects from being handed out by the
-//! short way: shards and depot may hold some.
+//! I2: the shard holds nothing older than `generation` (`shard.rs`, I5), and who matches `event`
+//! knows the present one (`events.rs`, I1). So nothing old is handed out by the short way.
 
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -43,6 +42,18 @@ impl Seat {
         self.shard.set(NonNull::from(shard));
     }
 
+    /// Whether it does.
+    pub(crate) fn says(
+        &self,
+        event: Option<usize>,
+        generation: Option<usize>,
+        shard: &Shard,
+    ) -> bool {
+        self.event.get() == event.unwrap_or(SHUT)
+            && self.generation.get() == generation.unwrap_or(SHUT)
+            && self.is_of(NonNull::from(shard))
+    }
+
     pub(crate) fn copy(&self, other: &Seat) {
         self.event.set(other.event.get());
         self.generation.set(other.generation.get());
@@ -63,6 +74,7 @@ impl Seat {
         self.shard.get() == shard
     }
 
+    #[inline(always)]
     pub(crate) fn shard(&self) -> NonNull<Shard> {
         self.shard.get()
     }
@@ -79,19 +91,13 @@ impl Seat {
         self.event.get() == event
     }
 
-    /// The warmest object, if its note, which `note_of` reads, is plain and of this generation.
+    /// The shard's warmest object.
     ///
     /// # Safety
-    /// The seat serves the last event of a pool that is alive, and `note_of` may read the notes of
-    /// its objects.
+    /// The seat serves the last event of a pool that is alive.
     #[inline(always)]
-    pub(crate) unsafe fn pop(&self, note_of: impl Fn(NonNull<u8>) -> usize) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
         // SAFETY: the seat proves the claim (I1), and the claim keeps the shard alive.
-        unsafe {
-            self.shard
-                .get()
-                .as_ref()
-                .pop_if(|slot| self.takes(note_of(slot)))
-        }
+        unsafe { self.shard().as_ref().pop() }
     }
 }

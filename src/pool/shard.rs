@@ -17,6 +17,8 @@
 //! the claimant's, like the magazines, and no part of what the shard is said to hold.
 //! I4: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
 //! read everything else. CLOSED is final: the pool is gone, nothing is left and `loaded` dangles.
+//! I5: no object here is older than `generation`: who puts one in has looked at it, and whole
+//! magazines come with a generation of their own.
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -28,7 +30,7 @@ use std::alloc::{alloc, dealloc};
 
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::pool::id::NO_ID;
-use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine};
+use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine, NO_OBJECTS};
 
 const FREE: usize = 0;
 const CLAIMED: usize = 1;
@@ -51,6 +53,8 @@ pub(crate) struct Shard {
     previous_len: AtomicUsize,
     /// The pool's last event that this shard has seen. Written by the claimant.
     seen: AtomicUsize,
+    /// No object here is older (I5). As above.
+    generation: AtomicUsize,
     state: AtomicUsize,
     references: AtomicUsize,
     vacant: UnsafeCell<Option<Box<Magazine>>>,
@@ -85,22 +89,18 @@ fn count(figure: &AtomicUsize) {
 pub(crate) fn off_the_straight_path() {}
 
 impl Shard {
-    /// Takes the slot that was returned last, unless it `suits` not, or only the other magazine has
-    /// any.
+    /// Takes the slot that was returned last, unless only the other magazine has any.
     ///
     /// # Safety
     /// The caller holds the claim (I1).
     #[inline(always)]
-    pub(crate) unsafe fn pop_if(&self, suits: impl Fn(NonNull<u8>) -> bool) -> Option<NonNull<u8>> {
+    pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
         // Relaxed throughout: only the claimant stores (I1), others read for figures.
         let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
             off_the_straight_path();
             // SAFETY: the claim, by the caller.
-            return unsafe { self.pop_loaded(suits) };
+            return unsafe { self.pop_loaded() };
         };
-        if !suits(top) {
-            return None;
-        }
         self.top.store(ptr::null_mut(), Ordering::Relaxed);
         self.on_get();
         Some(top)
@@ -109,17 +109,13 @@ impl Shard {
     /// # Safety
     /// The caller holds the claim (I1), and `top` is null.
     #[inline]
-    unsafe fn pop_loaded(&self, suits: impl Fn(NonNull<u8>) -> bool) -> Option<NonNull<u8>> {
-        // Relaxed: as in `pop_if`.
+    unsafe fn pop_loaded(&self) -> Option<NonNull<u8>> {
+        // Relaxed: as in `pop`.
         let len = self.len.load(Ordering::Relaxed).checked_sub(1)?;
-        // SAFETY: ours by the claim, and below the length (I2).
-        let slot = unsafe { Magazine::read(*self.loaded.get(), len) };
-        if !suits(slot) {
-            return None;
-        }
         self.len.store(len, Ordering::Relaxed);
         self.on_get();
-        Some(slot)
+        // SAFETY: ours by the claim, and below the length (I2).
+        Some(unsafe { Magazine::read(*self.loaded.get(), len) })
     }
 
     #[inline(always)]
@@ -175,7 +171,7 @@ impl Shard {
     pub(crate) unsafe fn push_vacant(&self, slot: NonNull<u8>, limit: usize) -> bool {
         // SAFETY: as in `pop_vacant`.
         let vacant = unsafe { (*self.vacant.get()).as_mut() };
-        vacant.is_some_and(|vacant| vacant.len() < limit && vacant.push(slot))
+        vacant.is_some_and(|vacant| vacant.len() < limit && vacant.push(slot, NO_OBJECTS))
     }
 
     /// Puts another magazine in the place of the vacant slots, which are returned.
@@ -190,10 +186,11 @@ impl Shard {
     /// Keeps a slot; `false` when the loaded magazine is full.
     ///
     /// # Safety
-    /// The caller holds the claim (I1), and `slot` is in no magazine.
+    /// The caller holds the claim (I1), and `slot` is in no magazine. Its object is not older than
+    /// the shard's generation (I5).
     #[inline(always)]
     pub(crate) unsafe fn push(&self, slot: NonNull<u8>) -> bool {
-        // Relaxed: as in `pop_if`.
+        // Relaxed: as in `pop`.
         let top = self.top.load(Ordering::Relaxed);
         if let Some(top) = NonNull::new(top) {
             off_the_straight_path();
@@ -210,7 +207,7 @@ impl Shard {
     /// As [`push`](Self::push).
     #[inline]
     unsafe fn push_loaded(&self, slot: NonNull<u8>) -> bool {
-        // Relaxed: as in `pop_if`.
+        // Relaxed: as in `pop`.
         let len = self.len.load(Ordering::Relaxed);
         if len >= self.capacity {
             return false;
@@ -244,6 +241,17 @@ impl Shard {
         self.seen.store(event, Ordering::Relaxed);
     }
 
+    /// No object in the shard is older.
+    pub(crate) fn generation(&self) -> usize {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Says so. The claimant calls it, of an empty shard.
+    pub(crate) fn set_generation(&self, generation: usize) {
+        debug_assert_eq!(self.figures().0, 0);
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
     /// Claims a shard that nobody has.
     pub(crate) fn try_claim(&self) -> bool {
         // Acquire: pairs with `release`, so the last claimant's magazines are seen whole.
@@ -273,9 +281,9 @@ impl Shard {
                 chain.push_magazine(previous);
             }
             let mut loaded = Box::from_raw((*self.loaded.get()).as_ptr());
-            loaded.set_len(self.len.load(Ordering::Relaxed));
+            loaded.seal(self.len.load(Ordering::Relaxed), self.generation());
             if let Some(top) = self.take_top() {
-                let _pushed = loaded.push(top);
+                let _pushed = loaded.push(top, self.generation());
                 debug_assert!(_pushed, "a block has one entry more than its capacity");
             }
             chain.push_magazine(loaded);
@@ -316,13 +324,13 @@ impl Shard {
     pub(crate) unsafe fn pop_either(&self) -> Option<NonNull<u8>> {
         // SAFETY: the claim, by the caller; a length above zero means `previous` is there (I2).
         unsafe {
-            if let Some(slot) = self.pop_if(|_| true) {
+            if let Some(slot) = self.pop() {
                 return Some(slot);
             }
             if self.previous_len.load(Ordering::Relaxed) > 0 {
                 self.swap();
             }
-            self.pop_loaded(|_| true)
+            self.pop_loaded()
         }
     }
 
@@ -363,9 +371,11 @@ impl Shard {
     /// Loads `magazine` in place of the loaded one, which is returned with its length.
     ///
     /// # Safety
-    /// The caller holds the claim (I1), and `magazine` has at most `capacity` slots.
+    /// The caller holds the claim (I1), and `magazine` has at most `capacity` slots, of a
+    /// generation that may be here (I5).
     pub(crate) unsafe fn exchange(&self, magazine: Box<Magazine>) -> Box<Magazine> {
         debug_assert!(magazine.len() <= self.capacity);
+        debug_assert!(magazine.generation() >= self.generation());
         let len = magazine.len();
         let fresh = NonNull::from(Box::leak(magazine));
         // SAFETY: ours by the claim; a loaded magazine came from a box, and its first `len`
@@ -373,7 +383,7 @@ impl Shard {
         let old = unsafe {
             let old = ptr::replace(self.loaded.get(), fresh);
             let mut old = Box::from_raw(old.as_ptr());
-            old.set_len(self.len.load(Ordering::Relaxed));
+            old.seal(self.len.load(Ordering::Relaxed), self.generation());
             old
         };
         self.len.store(len, Ordering::Relaxed);
@@ -389,7 +399,7 @@ impl Shard {
         let old = unsafe {
             let old = NonNull::new(ptr::replace(self.previous.get(), ptr::null_mut()))?;
             let mut old = Box::from_raw(old.as_ptr());
-            old.set_len(self.previous_len.load(Ordering::Relaxed));
+            old.seal(self.previous_len.load(Ordering::Relaxed), self.generation());
             old
         };
         self.previous_len.store(0, Ordering::Relaxed);
@@ -437,11 +447,11 @@ impl Shard {
         let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
             return;
         };
-        if !chain.push(top, self.capacity) {
+        if !chain.push(top, self.generation(), self.capacity) {
             let Some(mut fresh) = spare.or_else(Magazine::try_new) else {
                 return;
             };
-            fresh.push(top);
+            fresh.push(top, self.generation());
             chain.push_magazine(fresh);
         }
         self.top.store(ptr::null_mut(), Ordering::Relaxed);
@@ -456,9 +466,11 @@ impl Shard {
     /// Swaps everything with `other`.
     ///
     /// # Safety
-    /// The caller holds the claims of both (I1), and their capacities are the same.
+    /// The caller holds the claims of both (I1), and their capacities are the same. This one is
+    /// empty and its generation not the later one (I5).
     pub(crate) unsafe fn trade(&self, other: &Shard) {
         debug_assert_eq!(self.capacity, other.capacity);
+        debug_assert!(self.generation() <= other.generation());
         // SAFETY: both are ours by the claims, and they are two different shards.
         unsafe {
             ptr::swap(self.loaded.get(), other.loaded.get());
@@ -507,6 +519,7 @@ impl ShardRef {
                 previous_len: AtomicUsize::new(0),
                 // So a new shard always looks at the bounds.
                 seen: AtomicUsize::new(NO_ID),
+                generation: AtomicUsize::new(NO_ID),
                 state: AtomicUsize::new(FREE),
                 references: AtomicUsize::new(1),
                 vacant: UnsafeCell::new(None),

@@ -2,8 +2,8 @@
 //!
 //! Owns the plan until the first use and the core from then on. All work is the core's.
 //!
-//! I1: `core` is null, or points at a live core that this pool alone frees, and does not change any
-//! more. It is set under the lock of `plan`, which is `None` from then on.
+//! I1: `core` is `NO_CORE`, or points at a live core that this pool alone frees, and does not
+//! change any more. It is set under the lock of `plan`, which is `None` from then on.
 //! I2: a pool is `Sync` only when its objects are `Send`: a shared pool moves them between threads.
 
 use core::fmt;
@@ -14,17 +14,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::error::AllocError;
-use crate::base::sync::{AtomicPtr, Ordering};
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap;
 use crate::pool::asking::GetError;
 use crate::pool::builder::{PoolBuilder, default_bounds};
 use crate::pool::claims::{self, Way};
 use crate::pool::discipline::Choices;
 use crate::pool::guards::{OwnedPooled, Pooled};
+use crate::pool::id::NO_ID;
 use crate::pool::local::LocalHandle;
 use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
 use crate::pool::stats::PoolStats;
 use crate::pool::typed::{Core, Create, Plan, Refusal};
+
+/// What a pool without a core looks at for the last event: one that no seat serves.
+static NO_CORE: AtomicUsize = AtomicUsize::new(NO_ID);
 
 /// Recycles objects that are costly to build, from any number of threads.
 ///
@@ -81,6 +85,7 @@ use crate::pool::typed::{Core, Create, Plan, Refusal};
 /// let pool: Pool<[Vec<u8>; 50_000]> = Pool::new(|| [const { Vec::new() }; 50_000]);
 /// ```
 pub struct Pool<T, R = RecycleTrait> {
+    /// The core, or [`NO_CORE`]: either begins with the last event.
     core: AtomicPtr<Core<T, R>>,
     pub(super) plan: Mutex<Option<Plan<T, R>>>,
 }
@@ -151,17 +156,28 @@ pub(crate) const fn assert_fits<T>() {
 impl<T, R> Pool<T, R> {
     pub(crate) const fn from_plan(plan: Plan<T, R>) -> Pool<T, R> {
         Pool {
-            core: AtomicPtr::new(ptr::null_mut()),
+            core: AtomicPtr::new((&raw const NO_CORE).cast_mut().cast()),
             plan: Mutex::new(Some(plan)),
         }
     }
 
-    #[inline(always)]
     pub(super) fn core(&self) -> Option<&Core<T, R>> {
         // Acquire: pairs with `try_core`, so the core is seen whole.
         let core = self.core.load(Ordering::Acquire);
-        // SAFETY: null, or alive until this pool is dropped (I1).
-        unsafe { core.as_ref() }
+        let is_there = !ptr::addr_eq(core, &raw const NO_CORE);
+        // SAFETY: alive until this pool is dropped (I1).
+        is_there.then(|| unsafe { &*core })
+    }
+
+    /// The last event, of no pool before there is a core.
+    #[inline(always)]
+    fn last_event(&self) -> usize {
+        // Acquire: as in `core`.
+        let core = self.core.load(Ordering::Acquire);
+        // SAFETY: `NO_CORE`, or a core that is alive (I1) and begins with that word.
+        let last = unsafe { &*core.cast::<AtomicUsize>() };
+        // Relaxed: as in `Events::last`.
+        last.load(Ordering::Relaxed)
     }
 
     /// The core, made now if need be.
@@ -187,9 +203,9 @@ impl<T, R> Pool<T, R> {
     /// An object from the calling thread's shard, when there is nothing to count or to look for.
     #[inline(always)]
     pub(crate) fn pop(&self) -> Option<NonNull<T>> {
-        let event = self.core()?.store.events.last();
-        // SAFETY: the pool is borrowed, and the notes are those of its objects.
-        let slot = unsafe { claims::pop(event, |slot| Core::<T, R>::note_of(slot.cast())) };
+        let event = self.last_event();
+        // SAFETY: the pool is borrowed.
+        let slot = unsafe { claims::pop(event) };
         slot.map(NonNull::cast)
     }
 
@@ -260,11 +276,15 @@ impl<T, R> Pool<T, R> {
         unsafe { core.get_or_make(Way::Table, live, at, make) }
     }
 
+    #[inline]
     fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
         let core = match self.core() {
             Some(core) => core,
             None => self.try_core().map_err(Refusal::Memory)?,
         };
+        if let Some(slot) = claims::pop_seated(&core.store) {
+            return Ok(slot.cast());
+        }
         core.get_slow(Way::Table, at)
     }
 
@@ -412,10 +432,10 @@ impl<T, R: Recycler<T>> Pool<T, R> {
 
 impl<T, R> Drop for Pool<T, R> {
     fn drop(&mut self) {
-        if let Some(core) = NonNull::new(*self.core.get_mut()) {
+        if self.core().is_some() {
             // SAFETY: allocated by `try_new` with a `Core`'s layout and ours alone (I1). No guard
             // is left: one that borrows would keep us from here, one that owns as well.
-            drop(unsafe { Box::from_raw(core.as_ptr()) });
+            drop(unsafe { Box::from_raw(*self.core.get_mut()) });
         }
     }
 }

@@ -7,8 +7,8 @@
 //! I2: idle slots never exceed `idle_max`: each shard reserves `shard_slots` of it, the depot takes
 //! what is left. Only a shard's first claim and a trim may find the depot above its part, and cut.
 //! I3: what lies in shards and depot may be of an older generation, whatever was emptied when that
-//! ended: who hands a slot out looks at the note behind its value (`note.rs`), by `typed.rs` or
-//! `seat.rs`.
+//! ended. A shard is told from when its objects are at least, and so are magazines on their way
+//! (`shard.rs`, I5); what is handed out one by one is looked at by the typed layer.
 //! I4: locks are leaves: nothing is locked while another one is. `get` and `put` only try to lock.
 //! The slot source's lock is the exception that waits; it is held for the time of one slot, or of
 //! a walk over its slabs after a trim.
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
-use crate::pool::claims::{self, Way};
+use crate::pool::claims;
 use crate::pool::cost::Meters;
 use crate::pool::depot::{DepotGuard, SharedDepot};
 use crate::pool::discipline::{Choices, Discipline};
@@ -34,7 +34,7 @@ use crate::pool::live::Live;
 use crate::pool::magazine::Chain;
 use crate::pool::mode::{Control, Route};
 use crate::pool::shard::{Shard, ShardRef};
-use crate::pool::trimming::Excess;
+use crate::pool::vacant::batch_slots;
 use crate::slab::slots::SlotSource;
 
 /// Tries of a put at the depot's lock before it drops the object instead. The lock is held for
@@ -85,6 +85,8 @@ pub(crate) struct Store {
     careful: bool,
     pub(super) bounds: Bounds,
     pub(super) slot_bytes: usize,
+    /// See `vacant.rs`.
+    pub(super) batch_slots: usize,
     /// Where the slots come from.
     pub(super) pages: &'static Pages,
     pub(crate) discipline: Discipline,
@@ -127,6 +129,7 @@ impl Store {
             discipline,
             bounds,
             slot_bytes: slot.size(),
+            batch_slots: batch_slots(slot.size()),
             pages,
             changing: Changing {
                 depot: SharedDepot::new(),
@@ -239,26 +242,10 @@ impl Store {
         Some(shard)
     }
 
-    /// The calling thread's shard, after it caught up with the events since its last visit, and
-    /// what is to be dropped for that. While the depot is busy it has not, and comes again.
-    pub(crate) fn attend<'s>(&'s self, way: Way<'_>) -> (Option<&'s Shard>, Excess) {
-        let Some(shard) = way.shard(self) else {
-            return (None, Excess::none());
-        };
+    /// Whether a shard has seen the last event, and holds nothing older than the generation.
+    pub(crate) fn is_up_to_date(&self, shard: &Shard) -> bool {
         // The event before the generation (`events.rs`, I1).
-        let event = self.events.last_seen();
-        let generation = self.events.generation();
-        let excess = if shard.seen() == event {
-            Excess::none()
-        } else {
-            // SAFETY: `Way::shard` answers with a shard this thread has claimed.
-            unsafe { self.catch_up(shard, event) }
-        };
-        if shard.seen() == event {
-            // SAFETY: as above.
-            unsafe { way.sit(self, event, generation, shard) };
-        }
-        (Some(shard), excess)
+        shard.seen() == self.events.last_seen() && shard.generation() == self.events.generation()
     }
 
     /// An idle slot, wherever there is one within reach: the calling thread's shard, the depot,
@@ -283,9 +270,10 @@ impl Store {
             drop(depot);
             return slot.or_else(|| self.scavenge(None));
         };
-        let Some(magazine) = depot.take_magazine() else {
+        let Some(magazine) = depot.take_magazine(shard.generation()) else {
+            let slot = depot.take();
             drop(depot);
-            return self.scavenge(Some(shard));
+            return slot.or_else(|| self.scavenge(Some(shard)));
         };
         debug_assert!(magazine.len() <= shard.capacity());
         // SAFETY: the claim, by the caller. A magazine is filled by shards up to their capacity,
@@ -297,7 +285,7 @@ impl Store {
             } else {
                 depot.put_magazine(empty);
             }
-            shard.pop_either()
+            shard.pop()
         }
     }
 
@@ -309,7 +297,8 @@ impl Store {
         }
         let shards = try_lock(&self.changing.shards)?;
         for shard in shards.iter() {
-            if shard.figures().0 == 0 || !shard.try_claim() {
+            let is_old = || mine.is_some_and(|mine| shard.generation() < mine.generation());
+            if shard.figures().0 == 0 || is_old() || !shard.try_claim() {
                 continue;
             }
             // SAFETY: both claims are held, this one until the release below.
@@ -331,7 +320,7 @@ impl Store {
         None
     }
 
-    /// Keeps a slot with a value, or says why not.
+    /// Keeps a slot with a value of `generation`, which is the present one, or says why not.
     ///
     /// # Safety
     /// The caller holds the claim of `shard`, which is one of this store's; the slot is this
@@ -340,6 +329,7 @@ impl Store {
         &self,
         shard: Option<&Shard>,
         slot: NonNull<u8>,
+        generation: usize,
     ) -> Result<(), Drops> {
         if let Some(shard) = shard {
             // SAFETY: the claim, by the caller.
@@ -352,7 +342,7 @@ impl Store {
         }
         let mut depot = self.depot_for_put().ok_or(Drops::Contended)?;
         let Some(shard) = shard else {
-            return self.put_one(&mut depot, slot);
+            return self.put_one(&mut depot, slot, generation);
         };
         if depot.count() + shard.capacity() > self.depot_max() {
             return Err(Drops::Full);
@@ -386,12 +376,22 @@ impl Store {
     ///
     /// # Safety
     /// The slot is this store's, holds a value and is in no magazine.
-    pub(crate) unsafe fn put_depot(&self, slot: NonNull<u8>) -> Result<(), Drops> {
-        self.put_one(&mut self.changing.depot.lock(), slot)
+    pub(crate) unsafe fn put_depot(
+        &self,
+        slot: NonNull<u8>,
+        generation: usize,
+    ) -> Result<(), Drops> {
+        self.put_one(&mut self.changing.depot.lock(), slot, generation)
     }
 
-    fn put_one(&self, depot: &mut DepotGuard<'_>, slot: NonNull<u8>) -> Result<(), Drops> {
-        let kept = depot.count() < self.depot_max() && depot.put(slot, self.bounds.magazine_slots);
+    fn put_one(
+        &self,
+        depot: &mut DepotGuard<'_>,
+        slot: NonNull<u8>,
+        generation: usize,
+    ) -> Result<(), Drops> {
+        let kept = depot.count() < self.depot_max()
+            && depot.put(slot, generation, self.bounds.magazine_slots);
         if kept { Ok(()) } else { Err(Drops::Full) }
     }
 

@@ -1,5 +1,5 @@
 //! Trims, ticks and new generations: whoever begins one takes what is in its reach and tells all
-//! threads; each of them does its part at its next get (`Store::attend`).
+//! threads; each of them does its part at its next get (`Core::attend`).
 //!
 //! Owns nothing. What it takes out of a store it hands to the typed layer, which drops it once
 //! nothing is locked or claimed.
@@ -157,25 +157,61 @@ impl Store {
     }
 
     /// Lets a shard catch up with the events since its last slow path, and the depot with the
-    /// shards there are: it has seen `last` then, unless the depot was busy. Returns what is to be
+    /// shards there are, unless the depot is busy or memory runs out. Returns what is to be
     /// dropped.
     ///
     /// # Safety
     /// The caller holds the shard's claim.
-    pub(super) unsafe fn catch_up(&self, shard: &Shard, last: usize) -> Excess {
+    #[cold]
+    pub(super) unsafe fn catch_up(&self, shard: &Shard) -> Excess {
+        // The event before the generation (`events.rs`, I1).
+        let last = self.events.last_seen();
+        let generation = self.events.generation();
+        // SAFETY: as ours, here and below.
+        let old = unsafe { self.retire(shard, generation) };
+        if shard.generation() != generation || shard.seen() == last {
+            return Excess::new(old, Drops::Retired);
+        }
         let Some(mut depot) = self.changing.depot.try_lock() else {
-            return Excess::none();
+            return Excess::new(old, Drops::Retired);
         };
         let event = self.events.missed(shard.seen());
         let (mut held, mut vacant) = (Chain::new(), Chain::new());
-        // SAFETY: the claim, by the caller.
+        // SAFETY: as above.
         unsafe { self.unload_for(event, shard, &mut held, &mut vacant) };
-        let excess = self.take_in(&mut depot, event, held);
+        let mut excess = self.take_in(&mut depot, event, held);
         shard.set_seen(last);
         drop(depot);
         // SAFETY: they were in a shard of ours as vacant.
         unsafe { self.give_chain(vacant) };
+        if old.count() > 0 {
+            excess.chain.append(old);
+            excess.reason = Drops::Retired;
+        }
         excess
+    }
+
+    /// Takes everything out of a shard that may hold objects older than `generation`, and then does
+    /// not.
+    ///
+    /// # Safety
+    /// The caller holds the shard's claim.
+    unsafe fn retire(&self, shard: &Shard, generation: usize) -> Chain {
+        if shard.generation() == generation {
+            return Chain::new();
+        }
+        let (mut old, mut vacant) = (Chain::new(), Chain::new());
+        // SAFETY: the claim, by the caller; slots that come as vacant lay in a shard of ours as
+        // that.
+        unsafe {
+            shard.unload(&mut old, &mut vacant);
+            self.give_chain(vacant);
+        }
+        // Without memory some may stay.
+        if shard.figures().0 == 0 {
+            shard.set_generation(generation);
+        }
+        old
     }
 
     /// Takes out of a shard what an event takes.

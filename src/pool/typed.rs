@@ -9,8 +9,9 @@
 //! I2: a slot that leaves the store is, at every moment user code may unwind, in the hands of a
 //! value with a `Drop` that gives it back: [`Vacant`] before its value exists, [`Doomed`] while the
 //! value is judged or dropped, [`Surplus`] for whole chains.
-//! I3: the note behind a value says of which generation it is, as read before `create` ran. Nobody
-//! is handed a value of another generation than the present one ([`Core::may_go_out`], `seat.rs`).
+//! I3: the note behind a value says of which generation it is, as read before `create` ran. Slow
+//! paths hand out no value of another generation than the present one (`Core::may_go_out`), the
+//! short way none because of where it takes them from (`seat.rs`, I2).
 //!
 //! The way back is in `returning.rs`.
 
@@ -167,21 +168,26 @@ impl<T, R> Core<T, R> {
         count
     }
 
-    /// Drops what a visit found to be too much; its pages go back then, too.
-    pub(crate) fn drop_surplus(&self, surplus: Excess) {
-        if surplus.chain.count() > 0 {
-            self.end_trim(surplus);
-        }
-    }
-
-    /// Drops idle values when the budget of the pages ran short. While nothing is borrowed (I1).
-    pub(crate) fn answer_pressure(&self) {
+    /// This thread's shard, after it caught up with what happened since its last visit, and with
+    /// the budget of the pages. Drops what is too much then; while nothing is borrowed (I1).
+    pub(crate) fn attend(&self, way: Way<'_>) -> Option<&Shard> {
         if self.store.is_pressed() {
-            self.drop_surplus(self.store.answer_pressure());
+            self.end_trim(self.store.answer_pressure());
         }
+        let shard = way.shard(&self.store)?;
+        if !self.store.is_up_to_date(shard) {
+            // SAFETY: `Way::shard` answers with a shard this thread has claimed.
+            let surplus = unsafe { self.store.catch_up(shard) };
+            if surplus.chain.count() > 0 {
+                self.end_trim(surplus);
+            }
+        }
+        // SAFETY: as above.
+        unsafe { way.sit(&self.store, shard) };
+        Some(shard)
     }
 
-    /// A value for a guard, when no hot seat had one.
+    /// A value for a guard, when no seat had one.
     #[cold]
     #[inline(never)]
     pub(crate) fn get_slow(
@@ -189,11 +195,6 @@ impl<T, R> Core<T, R> {
         way: Way<'_>,
         at: &'static Location<'static>,
     ) -> Result<NonNull<T>, Refusal> {
-        // SAFETY: the notes are those of this store's objects.
-        let seated = unsafe { way.pop(&self.store, |slot| Self::note_of(slot.cast())) };
-        if let Some(slot) = seated {
-            return Ok(slot.cast());
-        }
         let live = self.begin_live()?;
         self.get_counted(way, live, at)
     }
@@ -221,9 +222,7 @@ impl<T, R> Core<T, R> {
         at: &'static Location<'static>,
         make: impl FnOnce(NonNull<T>) -> Result<(), E>,
     ) -> Result<NonNull<T>, GetError<E>> {
-        self.answer_pressure();
-        let (shard, surplus) = self.store.attend(way);
-        self.drop_surplus(surplus);
+        let shard = self.attend(way);
         let visit = self.visit(shard);
         // SAFETY: `attend` answers with a shard this thread has claimed; nothing ends the claim.
         let slot = unsafe { self.take(shard, visit, make)? };
@@ -331,10 +330,14 @@ impl<T, R> Core<T, R> {
 
     /// Whether a value is of the present generation.
     pub(crate) fn is_present(&self, slot: NonNull<T>) -> bool {
-        // SAFETY: a value of this pool, by those who ask.
-        let note = unsafe { Self::note_of(slot) };
         let generation = self.store.events.generation();
-        note::generation(note) == generation && generation != NO_ID
+        Self::generation_of(slot) == generation && generation != NO_ID
+    }
+
+    /// The generation of a value.
+    pub(crate) fn generation_of(slot: NonNull<T>) -> usize {
+        // SAFETY: a value of this pool, by those who ask.
+        note::generation(unsafe { Self::note_of(slot) })
     }
 
     /// Looks out for a value that is handed out, if it is its turn.

@@ -12,9 +12,14 @@ use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
 use crate::base::geometry::PAGE_BYTES;
-use crate::pool::magazine::{Chain, MAGAZINE_ENTRIES, MAGAZINE_SLOTS, Magazine};
+use crate::pool::magazine::{Chain, MAGAZINE_ENTRIES, MAGAZINE_SLOTS, Magazine, NO_OBJECTS};
 use crate::pool::shard::Shard;
 use crate::pool::store::{Store, lock};
+
+/// Slots of a batch (I1).
+pub(super) fn batch_slots(slot_bytes: usize) -> usize {
+    (PAGE_BYTES / slot_bytes).min(MAGAZINE_SLOTS)
+}
 
 impl Store {
     /// A slot of uninitialised memory.
@@ -36,16 +41,11 @@ impl Store {
         }
     }
 
-    /// Slots of a batch (I1).
-    fn batch_slots(&self) -> usize {
-        (PAGE_BYTES / self.slot_bytes).min(MAGAZINE_SLOTS)
-    }
-
     /// # Safety
     /// As [`take_slot`](Self::take_slot).
     #[cold]
     unsafe fn take_batch(&self, shard: &Shard) -> Result<NonNull<u8>, AllocError> {
-        let batch = self.batch_slots();
+        let batch = self.batch_slots;
         // SAFETY: the claim, by the caller, here and below.
         let magazine = match unsafe { shard.replace_vacant(None) } {
             None if batch > 1 => Magazine::try_new(),
@@ -60,7 +60,7 @@ impl Store {
             while magazine.len() + 1 < batch {
                 // What a limit cuts short is as good as it is.
                 let Ok(slot) = slots.take() else { break };
-                magazine.push(slot);
+                magazine.push(slot, NO_OBJECTS);
             }
         }
         drop(slots);
@@ -82,8 +82,7 @@ impl Store {
         // SAFETY: as ours, here and below.
         unsafe {
             if let Some(shard) = shard {
-                let batch = self.batch_slots();
-                if shard.push_vacant(slot, batch) {
+                if shard.push_vacant(slot, self.batch_slots) {
                     return;
                 }
                 if let Some(full) = shard.replace_vacant(None) {

@@ -8,9 +8,8 @@
 //! (`claims::releases`, `Store::claim_shard`).
 //!
 //! Beside the orderings of the code (`sync.rs`), `WEAKEN=late` (the count of releases is read after
-//! the shards were looked at) and `WEAKEN=trim` (the id that says that a trim began) turn a model
-//! red. The ordering of that count cannot be weakened to effect here: loom's updates always read
-//! the last value.
+//! the shards were looked at) turns a model red. The ordering of that count cannot be weakened to
+//! effect here: loom's updates always read the last value.
 //!
 //! Functions stay out of line because the stacks of loom's threads are small.
 
@@ -23,7 +22,7 @@ use loom::thread;
 
 use crate::pool::magazine::Chain;
 use crate::pool::shard::{Shard, ShardRef};
-use crate::{ordering, weakened};
+use crate::weakened;
 
 /// What a slot of the models is: a word that each user writes.
 struct Object(UnsafeCell<usize>);
@@ -240,27 +239,5 @@ fn who_waits_for_a_shard_hears_of_one_that_became_free() {
         if !other.join().unwrap() {
             assert!(pool.claim().is_some(), "free, and nobody looks");
         }
-    });
-}
-
-/// Who sees the id of a trim sees its epoch and its bound (`Store::announce_trim`, `attend_to`).
-#[test]
-fn who_has_the_id_of_a_trim_has_seen_it() {
-    loom::model(|| {
-        let words = Arc::new([(); 3].map(|()| AtomicUsize::new(0)));
-        let other = {
-            let words = words.clone();
-            thread::spawn(move || {
-                let [get_id, epoch, keep] = &*words;
-                keep.store(1, Ordering::Relaxed);
-                epoch.fetch_add(1, Ordering::Relaxed);
-                get_id.store(1, ordering("trim", Ordering::Release));
-            })
-        };
-        let [get_id, epoch, keep] = &*words;
-        let id = get_id.load(ordering("trim", Ordering::Acquire));
-        let seen = (epoch.load(Ordering::Relaxed), keep.load(Ordering::Relaxed));
-        assert!(id == 0 || seen == (1, 1), "seated past a trim");
-        other.join().unwrap();
     });
 }

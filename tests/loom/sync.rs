@@ -21,6 +21,7 @@ fn weaken(order: Ordering) -> Ordering {
 
 /// Read by whoever uses the atomic, written when that is dropped: loom reports a use that is not
 /// ordered before the drop.
+#[derive(Debug)]
 struct Alive(UnsafeCell<()>);
 
 impl Alive {
@@ -39,6 +40,7 @@ impl Drop for Alive {
     }
 }
 
+#[derive(Debug)]
 pub(crate) struct AtomicUsize(atomic::AtomicUsize, Alive);
 
 impl AtomicUsize {
@@ -64,6 +66,11 @@ impl AtomicUsize {
     pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
         self.1.look();
         self.0.fetch_add(value, weaken(order))
+    }
+
+    pub(crate) fn fetch_max(&self, value: usize, order: Ordering) -> usize {
+        self.1.look();
+        self.0.fetch_max(value, weaken(order))
     }
 
     pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
