@@ -46,8 +46,8 @@ pub struct Advice {
     pub mode: Mode,
     /// Why the pool does what it does.
     pub reason: ModeReason,
-    /// Part of the objects that were used again rather than dropped or taken for good, 0 to 1; of
-    /// all so far. 0 before the first.
+    /// Part of the objects that were used again rather than dropped or taken for good, 0 to 1: of
+    /// the last 64 and more that [`Mode::Auto`] looked at, or of all so far. 0 before the first.
     pub hit_rate: f64,
     /// The hit rate from which on the pool pays; `None` when it never does, or nothing is known.
     pub break_even: Option<f64>,

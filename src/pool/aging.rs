@@ -16,8 +16,8 @@ pub(crate) const TICK_MILLIS: usize = 10_000;
 /// How a pool forgets objects that nobody needs, at each [`tick`](crate::Pool::tick); from
 /// [`PoolBuilder::aging`](crate::PoolBuilder::aging).
 ///
-/// Ticks come from the program, or by themselves: a get or put that leaves its thread's magazines
-/// begins one when the interval of [`PoolBuilder::tick_every`](crate::PoolBuilder::tick_every) is
+/// Ticks come from the program, or by themselves: a get that leaves its thread's magazines may
+/// begin one when the interval of [`PoolBuilder::tick_every`](crate::PoolBuilder::tick_every) is
 /// over. What running threads have in their magazines takes part at each thread's next get.
 ///
 /// ```
@@ -30,9 +30,10 @@ pub(crate) const TICK_MILLIS: usize = 10_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Aging {
-    /// Of the objects that nobody needed during the interval, the least number there were at any
-    /// moment of it, three quarters are dropped. The working set stays whatever the interval, and
-    /// a burst is forgotten in a few. After jemalloc's thread caches.
+    /// Three quarters of what nobody needed are dropped: of the fewest objects that the depot held
+    /// at any moment since the last tick. Of a running thread's two magazines the colder one goes
+    /// to the depot, the other stays. The working set stays whatever the interval, and a burst is
+    /// forgotten in a few. After jemalloc's thread caches.
     #[default]
     LowWater,
     /// An object that nobody took between two ticks is dropped at the second, as Go's `sync.Pool`
@@ -40,8 +41,9 @@ pub enum Aging {
     /// counts as put back before the tick. Below the working set too, but for
     /// [`PoolBuilder::idle`](crate::PoolBuilder::idle)'s lower end.
     TwoGeneration,
-    /// An object is dropped when it was idle for this long, at the latest for twice as long: two
-    /// generations that change after this time and not at each tick.
+    /// An object is dropped when it was idle for this long, by the first tick after that, at the
+    /// latest by the one after twice as long: two generations that change after this time and not
+    /// at each tick. Without ticks, or while its thread makes no get, it stays.
     Ttl(Duration),
     /// Objects stay until a trim, up to the higher end of `idle`.
     Never,

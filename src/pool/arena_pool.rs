@@ -66,6 +66,7 @@ impl ArenaPool {
     }
 
     /// As [`get`](Self::get); `None` where [`Pool::try_get`] answers so.
+    #[track_caller]
     pub fn try_get(&self) -> Option<PooledArena<'_>> {
         self.arenas.try_get().map(PooledArena)
     }
@@ -110,6 +111,7 @@ impl ArenaPool {
     }
 
     /// As [`get_owned`](Self::get_owned); `None` where [`Pool::try_get`] answers so.
+    #[track_caller]
     pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedPooledArena> {
         let arena = self.arenas.try_take()?;
         // SAFETY: as in `get_owned`.
@@ -124,6 +126,19 @@ impl ArenaPool {
     /// Ends an interval; see [`Pool::tick`].
     pub fn tick(&self) -> usize {
         self.arenas.tick()
+    }
+
+    /// The pool of the arenas themselves, for everything else a pool can do: its mode, health and
+    /// leak suspects.
+    ///
+    /// ```
+    /// use flagstone::{ArenaPool, Health};
+    /// let arenas = ArenaPool::new();
+    /// arenas.pool().prefill(4);
+    /// assert_eq!(arenas.pool().health(), Health::Ok);
+    /// ```
+    pub fn pool(&self) -> &Pool<Arena> {
+        &self.arenas
     }
 
     /// What the pool did so far and holds now; see [`PoolStats`].

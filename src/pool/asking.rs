@@ -10,11 +10,12 @@ use core::panic::Location;
 use core::ptr::NonNull;
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::error::AllocError;
 use crate::pool::figures::Drops;
-use crate::pool::guards::Pooled;
+use crate::pool::guards::{OwnedPooled, Pooled};
 use crate::pool::mode::Route;
 use crate::pool::recycle::Recycler;
 use crate::pool::shared::Pool;
@@ -157,7 +158,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     ///
     /// One guard's end wakes one thread that waits. Threads that come while others wait are not
     /// made to queue: they may be served first, as with a lock. A thread that waits while holding
-    /// the last object waits in vain.
+    /// the last object waits in vain. The time is not counted: measure the call.
     ///
     /// ```
     /// use flagstone::Pool;
@@ -175,12 +176,25 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     /// ```
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Option<Pooled<'_, T, R>> {
-        if let Some(guard) = self.try_get() {
-            return Some(guard);
-        }
-        let slot = self.take_within(timeout, Location::caller())?;
+        let slot = self.take_timeout(timeout)?;
         // SAFETY: a live value of this pool, given away; the pool is borrowed.
         Some(unsafe { Pooled::new(slot) })
+    }
+
+    /// As [`get_timeout`](Self::get_timeout), with a guard that keeps the pool alive.
+    #[track_caller]
+    pub fn get_timeout_owned(self: &Arc<Self>, timeout: Duration) -> Option<OwnedPooled<T, R>> {
+        let slot = self.take_timeout(timeout)?;
+        // SAFETY: a live value of this pool, given away.
+        Some(unsafe { OwnedPooled::new(slot, Arc::clone(self)) })
+    }
+
+    #[track_caller]
+    fn take_timeout(&self, timeout: Duration) -> Option<NonNull<T>> {
+        match self.pop() {
+            Some(slot) => Some(slot),
+            None => self.take_within(timeout, Location::caller()),
+        }
     }
 
     /// As [`get`](Self::get), but when no object is idle `create` makes one, instead of the pool's
@@ -202,16 +216,36 @@ impl<T, R: Recycler<T>> Pool<T, R> {
         &self,
         create: impl FnOnce() -> Result<T, E>,
     ) -> Result<Pooled<'_, T, R>, GetError<E>> {
-        let slot = match self.pop() {
-            Some(slot) => slot,
-            None => {
-                // SAFETY: lent an uninitialised slot of a `T`.
-                let make = |place: NonNull<T>| create().map(|value| unsafe { place.write(value) });
-                // SAFETY: it writes one or answers with an error.
-                unsafe { self.take_or_make(make, Location::caller())? }
-            }
-        };
+        let slot = self.take_with(create)?;
         // SAFETY: as in `get_timeout`.
         Ok(unsafe { Pooled::new(slot) })
+    }
+
+    /// As [`try_get_with`](Self::try_get_with), with a guard that keeps the pool alive.
+    ///
+    /// # Errors
+    /// As [`try_get_with`](Self::try_get_with).
+    #[track_caller]
+    pub fn try_get_with_owned<E>(
+        self: &Arc<Self>,
+        create: impl FnOnce() -> Result<T, E>,
+    ) -> Result<OwnedPooled<T, R>, GetError<E>> {
+        let slot = self.take_with(create)?;
+        // SAFETY: as in `get_timeout_owned`.
+        Ok(unsafe { OwnedPooled::new(slot, Arc::clone(self)) })
+    }
+
+    #[track_caller]
+    fn take_with<E>(
+        &self,
+        create: impl FnOnce() -> Result<T, E>,
+    ) -> Result<NonNull<T>, GetError<E>> {
+        if let Some(slot) = self.pop() {
+            return Ok(slot);
+        }
+        // SAFETY: lent an uninitialised slot of a `T`.
+        let make = |place: NonNull<T>| create().map(|value| unsafe { place.write(value) });
+        // SAFETY: it writes one or answers with an error.
+        unsafe { self.take_or_make(make, Location::caller()) }
     }
 }

@@ -71,10 +71,48 @@ pub(super) struct Figures {
     detached: AtomicUsize,
     /// Idle objects taken out for a get that the validation refused. The get goes on.
     refused: AtomicUsize,
+    /// Gets that found the depot busy and made an object instead.
+    busy: AtomicUsize,
+    /// Gets that found all of `max_live` out.
+    exhausted: AtomicUsize,
     high_water: AtomicUsize,
     /// Visits of threads without a shard.
     visits: AtomicUsize,
     drops: [AtomicUsize; Drops::ALL.len()],
+}
+
+/// What a pool has done and holds, added up over its shards.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    /// Gets that an idle object served, and objects made for gets.
+    hits: u64,
+    made: u64,
+    /// And those made for later.
+    pub(crate) creates: u64,
+    adopted: u64,
+    detached: u64,
+    idle: u64,
+    high_water: u64,
+    exchanges: u64,
+    shards: u64,
+    drops: PoolDrops,
+}
+
+impl Sums {
+    /// Objects in guards.
+    fn outstanding(&self) -> u64 {
+        let gone = self.drops.total() + self.detached + self.idle;
+        (self.creates + self.adopted).saturating_sub(gone)
+    }
+
+    /// What the judge wants of them.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            hits: self.hits,
+            // What was taken for good and brought back was not lost.
+            losses: self.drops.lost() + self.detached.saturating_sub(self.adopted),
+        }
+    }
 }
 
 /// Whether the `nth` event is measured: the first ones, and few of the others.
@@ -87,8 +125,8 @@ fn add(figure: &AtomicUsize) -> usize {
     figure.fetch_add(1, Ordering::Relaxed)
 }
 
-fn read(figure: &AtomicUsize) -> usize {
-    figure.load(Ordering::Relaxed)
+fn read(figure: &AtomicUsize) -> u64 {
+    figure.load(Ordering::Relaxed) as u64
 }
 
 impl Figures {
@@ -99,6 +137,8 @@ impl Figures {
             adopted: AtomicUsize::new(0),
             detached: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            exhausted: AtomicUsize::new(0),
             high_water: AtomicUsize::new(0),
             visits: AtomicUsize::new(0),
             drops: [const { AtomicUsize::new(0) }; Drops::ALL.len()],
@@ -123,7 +163,7 @@ impl Store {
     pub(crate) fn made(&self, shard: Option<&Shard>) -> usize {
         match shard {
             Some(shard) => shard.made_and_dropped()[0],
-            None => read(&self.figures().misses),
+            None => self.figures().misses.load(Ordering::Relaxed),
         }
     }
 
@@ -143,6 +183,16 @@ impl Store {
     /// Counts an idle object that a get takes out and does not hand out.
     pub(crate) fn on_refused(&self) {
         add(&self.figures().refused);
+    }
+
+    /// Counts a get that finds the depot busy.
+    pub(crate) fn on_busy(&self) {
+        add(&self.figures().busy);
+    }
+
+    /// Counts a get that is refused.
+    pub(crate) fn on_exhausted(&self) {
+        add(&self.figures().exhausted);
     }
 
     /// Counts a drop. Returns whether it is to be measured.
@@ -179,84 +229,80 @@ impl Store {
 
     /// The figures, each read once.
     pub(crate) fn stats(&self) -> PoolStats {
-        let snapshot = self.snapshot(true);
-        snapshot.map(|(stats, _)| stats).unwrap_or_default()
-    }
-
-    /// The figures, and what the judge wants of them. `None` unless it `waits`, when somebody is at
-    /// work on what is to be read.
-    pub(crate) fn snapshot(&self, waits: bool) -> Option<(PoolStats, Totals)> {
         let figures = self.figures();
-        let (mut idle, mut hits, exchanges) = {
-            let depot = &self.changing.depot;
-            let depot = if waits {
-                depot.lock()
-            } else {
-                depot.try_lock()?
-            };
-            let (gets, exchanges) = depot.figures();
-            (depot.count(), gets, exchanges)
-        };
-        let mut made = read(&figures.misses);
-        let (mut full, mut bypassed) = (0, 0);
-        let shard_count = {
-            let shards = &self.changing.shards;
-            let shards = if waits {
-                lock(shards)
-            } else {
-                try_lock(shards)?
-            };
-            for shard in shards.iter() {
-                let (shard_idle, shard_gets) = shard.figures();
-                idle += shard_idle;
-                hits += shard_gets as u64;
-                let [shard_made, shard_full, shard_bypassed] = shard.made_and_dropped();
-                made += shard_made;
-                full += shard_full as u64;
-                bypassed += shard_bypassed as u64;
-            }
-            shards.len()
-        };
-        hits = hits.saturating_sub(read(&figures.refused) as u64);
-        let drops = self.drops(full, bypassed);
-        let creates = (made + read(&figures.prefilled)) as u64;
-        let (adopted, detached) = (read(&figures.adopted), read(&figures.detached));
-        let gone = drops.total() + detached as u64 + idle as u64;
-        let outstanding = (creates + adopted as u64).saturating_sub(gone);
-        let gets = hits + made as u64;
-        let there = (outstanding as usize).saturating_add(idle);
-        let totals = Totals {
-            hits,
-            // What was taken for good and brought back was not lost.
-            losses: drops.lost() + detached.saturating_sub(adopted) as u64,
-        };
+        let sums = self.sums(true).unwrap_or_default();
         let (discipline, control) = (&self.discipline, self.control());
         let ticks = discipline.intervals.count();
         let (suspects, withdrawn) = discipline.leaks.figures(ticks);
-        let stats = PoolStats {
+        let (gets, outstanding) = (sums.hits + sums.made, sums.outstanding());
+        PoolStats {
             gets,
-            hits,
-            creates,
-            returns: gets.saturating_sub(outstanding + detached as u64),
+            hits: sums.hits,
+            creates: sums.creates,
+            returns: gets.saturating_sub(outstanding + sums.detached),
             outstanding,
-            high_water: self.note_high_water(there) as u64,
-            idle: idle as u64,
-            idle_bytes: (idle * self.slot_bytes()) as u64,
-            exchanges,
-            shards: shard_count as u64,
+            high_water: sums.high_water,
+            idle: sums.idle,
+            idle_bytes: sums.idle * self.slot_bytes() as u64,
+            exchanges: sums.exchanges,
+            contended: read(&figures.busy) + sums.drops.contended,
+            max_live: self.counts().then_some(self.bounds.live_max as u64),
+            exhausted: read(&figures.exhausted),
+            shards: sums.shards,
             suspects,
             withdrawn,
             ticks: ticks as u64,
             mode: control.mode(),
             reason: control.why(),
-            drops,
-        };
-        Some((stats, totals))
+            drops: sums.drops,
+        }
+    }
+
+    /// The sums of the whole pool. `None` unless it `waits`, when somebody is at work on what is to
+    /// be read.
+    pub(crate) fn sums(&self, waits: bool) -> Option<Sums> {
+        let (depot, shards) = (&self.changing.depot, &self.changing.shards);
+        let mut sums = Sums::default();
+        {
+            let depot = if waits {
+                depot.lock()
+            } else {
+                depot.try_lock()?
+            };
+            sums.idle = depot.count() as u64;
+            (sums.hits, sums.exchanges) = depot.figures();
+        }
+        let figures = self.figures();
+        sums.made = read(&figures.misses);
+        let (mut full, mut bypassed) = (0, 0);
+        {
+            let shards = if waits {
+                lock(shards)
+            } else {
+                try_lock(shards)?
+            };
+            sums.shards = shards.len() as u64;
+            for shard in shards.iter() {
+                let (shard_idle, shard_gets) = shard.figures();
+                sums.idle += shard_idle as u64;
+                sums.hits += shard_gets as u64;
+                let [shard_made, shard_full, shard_bypassed] = shard.made_and_dropped();
+                sums.made += shard_made as u64;
+                full += shard_full as u64;
+                bypassed += shard_bypassed as u64;
+            }
+        }
+        sums.hits = sums.hits.saturating_sub(read(&figures.refused));
+        sums.drops = self.drops(full, bypassed);
+        sums.creates = sums.made + read(&figures.prefilled);
+        (sums.adopted, sums.detached) = (read(&figures.adopted), read(&figures.detached));
+        sums.high_water = self.note_high_water((sums.outstanding() + sums.idle) as usize) as u64;
+        Some(sums)
     }
 
     /// Drops by reason, with those that shards count.
     fn drops(&self, full: u64, bypassed: u64) -> PoolDrops {
-        let dropped = |reason: Drops| read(&self.figures().drops[reason as usize]) as u64;
+        let dropped = |reason: Drops| read(&self.figures().drops[reason as usize]);
         PoolDrops {
             full: dropped(Drops::Full) + full,
             discarded: dropped(Drops::Discarded),

@@ -50,13 +50,13 @@ impl<'p, T, R: Recycler<T>> Held<'p, T, R> {
     fn detach(self) -> T {
         let held = ManuallyDrop::new(self);
         // SAFETY: live and ours (I1); forgotten here.
-        unsafe { core_of::<T, R>(held.slot).detach(held.slot) }
+        unsafe { core_of::<T, R>(held.slot).detach(Way::Table, held.slot) }
     }
 
     fn discard(self) {
         let held = ManuallyDrop::new(self);
         // SAFETY: live and ours (I1); forgotten here.
-        unsafe { core_of::<T, R>(held.slot).discard(held.slot) }
+        unsafe { core_of::<T, R>(held.slot).discard(Way::Table, held.slot) }
     }
 }
 
@@ -89,7 +89,7 @@ impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
 /// An object of a [`Pool`], recycled and returned when dropped. One pointer.
 ///
 /// Dropped by a panic it drops its object instead: nobody can tell what state that is in.
-/// Forgetting a guard leaks its object until the pool is dropped, and its memory only until then.
+/// The object of a forgotten guard is never dropped; its slot goes with the pool.
 ///
 /// ```
 /// use flagstone::Pool;
@@ -217,7 +217,8 @@ impl<T: fmt::Debug, R: Recycler<T>> fmt::Debug for Pooled<'_, T, R> {
 }
 
 /// An object of a shared [`Pool`] that keeps the pool alive: `'static`, and `Send` if the object
-/// is. Costs two updates of the pool's reference count more than a [`Pooled`].
+/// is. Costs two updates of the pool's reference count more than a [`Pooled`]. Forgetting one keeps
+/// the pool for ever.
 ///
 /// ```
 /// use flagstone::Pool;

@@ -8,6 +8,7 @@ use core::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::pool::clock;
+use crate::pool::store::try_lock;
 
 /// Gets before a rate means something: below, what is out just now would count as not returned.
 const GETS_MIN: u64 = 128;
@@ -49,7 +50,7 @@ const WEIGHT: f64 = 0.25;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Health {
-    /// Nothing is wrong.
+    /// Nothing is wrong, or there were fewer than 128 gets so far.
     #[default]
     Ok,
     /// Something is.
@@ -60,10 +61,11 @@ pub enum Health {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HealthReasons {
-    /// Objects that came back per object handed out, under 0.9: they leak, or are taken for good.
+    /// Objects that came back per object handed out since the first use, under 0.9: they leak, are
+    /// taken for good, or many are out just now.
     pub return_ratio: Option<f64>,
-    /// Creates per second over the mean of the intervals before, off by more than 15 %: the load
-    /// changed, or objects get lost.
+    /// Creates per second over the mean of the intervals before, from tick to tick and from 400
+    /// creates on, off by more than 15 %: the load changed, or objects get lost.
     pub creates_drift: Option<f64>,
     /// Nanoseconds of a get beyond the magazines, without the create, above 200: threads wait for
     /// each other.
@@ -152,10 +154,12 @@ impl Steadiness {
         }))
     }
 
-    /// Ends an interval.
+    /// Ends an interval. While somebody is at it the interval goes on: nobody waits.
     pub(crate) fn tick(&self, creates: u64) {
         let now = clock::millis();
-        let mut pace = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut pace) = try_lock(&self.0) else {
+            return;
+        };
         let made = creates.wrapping_sub(pace.since_creates);
         let millis = now.wrapping_sub(pace.since_millis);
         if millis == 0 {
@@ -223,5 +227,22 @@ mod tests {
             ..well
         };
         assert_eq!(judge(few), Health::Ok);
+    }
+
+    #[test]
+    fn creates_per_second_drift_from_tick_to_tick() {
+        let steadiness = Steadiness::new();
+        let tick = |creates| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            steadiness.tick(creates);
+        };
+        tick(10_000);
+        assert_eq!(steadiness.drift(), None, "the first is the mean");
+        tick(10_100);
+        let drift = steadiness.drift().expect("a hundredth of the creates");
+        assert!(drift < 0.5, "{drift}");
+        tick(10_100 + 1_000_000);
+        let drift = steadiness.drift().expect("a hundred times the creates");
+        assert!(drift > 5.0, "{drift}");
     }
 }

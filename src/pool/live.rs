@@ -60,8 +60,12 @@ impl Live {
     }
 
     /// As [`begin`](Self::begin), after waiting for at most `timeout` if need be.
-    #[cold]
     pub(crate) fn begin_within(&self, max: usize, timeout: Duration) -> bool {
+        self.begin(max) || self.wait(max, timeout)
+    }
+
+    #[cold]
+    fn wait(&self, max: usize, timeout: Duration) -> bool {
         // None: later than any clock goes.
         let deadline = Instant::now().checked_add(timeout);
         let order = (Ordering::Relaxed, Ordering::Relaxed);

@@ -9,6 +9,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;
 use core::ptr::NonNull;
@@ -152,6 +153,22 @@ pub struct LocalPooled<'l, T, R: Recycler<T> = RecycleTrait> {
     handle: &'l LocalHandle<'l, T, R>,
     /// Owns a `T`, invariantly, and stays with the handle on its thread.
     of: PhantomData<(T, *mut T)>,
+}
+
+impl<T, R: Recycler<T>> LocalPooled<'_, T, R> {
+    /// As [`Pooled::detach`](crate::Pooled::detach).
+    pub fn detach(self) -> T {
+        let held = ManuallyDrop::new(self);
+        // SAFETY: live and ours; forgotten here.
+        unsafe { held.handle.core.detach(held.handle.way(), held.slot) }
+    }
+
+    /// As [`Pooled::discard`](crate::Pooled::discard).
+    pub fn discard(self) {
+        let held = ManuallyDrop::new(self);
+        // SAFETY: as in `detach`.
+        unsafe { held.handle.core.discard(held.handle.way(), held.slot) }
+    }
 }
 
 impl<T, R: Recycler<T>> Deref for LocalPooled<'_, T, R> {

@@ -67,10 +67,10 @@ impl<T, R> Core<T, R> {
     ///
     /// # Safety
     /// As [`keep`](Self::keep).
-    pub(crate) unsafe fn discard(&self, slot: NonNull<T>) {
+    pub(crate) unsafe fn discard(&self, way: Way<'_>, slot: NonNull<T>) {
         self.untrack(slot);
         // SAFETY: as ours.
-        unsafe { self.reject(Way::Table, slot, Drops::Discarded) };
+        unsafe { self.reject(way, slot, Drops::Discarded) };
     }
 
     /// The marks of a value.
@@ -91,15 +91,14 @@ impl<T, R> Core<T, R> {
     ///
     /// # Safety
     /// As [`keep`](Self::keep).
-    pub(crate) unsafe fn detach(&self, slot: NonNull<T>) -> T {
+    pub(crate) unsafe fn detach(&self, way: Way<'_>, slot: NonNull<T>) -> T {
         let _end = LiveEnd(&self.store);
         self.untrack(slot);
         self.store.on_detach();
         // SAFETY: the value is live, and the slot is given back without it.
         unsafe {
             let value = slot.read();
-            self.store
-                .give_slot(Way::Table.seated(&self.store), slot.cast());
+            self.store.give_slot(way.seated(&self.store), slot.cast());
             value
         }
     }
@@ -234,18 +233,23 @@ impl<T, R: Recycler<T>> Core<T, R> {
 
     /// Takes a value in that did not come from the pool, recycled first.
     pub(crate) fn adopt(&self, mut value: T) {
-        let bypassed = self.store.control().route() == Route::Bypass;
-        if bypassed || std::thread::panicking() {
-            return;
-        }
         let generation = self.store.events.generation();
-        let outcome = R::recycle(|| &self.recycler, &mut value);
-        if !matches!(outcome, Outcome::Keep) {
+        let judged = if self.store.control().route() == Route::Bypass {
+            Fate::Drop(Drops::Bypassed)
+        } else if std::thread::panicking() {
+            Fate::Drop(Drops::Poisoned)
+        } else {
+            fate(R::recycle(|| &self.recycler, &mut value))
+        };
+        self.store.on_adopt();
+        if let Fate::Drop(reason) = judged {
+            self.store.on_drop(None, reason);
             return;
         }
         // SAFETY: the thread's own shard.
         let taken = unsafe { self.store.take_slot(Way::Table.seated(&self.store)) };
         let Ok(slot) = taken else {
+            self.store.on_drop(None, Drops::Full);
             return;
         };
         let slot = slot.cast::<T>();
@@ -253,7 +257,6 @@ impl<T, R: Recycler<T>> Core<T, R> {
         unsafe {
             slot.write(value);
             Self::note(slot, generation, Marks::default());
-            self.store.on_adopt();
             self.keep(Way::Table, slot);
         }
     }

@@ -33,9 +33,14 @@ static NO_CORE: AtomicUsize = AtomicUsize::new(NO_ID);
 /// Recycles objects that are costly to build, from any number of threads.
 ///
 /// Each thread keeps what it returns in a shard of its own, so that a get and a put touch neither a
-/// lock nor an atomic read-modify-write; whole magazines of 64 objects wander between threads
+/// lock nor an atomic read-modify-write; whole magazines of up to 63 objects wander between threads
 /// through a depot. What was returned last is handed out first, while it is still in the cache.
 /// After Bonwick and Adams, "Magazines and Vmem" (USENIX 2001).
+///
+/// Pool what is dear to build, lives shortly and can be reset. A pool may drop an idle object at
+/// any time and may call `create` at any get: keep nothing in it that must survive. In doubt ask
+/// [`health`](Self::health), then [`leak_suspects`](Self::leak_suspects), then
+/// [`advice`](Self::advice).
 ///
 /// Objects sit in slots of the crate's slabs, so they never move, and trimming returns their pages.
 /// The idle ones are bounded (see [`PoolBuilder::idle`]). A thread that stops leaves its objects to
@@ -361,7 +366,8 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     }
 
     /// As [`get`](Self::get); `None` when [`max_live`](PoolBuilder::max_live) objects are out or
-    /// there is no memory for a slot.
+    /// there is no memory for a slot: make an object without the pool then, or give up.
+    /// [`try_get_with`](Self::try_get_with) says which it was.
     ///
     /// ```
     /// use flagstone::Pool;
@@ -408,10 +414,13 @@ impl<T, R: Recycler<T>> Pool<T, R> {
 
     /// A handle of the calling thread, with a shard of its own: the fastest way to get and put in a
     /// loop, as it looks nothing up. It cannot leave the thread. Its shard counts towards those
-    /// there are; when all are taken it works through the pool like everybody else.
+    /// there are; when all are taken, or every operation of the pool is looked at
+    /// ([`max_live`](PoolBuilder::max_live), [`validate_get`](PoolBuilder::validate_get),
+    /// [`LeakCheck::Every`](crate::LeakCheck::Every)), it works through the pool like everybody
+    /// else.
     ///
     /// # Panics
-    /// When there is no memory for the pool's core.
+    /// When there is no memory for the pool's core; see [`try_local`](Self::try_local).
     ///
     /// ```
     /// use flagstone::Pool;
@@ -423,10 +432,18 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     /// assert_eq!(pool.stats().creates, 1);
     /// ```
     pub fn local(&self) -> LocalHandle<'_, T, R> {
-        match self.try_core() {
-            Ok(core) => LocalHandle::new(self, core),
+        match self.try_local() {
+            Ok(local) => local,
             Err(error) => trap::refused(error),
         }
+    }
+
+    /// As [`local`](Self::local).
+    ///
+    /// # Errors
+    /// The limit that left no memory for the pool's core.
+    pub fn try_local(&self) -> Result<LocalHandle<'_, T, R>, AllocError> {
+        Ok(LocalHandle::new(self, self.try_core()?))
     }
 }
 

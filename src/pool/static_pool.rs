@@ -53,8 +53,9 @@ impl<T> Slot<T> {
 /// allocator. Objects are made when first needed and stay as their last user left them: there is
 /// no [`Recycle`](crate::Recycle) here, so that the pool needs nothing but `core`.
 ///
-/// `try_get` is one atomic exchange when the object returned last is still there, and a search of
-/// `N` bytes otherwise; a put is two stores. Forgetting a guard takes its slot out of use.
+/// `try_get` is one atomic exchange when the object returned last is still there, and a look at up
+/// to `2 * N` slots otherwise, a cache line each where objects are large; a put is two stores.
+/// Forgetting a guard takes its slot out of use.
 ///
 /// ```
 /// use flagstone::StaticPool;

@@ -9,7 +9,8 @@ use crate::pool::mode::{Mode, ModeReason};
 ///
 /// Each figure is exact when no other thread is inside the pool; a snapshot taken meanwhile may mix
 /// moments, as each figure is read once and nothing is stopped. Gets through a thread's shard are
-/// counted by that thread alone, without atomic updates; everything else on slow paths.
+/// counted by that thread alone, without atomic updates; everything else on slow paths. All fields
+/// are plain numbers: an exporter is a line for each.
 ///
 /// ```
 /// use flagstone::Pool;
@@ -35,14 +36,21 @@ pub struct PoolStats {
     /// Objects in guards now (and objects whose guards were forgotten).
     pub outstanding: u64,
     /// The most objects there were at a time, out and idle together. Looked at when figures are
-    /// asked for, at each tick, and after every 64 gets of a thread beyond its magazines.
+    /// asked for, at each tick, and now and then on slow paths: a short peak may be missed.
     pub high_water: u64,
     /// Objects that wait for the next get.
     pub idle: u64,
-    /// Bytes of the idle objects themselves; what they own is not seen.
+    /// Bytes of the idle objects' slots, whole cache lines; what the objects own is not seen.
     pub idle_bytes: u64,
     /// Magazines that went into or out of the depot.
     pub exchanges: u64,
+    /// Times that another thread had the depot: gets that made an object instead of waiting, and
+    /// puts that dropped theirs (`drops.contended`).
+    pub contended: u64,
+    /// The bound of [`PoolBuilder::max_live`](crate::PoolBuilder::max_live), if there is one.
+    pub max_live: Option<u64>,
+    /// Gets that found all of `max_live` out, after waiting if they do.
+    pub exhausted: u64,
     /// Threads' shards there are.
     pub shards: u64,
     /// Objects that have been out for so long that they are suspects, reported or not; see
@@ -60,11 +68,12 @@ pub struct PoolStats {
     pub drops: PoolDrops,
 }
 
-/// Objects a pool has dropped, by reason.
+/// Objects a pool has dropped, by reason. Those that [`Pool::put`](crate::Pool::put) brought and
+/// the pool did not keep are among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolDrops {
-    /// The pool had as many idle objects as it may.
+    /// The pool had as many idle objects as it may, or there was no memory for a magazine.
     pub full: u64,
     /// `recycle` answered [`Keep::Discard`](crate::Keep::Discard), or the guard was discarded.
     pub discarded: u64,
@@ -74,7 +83,7 @@ pub struct PoolDrops {
     pub invalid: u64,
     /// The guard was dropped by a panic, or `recycle` panicked.
     pub poisoned: u64,
-    /// Another thread had the depot.
+    /// Another thread had the depot, at ten tries of a put.
     pub contended: u64,
     /// `trim` or `clear`, or the pool stopped pooling.
     pub trimmed: u64,
@@ -84,7 +93,7 @@ pub struct PoolDrops {
     pub pressed: u64,
     /// It was built before the last [`new_generation`](crate::Pool::new_generation).
     pub retired: u64,
-    /// It was made while the pool was bypassed, by [`Mode`], and came back.
+    /// It came back while the pool was bypassed, by [`Mode`], or was made past it.
     pub bypassed: u64,
 }
 
@@ -123,6 +132,8 @@ impl fmt::Display for PoolStats {
             idle,
             idle_bytes,
             exchanges,
+            contended: busy,
+            shards,
             ..
         } = self;
         let PoolDrops {
@@ -149,8 +160,7 @@ impl fmt::Display for PoolStats {
         )?;
         writeln!(
             f,
-            "exchanges   {exchanges} between {} shards and the depot",
-            self.shards
+            "exchanges   {exchanges} between {shards} shards and the depot, {busy} found it busy"
         )?;
         writeln!(
             f,

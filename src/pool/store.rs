@@ -196,13 +196,21 @@ impl Store {
         if !self.counts() {
             return true;
         }
-        self.changing.live.begin(self.bounds.live_max)
+        let began = self.changing.live.begin(self.bounds.live_max);
+        if !began {
+            self.on_exhausted();
+        }
+        began
     }
 
     /// As `try_live`, after waiting for a guard's end.
     pub(crate) fn try_live_within(&self, timeout: Duration) -> bool {
         let Bounds { live_max, .. } = self.bounds;
-        !self.counts() || self.changing.live.begin_within(live_max, timeout)
+        let began = !self.counts() || self.changing.live.begin_within(live_max, timeout);
+        if !began {
+            self.on_exhausted();
+        }
+        began
     }
 
     /// Counts a guard's end.
@@ -264,7 +272,10 @@ impl Store {
             return self.scavenge(shard);
         }
         // One try: an object more is better than a wait.
-        let mut depot = self.changing.depot.try_lock()?;
+        let Some(mut depot) = self.changing.depot.try_lock() else {
+            self.on_busy();
+            return None;
+        };
         let Some(shard) = shard else {
             let slot = depot.take();
             drop(depot);

@@ -18,7 +18,9 @@ use crate::pool::typed::Core;
 
 impl<T, R> Pool<T, R> {
     /// Drops idle objects until at most `keep` are left, those used last, gives pages that are
-    /// empty then back, and returns the number of objects dropped. Objects that other running
+    /// empty then back to the page source, which returns them to the operating system after its
+    /// delay, and returns the number of objects dropped. What they owned goes back to the allocator
+    /// it came from, and some of those keep it. Objects that other running
     /// threads have in their shards follow at those threads' next get, or sooner: what does not fit
     /// in `keep` then is dropped.
     ///
@@ -36,8 +38,9 @@ impl<T, R> Pool<T, R> {
         core.trim(keep)
     }
 
-    /// Drops every idle object: `trim(0)`, for a change that makes old objects wrong. An object in
-    /// a guard is not idle; it comes back as usual.
+    /// Drops every idle object: `trim(0)`. Objects in guards come back as usual; for a change that
+    /// makes all of them wrong there is [`new_generation`](Self::new_generation), and to close a
+    /// pool [`set_mode`](Self::set_mode) with [`Mode::Never`].
     pub fn clear(&self) {
         self.trim(0);
     }
@@ -118,7 +121,9 @@ impl<T, R> Pool<T, R> {
     /// Objects that have been out for more than ten seconds (see
     /// [`PoolBuilder::leak_after`](crate::PoolBuilder::leak_after)) and two [ticks](Self::tick), of
     /// those that the pool looks out for ([`LeakCheck`](crate::LeakCheck)). Each is reported once,
-    /// and withdrawn when it comes back: see `PoolStats::withdrawn`.
+    /// and withdrawn when it comes back: `PoolStats::withdrawn` counts the reports that proved
+    /// wrong. How many gets are looked out for does not grow with the load: it is a part of those
+    /// beyond the magazines.
     ///
     /// ```
     /// use flagstone::{LeakCheck, Pool};
@@ -159,11 +164,11 @@ impl<T, R> Core<T, R> {
         if self.store.control().rests() {
             return;
         }
-        let Some((_, totals)) = self.store.snapshot(false) else {
+        let Some(sums) = self.store.sums(false) else {
             return;
         };
         let control = self.store.control();
-        if let Some(turn) = control.review(totals, size_of::<T>()) {
+        if let Some(turn) = control.review(sums.totals(), size_of::<T>()) {
             self.follow(turn);
         }
     }
@@ -211,8 +216,8 @@ impl<T, R> Core<T, R> {
     fn end_interval(&self, waits: bool) -> usize {
         let discipline = &self.store.discipline;
         let step = discipline.intervals.step();
-        if let Some((stats, _)) = self.store.snapshot(waits) {
-            discipline.steadiness.tick(stats.creates);
+        if let Some(sums) = self.store.sums(waits) {
+            discipline.steadiness.tick(sums.creates);
         }
         let shard = claims::claimed_shard(&self.store);
         // SAFETY: as in `trim_for`.
@@ -229,8 +234,8 @@ impl<T, R> Core<T, R> {
     /// What the figures say.
     pub(crate) fn advice(&self) -> Advice {
         let control = self.store.control();
-        let totals = self.store.snapshot(true).map(|(_, totals)| totals);
-        let rate = control.hit_rate().or_else(|| totals?.hit_rate());
+        let all = || self.store.sums(true)?.totals().hit_rate();
+        let rate = control.hit_rate().or_else(all);
         let now = (control.mode(), control.why());
         Advice::new(now, self.store.meters(), &control.costs(), rate)
     }

@@ -1,7 +1,8 @@
 //! What threads hear of a pool's trims and generations: `src/pool/events.rs` as it stands.
 //!
 //! What the models check: no event is missed for ever, whichever of two came first; who knows the
-//! event of a generation knows the generation, and who knows that sees what went before it. The orderings are weakened by `sync.rs`.
+//! event of a generation knows the generation, and who knows that sees what went before it. The
+//! orderings are weakened by `sync.rs`.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
