@@ -249,7 +249,8 @@ impl Way<'_> {
     pub(crate) unsafe fn sit(self, store: &Store, shard: &Shard) {
         let (gets, puts) = store.short_ways();
         let open = |id: usize, is_open: bool| Some(id).filter(|id| is_open && *id != NO_ID);
-        let event = open(shard.seen(), gets);
+        // Where memory ran out, or the depot was busy, it may hold what is to go.
+        let event = open(shard.seen(), gets && store.is_up_to_date(shard));
         let generation = open(shard.generation(), puts);
         match self {
             Way::Handle(seat) => seat.set(event, generation, shard),
@@ -288,16 +289,15 @@ impl Way<'_> {
     }
 }
 
-/// Empties this thread's seat: its next get and put take the slow path.
-pub(crate) fn unseat(store: &Store) {
+/// Empties this thread's seats of a shard: its next get and put take the slow path.
+pub(crate) fn unseat(shard: &Shard) {
+    let shard = NonNull::from(shard);
     SEATS.with(|seats| {
-        let place = seats.place(store.id());
-        if place.pool.get() == store.id() {
-            let hot = seats.hot.iter();
-            hot.filter(|hot| hot.is_of(place.seat.shard()))
-                .for_each(Seat::clear);
-            place.clear();
-        }
+        let hot = seats.hot.iter();
+        hot.filter(|seat| seat.is_of(shard)).for_each(Seat::clear);
+        let all = seats.all.iter();
+        all.filter(|place| place.seat.is_of(shard))
+            .for_each(Place::clear);
     });
 }
 

@@ -189,8 +189,10 @@ impl<T, R> Core<T, R> {
         let shard = claims::claimed_shard(&self.store);
         // SAFETY: claimed by this thread.
         let surplus = unsafe { self.store.trim(shard, keep, reason) };
-        // So that this thread hears of it at once.
-        claims::unseat(&self.store);
+        if let Some(shard) = shard {
+            // So that this thread hears of it at once.
+            claims::unseat(shard);
+        }
         self.end_trim(surplus)
     }
 
