@@ -1,5 +1,5 @@
-//! The programs that users are promised, as written. (The arena's, the pool's and the slab's stand
-//! in the tests of their limbs.)
+//! The programs that users are promised, as written. (The arena's and the slab's stand in the tests
+//! of their limbs.)
 
 use flagstone::Heap;
 
@@ -74,4 +74,78 @@ fn collections_over_a_heap_behave_as_over_the_global_allocator() {
         drop((ours, lists));
         assert_eq!(heap.stats().allocated, 0);
     }
+}
+
+/// Pools: plain, by a builder, from other threads; what they say of themselves.
+#[test]
+fn pool() {
+    use flagstone::{Keep, Pool, Recycle};
+
+    static BUFFERS: Pool<Vec<u8>> = Pool::new(|| Vec::with_capacity(4096));
+    let mut buf = BUFFERS.get();
+    buf.extend_from_slice(b"hello");
+    drop(buf);
+    let kept: Vec<u8> = BUFFERS.get().detach();
+    BUFFERS.put(kept);
+
+    struct Parser {
+        stack: Vec<u32>,
+    }
+    impl Recycle for Parser {
+        fn recycle(&mut self) -> Keep {
+            self.stack.clear();
+            if self.stack.capacity() > 1 << 16 {
+                Keep::Discard
+            } else {
+                Keep::Yes
+            }
+        }
+    }
+    let pool: std::sync::Arc<Pool<Parser>> = std::sync::Arc::new(
+        Pool::builder(|| Parser { stack: Vec::new() })
+            .idle(8..=256)
+            .max_live(1024)
+            .aging(flagstone::Aging::LowWater)
+            .mode(flagstone::Mode::Auto)
+            .name("parsers")
+            .build(),
+    );
+    let owned = pool.get_owned();
+    let maybe = pool.try_get();
+    assert!(maybe.is_some());
+    let local = pool.local();
+    local.get().stack.push(1);
+    std::thread::spawn(move || drop(owned))
+        .join()
+        .expect("no panic");
+    pool.prefill(16);
+    pool.tick();
+    pool.trim(0);
+    pool.clear();
+    let s: flagstone::PoolStats = pool.stats();
+    assert_eq!((s.outstanding, s.idle, s.max_live), (1, 0, Some(1024)));
+    let a: flagstone::Advice = pool.advice();
+    let h: flagstone::Health = pool.health();
+    println!("{a}\n{h}");
+    for suspect in pool.leak_suspects() {
+        eprintln!("{suspect}");
+    }
+
+    static TASKS: flagstone::StaticPool<[u8; 256], 32> = flagstone::StaticPool::new(|| [0; 256]);
+    let t = TASKS.try_get();
+    assert!(t.is_some());
+}
+
+/// An arena per request, borrowed and owned, and an answer that stays in it.
+#[test]
+fn arena_pool() {
+    let arenas = flagstone::ArenaPool::new();
+    {
+        let arena = arenas.get();
+        let body = arena.alloc_str("…");
+        assert_eq!(body, "…");
+    }
+    let owned = std::sync::Arc::new(arenas).get_owned();
+    let body: flagstone::ArenaBytes = owned.freeze(|a| a.alloc_str("response").as_bytes());
+    assert_eq!(body.as_ref(), b"response");
 }
