@@ -36,6 +36,24 @@ mod base {
 /// The code of the crate itself, over loom's atomics.
 #[allow(dead_code, unreachable_pub)]
 mod pool {
+    /// Room for magazines.
+    pub(crate) mod blocks {
+        use super::magazine::Magazine;
+        use core::ptr::NonNull;
+        use std::alloc::{Layout, alloc, dealloc};
+
+        pub(crate) fn take() -> Option<NonNull<u8>> {
+            // SAFETY: a magazine has a size.
+            NonNull::new(unsafe { alloc(Layout::new::<Magazine>()) })
+        }
+
+        /// # Safety
+        /// `block` came from `take` and nobody uses it.
+        pub(crate) unsafe fn give(block: NonNull<u8>) {
+            // SAFETY: by the caller.
+            unsafe { dealloc(block.as_ptr(), Layout::new::<Magazine>()) };
+        }
+    }
     #[path = "../../src/pool/events.rs"]
     pub(crate) mod events;
     /// Why objects are dropped, as far as events say.

@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::base::sync::{AtomicUsize, Ordering};
-use crate::pool::magazine::{Chain, Magazine, NO_OBJECTS};
+use crate::pool::magazine::{Chain, NO_OBJECTS, OwnedMagazine};
 
 /// Empty blocks kept for the next exchange: enough for a few threads that fill while others drain.
 /// More would only hide an imbalance, fewer would allocate at each swing.
@@ -92,7 +92,7 @@ pub(crate) struct Depot {
     idle: Chain,
     /// What was there then, handed out when nothing else is left.
     old: Chain,
-    spares: [Option<Box<Magazine>>; SPARES_MAX],
+    spares: [Option<OwnedMagazine>; SPARES_MAX],
     low: usize,
     /// Objects handed out one by one, to threads without a shard.
     gets: u64,
@@ -124,7 +124,7 @@ impl Depot {
 
     /// Hands out the magazine that came last, unless some of its objects may be older than
     /// `generation`: those go one by one.
-    pub(crate) fn take_magazine(&mut self, generation: usize) -> Option<Box<Magazine>> {
+    pub(crate) fn take_magazine(&mut self, generation: usize) -> Option<OwnedMagazine> {
         let chain = match self.idle.count() {
             0 => &mut self.old,
             _ => &mut self.idle,
@@ -139,7 +139,7 @@ impl Depot {
     }
 
     /// Takes a magazine in.
-    pub(crate) fn put_magazine(&mut self, magazine: Box<Magazine>) {
+    pub(crate) fn put_magazine(&mut self, magazine: OwnedMagazine) {
         self.exchanges += 1;
         if let Some(empty) = self.idle.push_magazine(magazine) {
             self.put_spare(empty);
@@ -182,13 +182,13 @@ impl Depot {
     }
 
     /// An empty magazine, or `None` without memory.
-    pub(crate) fn take_spare(&mut self) -> Option<Box<Magazine>> {
+    pub(crate) fn take_spare(&mut self) -> Option<OwnedMagazine> {
         let spare = self.spares.iter_mut().find_map(Option::take);
-        spare.or_else(Magazine::try_new)
+        spare.or_else(OwnedMagazine::try_new)
     }
 
     /// Keeps an empty magazine, or frees it when there are enough.
-    pub(crate) fn put_spare(&mut self, mut empty: Box<Magazine>) {
+    pub(crate) fn put_spare(&mut self, mut empty: OwnedMagazine) {
         debug_assert_eq!(empty.len(), 0);
         // SAFETY: without entries there is nothing to be initialised.
         unsafe { empty.seal(0, NO_OBJECTS) };

@@ -1,7 +1,7 @@
 //! Magazines: fixed blocks of slot pointers, and chains of them.
 //!
-//! Owns the memory of the blocks, never the values in the slots. Erased: a slot is a `NonNull<u8>`,
-//! what lies in it is the typed layer's business.
+//! Owns the blocks (`blocks.rs` has their memory), never the values in the slots. Erased: a slot is
+//! a `NonNull<u8>`, what lies in it is the typed layer's business.
 //!
 //! I1: in a [`Magazine`] outside a shard, `slots[..len]` are initialised and `len` is at most
 //! `MAGAZINE_ENTRIES`. Inside a shard the shard keeps the length (its own I2).
@@ -9,11 +9,11 @@
 //! I2: a slot pointer is in one magazine at most, and while it is there nobody else has it.
 //! I3: no magazine of a [`Chain`] is empty, and `count` is the sum of their lengths.
 
-use core::alloc::Layout;
-use core::mem::{self, MaybeUninit};
+use core::mem::{self, ManuallyDrop, MaybeUninit};
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use std::alloc::alloc;
+use crate::pool::blocks;
 
 /// Slots a magazine of a shard or the depot holds. An exchange costs the depot's lock, about 20 ns;
 /// spread over 63 pairs that is a third of a nanosecond, less than the pair itself. Twice as many
@@ -29,28 +29,72 @@ pub(crate) const NO_OBJECTS: usize = usize::MAX;
 
 /// A last-in first-out block of slot pointers, linked when it lies in a [`Chain`].
 pub(crate) struct Magazine {
-    next: Option<Box<Magazine>>,
+    next: Option<OwnedMagazine>,
     len: usize,
     generation: usize,
     slots: [MaybeUninit<NonNull<u8>>; MAGAZINE_ENTRIES],
 }
 
-impl Magazine {
-    /// An empty magazine, or `None` when the allocator has no memory: then an object is dropped
-    /// instead of kept, which is no reason to abort.
-    pub(crate) fn try_new() -> Option<Box<Magazine>> {
-        // SAFETY: the layout of a `Magazine` is not zero-sized.
-        let block = NonNull::new(unsafe { alloc(Layout::new::<Magazine>()) })?.cast::<Magazine>();
+/// A magazine and its room.
+pub(crate) struct OwnedMagazine(NonNull<Magazine>);
+
+// SAFETY: the only pointer to it; a magazine is two numbers and pointers, whose slots are the typed
+// layer's business.
+unsafe impl Send for OwnedMagazine {}
+
+impl OwnedMagazine {
+    /// An empty magazine, or `None` without memory: then an object is dropped instead of kept,
+    /// which is no reason to abort.
+    pub(crate) fn try_new() -> Option<OwnedMagazine> {
+        let block = blocks::take()?.cast::<Magazine>();
         // SAFETY: the block is fresh, aligned and large enough; `slots` needs no initialisation.
-        // It comes from the allocator of `Box` with the layout of a `Magazine`.
         unsafe {
             (&raw mut (*block.as_ptr()).next).write(None);
             (&raw mut (*block.as_ptr()).len).write(0);
             (&raw mut (*block.as_ptr()).generation).write(NO_OBJECTS);
-            Some(Box::from_raw(block.as_ptr()))
         }
+        Some(OwnedMagazine(block))
     }
 
+    /// Gives the magazine up to whoever takes it back by `from_raw`.
+    pub(crate) fn into_raw(self) -> NonNull<Magazine> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// # Safety
+    /// The pointer came from `into_raw` and is not used any more.
+    pub(crate) unsafe fn from_raw(magazine: NonNull<Magazine>) -> OwnedMagazine {
+        OwnedMagazine(magazine)
+    }
+}
+
+impl Deref for OwnedMagazine {
+    type Target = Magazine;
+
+    fn deref(&self) -> &Magazine {
+        // SAFETY: initialised by `try_new`, and ours.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for OwnedMagazine {
+    fn deref_mut(&mut self) -> &mut Magazine {
+        // SAFETY: as in `deref`.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Drop for OwnedMagazine {
+    fn drop(&mut self) {
+        // SAFETY: ours, and not used after this; the room is that of `try_new`.
+        unsafe {
+            self.0.drop_in_place();
+            blocks::give(self.0.cast());
+        }
+    }
+}
+
+impl Magazine {
     /// Reads the pointer at `index`.
     ///
     /// # Safety
@@ -122,7 +166,7 @@ impl Magazine {
 
 /// A stack of magazines that hold something. Dropping a chain frees the blocks, not the slots.
 pub(crate) struct Chain {
-    head: Option<Box<Magazine>>,
+    head: Option<OwnedMagazine>,
     count: usize,
 }
 
@@ -140,7 +184,7 @@ impl Chain {
     }
 
     /// Puts a magazine on top. An empty one comes straight back (I3).
-    pub(crate) fn push_magazine(&mut self, mut magazine: Box<Magazine>) -> Option<Box<Magazine>> {
+    pub(crate) fn push_magazine(&mut self, mut magazine: OwnedMagazine) -> Option<OwnedMagazine> {
         if magazine.len() == 0 {
             return Some(magazine);
         }
@@ -151,7 +195,7 @@ impl Chain {
     }
 
     /// Takes the top magazine.
-    pub(crate) fn pop_magazine(&mut self) -> Option<Box<Magazine>> {
+    pub(crate) fn pop_magazine(&mut self) -> Option<OwnedMagazine> {
         let mut magazine = self.head.take()?;
         self.head = magazine.next.take();
         self.count -= magazine.len();
@@ -173,7 +217,7 @@ impl Chain {
     }
 
     /// Pops one pointer from the top magazine, and the magazine itself when that emptied it.
-    pub(crate) fn pop(&mut self) -> Option<(NonNull<u8>, Option<Box<Magazine>>)> {
+    pub(crate) fn pop(&mut self) -> Option<(NonNull<u8>, Option<OwnedMagazine>)> {
         let top = self.head.as_mut()?;
         let slot = top.pop()?;
         self.count -= 1;
@@ -210,7 +254,7 @@ impl Chain {
         if kept.count > keep {
             // The last magazine straddles the bound; it is the top of `kept`.
             let generation = kept.generation().unwrap_or(NO_OBJECTS);
-            if let Some(mut fresh) = Magazine::try_new() {
+            if let Some(mut fresh) = OwnedMagazine::try_new() {
                 while kept.count > keep {
                     let Some((slot, _)) = kept.pop() else { break };
                     fresh.push(slot, generation);
@@ -242,7 +286,7 @@ mod tests {
         for address in 1..=count {
             let slot = NonNull::new(core::ptr::without_provenance_mut(address)).expect("not null");
             if !chain.push(slot, 1, MAGAZINE_SLOTS) {
-                let mut magazine = Magazine::try_new().expect("memory");
+                let mut magazine = OwnedMagazine::try_new().expect("memory");
                 assert!(magazine.push(slot, 1));
                 assert!(chain.push_magazine(magazine).is_none());
             }

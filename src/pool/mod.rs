@@ -13,6 +13,8 @@ mod arena_pool;
 #[cfg(feature = "std")]
 mod asking;
 #[cfg(feature = "std")]
+mod blocks;
+#[cfg(feature = "std")]
 mod builder;
 #[cfg(feature = "std")]
 mod claims;

@@ -30,7 +30,7 @@ use std::alloc::{alloc, dealloc};
 
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::pool::id::NO_ID;
-use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine, NO_OBJECTS};
+use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine, NO_OBJECTS, OwnedMagazine};
 
 const FREE: usize = 0;
 const CLAIMED: usize = 1;
@@ -57,7 +57,7 @@ pub(crate) struct Shard {
     generation: AtomicUsize,
     state: AtomicUsize,
     references: AtomicUsize,
-    vacant: UnsafeCell<Option<Box<Magazine>>>,
+    vacant: UnsafeCell<Option<OwnedMagazine>>,
     /// Objects made for gets through this shard, and dropped for want of room. Single writer: the
     /// claimant.
     made: AtomicUsize,
@@ -178,7 +178,7 @@ impl Shard {
     ///
     /// # Safety
     /// The caller holds the claim (I1).
-    pub(crate) unsafe fn replace_vacant(&self, by: Option<Box<Magazine>>) -> Option<Box<Magazine>> {
+    pub(crate) unsafe fn replace_vacant(&self, by: Option<OwnedMagazine>) -> Option<OwnedMagazine> {
         // SAFETY: as in `pop_vacant`.
         unsafe { ptr::replace(self.vacant.get(), by) }
     }
@@ -269,7 +269,8 @@ impl Shard {
                 .compare_exchange(CLAIMED, FREE, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// Moves every slot into `chain` and marks the shard as one of a pool that is gone.
+    /// Moves every slot with a value into `chain`, forgets the others, and marks the shard as one
+    /// of a pool that is gone.
     ///
     /// # Safety
     /// The caller has exclusive access to the pool (I1), and never uses the shard again.
@@ -277,10 +278,11 @@ impl Shard {
         // SAFETY: exclusive access, by the caller. The loaded magazine came from a box and is
         // given up with the mark below, which the last reference's drop looks at.
         unsafe {
+            drop(self.replace_vacant(None));
             if let Some(previous) = self.take_previous() {
                 chain.push_magazine(previous);
             }
-            let mut loaded = Box::from_raw((*self.loaded.get()).as_ptr());
+            let mut loaded = OwnedMagazine::from_raw(*self.loaded.get());
             loaded.seal(self.len.load(Ordering::Relaxed), self.generation());
             if let Some(top) = self.take_top() {
                 let _pushed = loaded.push(top, self.generation());
@@ -339,27 +341,16 @@ impl Shard {
     /// # Safety
     /// The caller holds the claim (I1), and `slot` is in no magazine.
     pub(crate) unsafe fn push_either(&self, slot: NonNull<u8>) -> bool {
-        // SAFETY: the claim, by the caller, here and below.
-        if unsafe { self.push(slot) } {
-            return true;
-        }
-        // SAFETY: as above.
-        if unsafe { *self.previous.get() }.is_null() {
-            // The allocator may be one that uses this very shard: look again after it ran.
-            let Some(fresh) = Magazine::try_new() else {
-                return false;
-            };
-            // SAFETY: as above.
-            unsafe {
-                if (*self.previous.get()).is_null() {
-                    *self.previous.get() = Box::into_raw(fresh);
-                }
-            }
-        }
-        // SAFETY: as above; `previous` is there now, unless the allocator's use took it away.
+        // SAFETY: the claim, by the caller; `previous` is there when it is swapped.
         unsafe {
+            if self.push(slot) {
+                return true;
+            }
             if (*self.previous.get()).is_null() {
-                return false;
+                let Some(fresh) = OwnedMagazine::try_new() else {
+                    return false;
+                };
+                *self.previous.get() = fresh.into_raw().as_ptr();
             }
             if self.previous_len.load(Ordering::Relaxed) < self.capacity {
                 self.swap();
@@ -373,16 +364,16 @@ impl Shard {
     /// # Safety
     /// The caller holds the claim (I1), and `magazine` has at most `capacity` slots, of a
     /// generation that may be here (I5).
-    pub(crate) unsafe fn exchange(&self, magazine: Box<Magazine>) -> Box<Magazine> {
+    pub(crate) unsafe fn exchange(&self, magazine: OwnedMagazine) -> OwnedMagazine {
         debug_assert!(magazine.len() <= self.capacity);
         debug_assert!(magazine.generation() >= self.generation());
         let len = magazine.len();
-        let fresh = NonNull::from(Box::leak(magazine));
+        let fresh = magazine.into_raw();
         // SAFETY: ours by the claim; a loaded magazine came from a box, and its first `len`
         // entries are initialised (I2).
         let old = unsafe {
             let old = ptr::replace(self.loaded.get(), fresh);
-            let mut old = Box::from_raw(old.as_ptr());
+            let mut old = OwnedMagazine::from_raw(old);
             old.seal(self.len.load(Ordering::Relaxed), self.generation());
             old
         };
@@ -394,11 +385,11 @@ impl Shard {
     ///
     /// # Safety
     /// The caller holds the claim (I1).
-    pub(crate) unsafe fn take_previous(&self) -> Option<Box<Magazine>> {
+    pub(crate) unsafe fn take_previous(&self) -> Option<OwnedMagazine> {
         // SAFETY: ours by the claim; not null means from a box (I2).
         let old = unsafe {
             let old = NonNull::new(ptr::replace(self.previous.get(), ptr::null_mut()))?;
-            let mut old = Box::from_raw(old.as_ptr());
+            let mut old = OwnedMagazine::from_raw(old);
             old.seal(self.previous_len.load(Ordering::Relaxed), self.generation());
             old
         };
@@ -410,13 +401,13 @@ impl Shard {
     ///
     /// # Safety
     /// The caller holds the claim (I1), and `previous` was taken out.
-    pub(crate) unsafe fn rotate(&self, empty: Box<Magazine>) {
+    pub(crate) unsafe fn rotate(&self, empty: OwnedMagazine) {
         let len = self.len.load(Ordering::Relaxed);
         // SAFETY: the claim, by the caller.
         unsafe {
             let old = self.exchange(empty);
             debug_assert!((*self.previous.get()).is_null());
-            *self.previous.get() = Box::into_raw(old);
+            *self.previous.get() = old.into_raw().as_ptr();
         }
         self.previous_len.store(len, Ordering::Relaxed);
     }
@@ -438,7 +429,7 @@ impl Shard {
             None => None,
         };
         if self.len.load(Ordering::Relaxed) > 0 {
-            let Some(fresh) = spare.take().or_else(Magazine::try_new) else {
+            let Some(fresh) = spare.take().or_else(OwnedMagazine::try_new) else {
                 return;
             };
             // SAFETY: as above.
@@ -448,7 +439,7 @@ impl Shard {
             return;
         };
         if !chain.push(top, self.generation(), self.capacity) {
-            let Some(mut fresh) = spare.or_else(Magazine::try_new) else {
+            let Some(mut fresh) = spare.or_else(OwnedMagazine::try_new) else {
                 return;
             };
             fresh.push(top, self.generation());
@@ -504,7 +495,7 @@ impl ShardRef {
     /// A free shard for magazines of `capacity` slots, or `None` without memory.
     pub(crate) fn try_new(capacity: usize) -> Option<ShardRef> {
         debug_assert!((1..=MAGAZINE_SLOTS).contains(&capacity));
-        let loaded = Magazine::try_new()?;
+        let loaded = OwnedMagazine::try_new()?;
         // SAFETY: the layout of a `Shard` is not zero-sized.
         let block = NonNull::new(unsafe { alloc(Layout::new::<Shard>()) })?.cast::<Shard>();
         // SAFETY: the block is fresh, aligned and large enough.
@@ -512,7 +503,7 @@ impl ShardRef {
             block.write(Shard {
                 top: AtomicPtr::new(ptr::null_mut()),
                 len: AtomicUsize::new(0),
-                loaded: UnsafeCell::new(NonNull::from(Box::leak(loaded))),
+                loaded: UnsafeCell::new(loaded.into_raw()),
                 capacity,
                 gets: AtomicUsize::new(0),
                 previous: UnsafeCell::new(ptr::null_mut()),
@@ -567,10 +558,10 @@ impl Drop for ShardRef {
         // layout.
         unsafe {
             if !self.is_closed() {
-                drop(Box::from_raw((*self.loaded.get()).as_ptr()));
+                drop(OwnedMagazine::from_raw(*self.loaded.get()));
             }
             if let Some(previous) = NonNull::new(*self.previous.get()) {
-                drop(Box::from_raw(previous.as_ptr()));
+                drop(OwnedMagazine::from_raw(previous));
             }
             ptr::drop_in_place(self.0.as_ptr());
             dealloc(self.0.as_ptr().cast(), Layout::new::<Shard>());

@@ -9,9 +9,10 @@
 //! I3: what lies in shards and depot may be of an older generation, whatever was emptied when that
 //! ended. A shard is told from when its objects are at least, and so are magazines on their way
 //! (`shard.rs`, I5); what is handed out one by one is looked at by the typed layer.
-//! I4: locks are leaves: nothing is locked while another one is. `get` and `put` only try to lock.
-//! The slot source's lock is the exception that waits; it is held for the time of one slot, or of
-//! a walk over its slabs after a trim.
+//! I4: locks are leaves: nothing is locked while another one is, but for the magazines' room, which
+//! nobody waits for (`blocks.rs`). `get` and `put` only try to lock. The slot source's lock is the
+//! exception that waits; it is held for the time of one slot, or of a walk over its slabs after a
+//! trim.
 //!
 //! Trims are in `trimming.rs`.
 

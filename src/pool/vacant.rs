@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 
 use crate::base::error::AllocError;
 use crate::base::geometry::PAGE_BYTES;
-use crate::pool::magazine::{Chain, MAGAZINE_ENTRIES, MAGAZINE_SLOTS, Magazine, NO_OBJECTS};
+use crate::pool::magazine::{Chain, MAGAZINE_ENTRIES, MAGAZINE_SLOTS, NO_OBJECTS, OwnedMagazine};
 use crate::pool::shard::Shard;
 use crate::pool::store::{Store, lock};
 
@@ -48,7 +48,7 @@ impl Store {
         let batch = self.batch_slots;
         // SAFETY: the claim, by the caller, here and below.
         let magazine = match unsafe { shard.replace_vacant(None) } {
-            None if batch > 1 => Magazine::try_new(),
+            None if batch > 1 => OwnedMagazine::try_new(),
             kept => kept,
         };
         let mut slots = lock(&self.changing.slots);
@@ -64,12 +64,8 @@ impl Store {
             }
         }
         drop(slots);
-        // SAFETY: as above. The allocator may have used this very shard, and left a magazine there.
-        unsafe {
-            if let Some(displaced) = shard.replace_vacant(Some(magazine)) {
-                self.give_magazine(displaced);
-            }
-        }
+        // SAFETY: as above.
+        let _none = unsafe { shard.replace_vacant(Some(magazine)) };
         first
     }
 
@@ -97,7 +93,7 @@ impl Store {
     ///
     /// # Safety
     /// They are this store's and hold no values.
-    unsafe fn give_magazine(&self, mut magazine: Box<Magazine>) -> Box<Magazine> {
+    unsafe fn give_magazine(&self, mut magazine: OwnedMagazine) -> OwnedMagazine {
         let mut addresses = [0; MAGAZINE_ENTRIES];
         let mut count = 0;
         while let Some(slot) = magazine.pop() {
