@@ -191,7 +191,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
 
     #[track_caller]
     fn take_timeout(&self, timeout: Duration) -> Option<NonNull<T>> {
-        match self.pop() {
+        match self.pop().or_else(|| self.pop_seated()) {
             Some(slot) => Some(slot),
             None => self.take_within(timeout, Location::caller()),
         }
@@ -240,7 +240,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
         &self,
         create: impl FnOnce() -> Result<T, E>,
     ) -> Result<NonNull<T>, GetError<E>> {
-        if let Some(slot) = self.pop() {
+        if let Some(slot) = self.pop().or_else(|| self.pop_seated()) {
             return Ok(slot);
         }
         // SAFETY: lent an uninitialised slot of a `T`.

@@ -239,6 +239,9 @@ impl<T, R> Pool<T, R> {
     #[inline(never)]
     #[track_caller]
     fn take_cold(&self) -> NonNull<T> {
+        if let Some(slot) = self.pop_seated() {
+            return slot;
+        }
         match self.take_slow(Location::caller()) {
             Ok(slot) => slot,
             Err(refusal) => self.refuse(refusal),
@@ -249,7 +252,17 @@ impl<T, R> Pool<T, R> {
     #[inline(never)]
     #[track_caller]
     fn try_take_cold(&self) -> Option<NonNull<T>> {
-        self.take_slow(Location::caller()).ok()
+        match self.pop_seated() {
+            Some(slot) => Some(slot),
+            None => self.take_slow(Location::caller()).ok(),
+        }
+    }
+
+    /// As `pop`, of a pool that is not the last one used.
+    #[inline]
+    pub(crate) fn pop_seated(&self) -> Option<NonNull<T>> {
+        let slot = claims::pop_seated(&self.core()?.store);
+        slot.map(NonNull::cast)
     }
 
     /// An object, after waiting for a guard's end if need be.
@@ -287,9 +300,6 @@ impl<T, R> Pool<T, R> {
             Some(core) => core,
             None => self.try_core().map_err(Refusal::Memory)?,
         };
-        if let Some(slot) = claims::pop_seated(&core.store) {
-            return Ok(slot.cast());
-        }
         core.get_slow(Way::Table, at)
     }
 
