@@ -5,6 +5,7 @@
 #![cfg(all(target_os = "linux", feature = "std", not(miri)))]
 
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flagstone::pages::{MmapSource, Pages};
@@ -12,6 +13,12 @@ use flagstone::{Aging, Keep, Pool};
 
 const OBJECTS: usize = 4000;
 type Buffer = [u8; 16 << 10];
+
+/// What is in memory is the process's, so the tests take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Bytes of the process that are in memory.
 fn resident() -> usize {
@@ -55,6 +62,7 @@ fn spike(aging: Aging) -> [usize; 4] {
 
 #[test]
 fn a_burst_is_forgotten_in_a_few_ticks() {
+    let _turn = turn();
     let kept = 2 << 20;
     let [peak, one, two, ten] = spike(Aging::LowWater);
     println!("low water: {peak} bytes, after 1, 2, 10 ticks: {one}, {two}, {ten}");
@@ -67,4 +75,56 @@ fn a_burst_is_forgotten_in_a_few_ticks() {
     let [peak, .., ten] = spike(Aging::Never);
     println!("never: {peak} bytes, after 10 ticks: {ten}");
     assert!(ten > peak / 10 * 9, "{peak}: {ten}");
+}
+
+/// glibc returns memory only from the end of a heap: what a pool itself allocated for a burst must
+/// not stay behind the burst's buffers. (The small buffers of before keep their places.)
+#[cfg(target_env = "gnu")]
+#[test]
+fn a_trim_leaves_nothing_behind_what_objects_owned() {
+    let _turn = turn();
+    let pool: Pool<Vec<u8>, _> = Pool::builder(|| vec![1; 16 << 10])
+        .recycle_with(|_| Keep::Yes)
+        .idle(0..=2 * OBJECTS)
+        .build();
+    let start = resident();
+    drop(pool.get_many(OBJECTS));
+    let full = resident().saturating_sub(start);
+    assert_eq!((pool.stats().idle, pool.trim(0)), (OBJECTS as u64, OBJECTS));
+    let left = resident().saturating_sub(start);
+    println!("{full} bytes, after a trim {left}");
+    assert!(full > OBJECTS * (16 << 10) / 10 * 9, "{full}");
+    assert!(left < full / 10, "{left} of {full}");
+}
+
+#[test]
+fn a_pool_without_room_for_magazines_drops_and_goes_on() {
+    let _turn = turn();
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
+    let pool = Pool::builder(|| 0_u64)
+        .recycle_with(|_| Keep::Yes)
+        .pages(pages)
+        .build();
+    // Magazines of all pools lie there.
+    Pages::global().trim();
+    Pages::global().set_limit(Some(0));
+    for _ in 0..3 {
+        drop(pool.get_many(300));
+    }
+    drop(pool.local().get());
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.outstanding, stats.idle, stats.shards),
+        (0, 0, 0),
+        "{stats}"
+    );
+    assert_eq!(stats.drops.full, 901, "{stats}");
+    Pages::global().set_limit(None);
+    drop(pool.get_many(300));
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.outstanding, stats.idle, stats.shards),
+        (0, 300, 1),
+        "{stats}"
+    );
 }
