@@ -15,6 +15,8 @@ mod crowds;
 mod frozen;
 #[path = "pool/generations.rs"]
 mod generations;
+#[path = "pool/heard.rs"]
+mod heard;
 #[path = "pool/modes.rs"]
 mod modes;
 #[path = "pool/panics.rs"]

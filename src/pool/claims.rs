@@ -11,13 +11,13 @@ use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
 
 use crate::base::sync::{AtomicUsize, Ordering};
-use crate::pool::id::{ID_STEP, NO_ID};
+use crate::pool::id::NO_ID;
 use crate::pool::seat::Seat;
 use crate::pool::shard::{Shard, ShardRef, off_the_straight_path};
 use crate::pool::store::Store;
 
 /// Pools a thread reaches without a search. Eight take five cache lines of each thread; a request
-/// that goes round more pools than that pays a binary search for some of them.
+/// that goes round more pools than that goes the slow way to some of them.
 const SEAT_COUNT: usize = 8;
 
 /// Claims a thread holds before it first looks for those of pools that are gone. Fewer would look
@@ -50,7 +50,7 @@ struct Seats {
     /// Copies of the two used last, as a request with an outer and an inner pool has them:
     /// comparisons at a fixed place, where the table below takes half a nanosecond more a pair.
     hot: [Seat; 2],
-    /// Each pool's place is in the low bits of its id.
+    /// Pools take places by turns.
     all: [Place; SEAT_COUNT],
 }
 
@@ -62,8 +62,8 @@ impl Seats {
         }
     }
 
-    fn place(&self, pool: usize) -> &Place {
-        &self.all[pool / ID_STEP % SEAT_COUNT]
+    fn place(&self, store: &Store) -> &Place {
+        &self.all[store.place()]
     }
 
     /// Makes a seat the hotter one.
@@ -102,6 +102,12 @@ thread_local! {
 /// Claims given up so far in the process: while it stands still there is no point in looking for a
 /// shard that has become free.
 static RELEASES: AtomicUsize = AtomicUsize::new(0);
+
+/// A place for a pool's seats: not that of the pools made just before.
+pub(crate) fn next_place() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) % SEAT_COUNT
+}
 
 /// How many claims have been given up so far.
 pub(crate) fn releases() -> usize {
@@ -144,7 +150,7 @@ pub(crate) fn pop_seated(store: &Store) -> Option<NonNull<u8>> {
             // SAFETY: the store is borrowed, here and below.
             return unsafe { second.pop() };
         }
-        let Place { seat, .. } = seats.place(store.id());
+        let Place { seat, .. } = seats.place(store);
         if !seat.serves(event) {
             return None;
         }
@@ -198,7 +204,7 @@ impl Way<'_> {
         match self {
             Way::Handle(seat) => push(seat),
             Way::Table => SEATS.with(|seats| {
-                let Place { seat, .. } = seats.place(store.id());
+                let Place { seat, .. } = seats.place(store);
                 if seat.takes(note) {
                     seats.promote(seat);
                 }
@@ -212,7 +218,7 @@ impl Way<'_> {
         let shard = match self {
             Way::Handle(seat) => seat.shard(),
             Way::Table => SEATS.with(|seats| {
-                let Place { pool, seat } = seats.place(store.id());
+                let Place { pool, seat } = seats.place(store);
                 (pool.get() == store.id() && pool.get() != NO_ID).then(|| seat.shard())
             })?,
         };
@@ -255,7 +261,7 @@ impl Way<'_> {
         match self {
             Way::Handle(seat) => seat.set(event, generation, shard),
             Way::Table => SEATS.with(|seats| {
-                let Place { pool, seat } = seats.place(store.id());
+                let Place { pool, seat } = seats.place(store);
                 if seat.says(event, generation, shard) {
                     return;
                 }
@@ -277,7 +283,7 @@ impl Way<'_> {
         match self {
             Way::Handle(seat) => seat.shut_to_gets(),
             Way::Table => SEATS.with(|seats| {
-                let Place { pool, seat } = seats.place(store.id());
+                let Place { pool, seat } = seats.place(store);
                 if pool.get() == store.id() {
                     let hot = seats.hot.iter();
                     hot.filter(|hot| hot.is_of(seat.shard()))

@@ -73,8 +73,24 @@ impl Events {
 
     /// Begins a generation; to be followed by an event.
     pub(crate) fn begin_generation(&self) {
-        // The later of two that begin at once. Release: pairs with `generation`.
-        self.generation.fetch_max(next_id(), Ordering::Release);
+        loop {
+            let id = next_id();
+            if id == NO_ID {
+                return self.end();
+            }
+            // Release: pairs with `generation`. Whoever finds a later one there already may have
+            // begun it before what goes before this one: then this one is the later.
+            if self.generation.fetch_max(id, Ordering::Release) < id {
+                return;
+            }
+        }
+    }
+
+    /// No ids are left: nobody is served by a seat any more, and no object is of a generation.
+    #[cold]
+    fn end(&self) {
+        self.generation.store(NO_ID, Ordering::Release);
+        self.last.store(NO_ID, Ordering::Release);
     }
 
     /// Makes an event known; its id.
@@ -94,7 +110,11 @@ impl Events {
             // Release: pairs with `last_seen`; Acquire, so that it passes on the marks of events
             // before. A shard that has seen a later event already may have missed this mark: then
             // it moves on.
-            if id == NO_ID || self.last.fetch_max(id, Ordering::AcqRel) < id {
+            if id == NO_ID {
+                self.end();
+                return id;
+            }
+            if self.last.fetch_max(id, Ordering::AcqRel) < id {
                 return id;
             }
         }

@@ -14,8 +14,8 @@ pub(crate) const ID_STEP: usize = 8;
 
 static LAST: AtomicUsize = AtomicUsize::new(NO_ID);
 
-/// The next id. When there are none left (after 2^28 on a 32-bit machine) it is [`NO_ID`]: events
-/// no longer reach other threads, and what a new pool or generation builds is not used again.
+/// The next id. When there are none left (after 2^28 on a 32-bit machine) it is [`NO_ID`]: a pool
+/// that asks for one then no longer serves anybody by a seat, and uses nothing again.
 pub(crate) fn next_id() -> usize {
     // Relaxed: only uniqueness and growth matter.
     let next = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {

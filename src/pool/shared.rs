@@ -10,7 +10,7 @@ use core::fmt;
 use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::ptr::{self, NonNull};
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::base::error::AllocError;
@@ -25,7 +25,8 @@ use crate::pool::id::NO_ID;
 use crate::pool::local::LocalHandle;
 use crate::pool::recycle::{Recycle, RecycleTrait, Recycler};
 use crate::pool::stats::PoolStats;
-use crate::pool::typed::{Core, Create, Plan, Refusal};
+use crate::pool::store::lock;
+use crate::pool::typed::{Core, CoreRoom, Create, Plan, Refusal};
 
 /// What a pool without a core looks at for the last event: one that no seat serves.
 static NO_CORE: AtomicUsize = AtomicUsize::new(NO_ID);
@@ -186,18 +187,22 @@ impl<T, R> Pool<T, R> {
     }
 
     /// The core, made now if need be.
-    #[cold]
     pub(crate) fn try_core(&self) -> Result<&Core<T, R>, AllocError> {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.core() {
+            Some(core) => Ok(core),
+            None => self.make_core(),
+        }
+    }
+
+    #[cold]
+    fn make_core(&self) -> Result<&Core<T, R>, AllocError> {
+        // Before the lock: the process's allocator may use this very pool.
+        let room = CoreRoom::try_new()?;
+        let mut plan = lock(&self.plan);
         if let Some(taken) = plan.take() {
-            match Core::try_new(taken, default_bounds::<T>) {
-                // Release: pairs with `core`.
-                Ok(core) => self.core.store(core.as_ptr(), Ordering::Release),
-                Err((kept, error)) => {
-                    *plan = Some(kept);
-                    return Err(error);
-                }
-            }
+            let core = room.fill(taken, default_bounds::<T>);
+            // Release: pairs with `core`.
+            self.core.store(core.as_ptr(), Ordering::Release);
         }
         drop(plan);
         Ok(self
@@ -272,7 +277,7 @@ impl<T, R> Pool<T, R> {
         timeout: Duration,
         at: &'static Location<'static>,
     ) -> Option<NonNull<T>> {
-        let core = self.core().map_or_else(|| self.try_core(), Ok).ok()?;
+        let core = self.try_core().ok()?;
         let live = core.begin_live_within(timeout)?;
         core.get_counted(Way::Table, live, at).ok()
     }
@@ -287,8 +292,7 @@ impl<T, R> Pool<T, R> {
         make: impl FnOnce(NonNull<T>) -> Result<(), E>,
         at: &'static Location<'static>,
     ) -> Result<NonNull<T>, GetError<E>> {
-        let core = self.core().map_or_else(|| self.try_core(), Ok);
-        let core = core.map_err(GetError::Memory)?;
+        let core = self.try_core().map_err(GetError::Memory)?;
         let live = core.begin_live()?;
         // SAFETY: as ours.
         unsafe { core.get_or_make(Way::Table, live, at, make) }
@@ -296,10 +300,7 @@ impl<T, R> Pool<T, R> {
 
     #[inline]
     fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
-        let core = match self.core() {
-            Some(core) => core,
-            None => self.try_core().map_err(Refusal::Memory)?,
-        };
+        let core = self.try_core().map_err(Refusal::Memory)?;
         core.get_slow(Way::Table, at)
     }
 
@@ -323,7 +324,7 @@ impl<T, R> Pool<T, R> {
         if let Some(core) = self.core() {
             return core.name();
         }
-        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = lock(&self.plan);
         plan.as_ref().and_then(|plan| plan.name)
     }
 
@@ -353,7 +354,7 @@ impl<T, R> Pool<T, R> {
         if let Some(core) = self.core() {
             return core.store.stats();
         }
-        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = lock(&self.plan);
         let mode = plan.as_ref().map(|plan| plan.choices.mode);
         PoolStats {
             mode: mode.unwrap_or_default(),

@@ -10,9 +10,9 @@
 //! ended. A shard is told from when its objects are at least, and so are magazines on their way
 //! (`shard.rs`, I5); what is handed out one by one is looked at by the typed layer.
 //! I4: locks are leaves: nothing is locked while another one is, but for the magazines' room, which
-//! nobody waits for (`blocks.rs`). `get` and `put` only try to lock. The slot source's lock is the
-//! exception that waits; it is held for the time of one slot, or of a walk over its slabs after a
-//! trim.
+//! nobody waits for (`blocks.rs`). `get` and `put` only try to lock. The slot source's lock is one
+//! exception that waits; it is held for the time of a page of slots, or of a walk over its slabs
+//! after a trim. A trim that the judge begins is the other.
 //!
 //! Trims are in `trimming.rs`.
 
@@ -82,6 +82,8 @@ pub(crate) struct Store {
     pub(crate) events: Events,
     /// The id under which threads keep their claims.
     id: usize,
+    /// Where threads keep their seats.
+    place: usize,
     /// Whether every get and put takes the slow path, which counts them or looks at the object.
     careful: bool,
     pub(super) bounds: Bounds,
@@ -126,6 +128,7 @@ impl Store {
         Store {
             events: Events::new(id),
             id,
+            place: claims::next_place(),
             careful: looks || bounds.live_max != usize::MAX,
             discipline,
             bounds,
@@ -149,6 +152,11 @@ impl Store {
     /// The id for claims.
     pub(crate) fn id(&self) -> usize {
         self.id
+    }
+
+    /// The place for a thread's seat.
+    pub(crate) fn place(&self) -> usize {
+        self.place
     }
 
     /// Whether gets and puts may take the short way, each.

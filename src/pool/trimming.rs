@@ -5,7 +5,8 @@
 //! nothing is locked or claimed.
 //!
 //! I1: an answer to pressure, and a tick by itself, are part of a get or put, so they only try to
-//! lock (`store.rs`, I4).
+//! lock (`store.rs`, I4). So is the trim by which the judge closes a pool, once in a long while: it
+//! waits.
 
 use crate::base::sync::Ordering;
 use crate::pool::aging::Step;
@@ -156,6 +157,20 @@ impl Store {
         self.pages.purge_if_due();
     }
 
+    /// Lets a shard catch up, if it missed anything. Returns what is to be dropped, if anything is.
+    ///
+    /// # Safety
+    /// The caller holds the shard's claim.
+    #[inline]
+    pub(crate) unsafe fn catch_up_if_need_be(&self, shard: &Shard) -> Option<Excess> {
+        if self.is_up_to_date(shard) {
+            return None;
+        }
+        // SAFETY: as ours.
+        let excess = unsafe { self.catch_up(shard) };
+        (excess.chain.count() > 0).then_some(excess)
+    }
+
     /// Lets a shard catch up with the events since its last slow path, and the depot with the
     /// shards there are, unless the depot is busy or memory runs out. Returns what is to be
     /// dropped.
@@ -163,7 +178,7 @@ impl Store {
     /// # Safety
     /// The caller holds the shard's claim.
     #[cold]
-    pub(super) unsafe fn catch_up(&self, shard: &Shard) -> Excess {
+    unsafe fn catch_up(&self, shard: &Shard) -> Excess {
         // The event before the generation (`events.rs`, I1).
         let last = self.events.last_seen();
         let generation = self.events.generation();

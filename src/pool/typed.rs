@@ -10,8 +10,8 @@
 //! value with a `Drop` that gives it back: [`Vacant`] before its value exists, [`Doomed`] while the
 //! value is judged or dropped, [`Surplus`] for whole chains.
 //! I3: the note behind a value says of which generation it is, as read before `create` ran. Slow
-//! paths hand out no value of another generation than the present one (`Core::may_go_out`), the
-//! short way none because of where it takes them from (`seat.rs`, I2).
+//! paths hand out no idle value of another generation than the present one (`Core::may_go_out`),
+//! the short way none because of where it takes them from (`seat.rs`, I2).
 //!
 //! The way back is in `returning.rs`.
 
@@ -35,7 +35,7 @@ use crate::pool::note::{self, Marks};
 use crate::pool::shard::Shard;
 use crate::pool::store::{Bounds, Store};
 use crate::pool::trimming::Excess;
-use crate::pool::wards::{Doomed, LiveEnd, Surplus, Vacant};
+use crate::pool::wards::{Doomed, LiveEnd, RefusedByPanic, Surplus, Vacant};
 use crate::slab::raw::owner_of;
 
 /// A cache line of most processors. Those that fetch lines in pairs still write them one by one.
@@ -51,9 +51,6 @@ pub(crate) enum Create<T> {
 
 /// The function that says whether an idle object may still be handed out.
 pub(crate) type Validate<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
-
-/// A plan that came to nothing, for want of memory.
-type Unplanned<T, R> = (Plan<T, R>, AllocError);
 
 /// Everything that is fixed when a pool is built.
 pub(crate) struct Plan<T, R> {
@@ -84,6 +81,51 @@ pub(crate) enum Refusal {
     Live(usize),
     /// No memory for a slot, or for the core.
     Memory(AllocError),
+}
+
+/// Room for a core that nobody has filled.
+pub(crate) struct CoreRoom<T, R>(NonNull<Core<T, R>>);
+
+impl<T, R> CoreRoom<T, R> {
+    pub(crate) fn try_new() -> Result<CoreRoom<T, R>, AllocError> {
+        let layout = Layout::new::<Core<T, R>>();
+        // SAFETY: a core is not zero-sized.
+        let block = unsafe { std::alloc::alloc(layout) };
+        let bytes = layout.size();
+        let block = NonNull::new(block.cast()).ok_or(AllocError::SourceExhausted { bytes })?;
+        Ok(CoreRoom(block))
+    }
+
+    /// Moves a plan into a core here, to be freed as a box.
+    pub(crate) fn fill(
+        self,
+        plan: Plan<T, R>,
+        default_bounds: impl FnOnce() -> Bounds,
+    ) -> NonNull<Core<T, R>> {
+        let bounds = plan.bounds.unwrap_or_else(default_bounds);
+        let core = Core {
+            store: Store::new(plan.pages, Core::<T, R>::SLOT, bounds, plan.choices),
+            recycler: plan.recycler,
+            create: plan.create,
+            validate_get: plan.validate_get,
+            name: plan.name,
+        };
+        let block = mem::ManuallyDrop::new(self).0;
+        // SAFETY: fresh, aligned and large enough.
+        unsafe {
+            block.write(core);
+            let owner = block.as_ptr().cast_const().cast();
+            block.as_ref().store.set_owner(owner);
+        }
+        block
+    }
+}
+
+impl<T, R> Drop for CoreRoom<T, R> {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `try_new` with this layout, and not filled.
+        unsafe { std::alloc::dealloc(self.0.as_ptr().cast(), Layout::new::<Core<T, R>>()) };
+    }
 }
 
 /// The core a slot belongs to.
@@ -122,41 +164,6 @@ impl<T, R> Core<T, R> {
         }
     };
 
-    /// Moves a plan into a core of its own. The plan comes back when there is no memory.
-    #[expect(
-        clippy::result_large_err,
-        reason = "once per pool, where no box can be had"
-    )]
-    pub(crate) fn try_new(
-        plan: Plan<T, R>,
-        default_bounds: impl FnOnce() -> Bounds,
-    ) -> Result<NonNull<Core<T, R>>, Unplanned<T, R>> {
-        let layout = Layout::new::<Core<T, R>>();
-        // SAFETY: a core is not zero-sized.
-        let block = unsafe { std::alloc::alloc(layout) };
-        let Some(block) = NonNull::new(block.cast::<Core<T, R>>()) else {
-            let bytes = layout.size();
-            return Err((plan, AllocError::SourceExhausted { bytes }));
-        };
-        let bounds = plan.bounds.unwrap_or_else(default_bounds);
-        let core = Core {
-            store: Store::new(plan.pages, Self::SLOT, bounds, plan.choices),
-            recycler: plan.recycler,
-            create: plan.create,
-            validate_get: plan.validate_get,
-            name: plan.name,
-        };
-        // SAFETY: fresh, aligned and large enough.
-        unsafe {
-            block.write(core);
-            block
-                .as_ref()
-                .store
-                .set_owner(block.as_ptr().cast_const().cast());
-        }
-        Ok(block)
-    }
-
     pub(crate) fn name(&self) -> Option<&'static str> {
         self.name
     }
@@ -175,16 +182,20 @@ impl<T, R> Core<T, R> {
             self.end_trim(self.store.answer_pressure());
         }
         let shard = way.shard(&self.store)?;
-        if !self.store.is_up_to_date(shard) {
-            // SAFETY: `Way::shard` answers with a shard this thread has claimed.
-            let surplus = unsafe { self.store.catch_up(shard) };
-            if surplus.chain.count() > 0 {
-                self.end_trim(surplus);
-            }
-        }
+        // SAFETY: `Way::shard` answers with a shard this thread has claimed.
+        let surplus = unsafe { self.store.catch_up_if_need_be(shard) };
+        // Before any value is dropped: the user's code finds a seat that tells what is there, and
+        // what it does to that seat stands.
         // SAFETY: as above.
         unsafe { way.sit(&self.store, shard) };
+        self.drop_surplus(surplus);
         Some(shard)
+    }
+
+    fn drop_surplus(&self, surplus: Option<Excess>) {
+        if let Some(surplus) = surplus {
+            self.end_trim(surplus);
+        }
     }
 
     /// A value for a guard, when no seat had one.
@@ -302,10 +313,11 @@ impl<T, R> Core<T, R> {
             return Some(Drops::Retired);
         }
         let poisoned = self.doomed(None, slot, Drops::Poisoned);
+        let refused = RefusedByPanic(&self.store);
         // SAFETY: idle until now, so the value is live and ours.
         let is_valid = |validate: &Validate<T>| validate(unsafe { slot.as_ref() });
         let valid = self.validate_get.as_ref().is_none_or(is_valid);
-        mem::forget(poisoned);
+        mem::forget((poisoned, refused));
         if !valid {
             return Some(Drops::Invalid);
         }

@@ -3,26 +3,27 @@
 //!
 //! Owns nothing; the other half of `shared.rs` and of `typed.rs`, under their invariants.
 
-use std::sync::PoisonError;
-
 use crate::pool::advice::Advice;
 use crate::pool::claims;
+use crate::pool::events::Event;
 use crate::pool::figures::Drops;
 use crate::pool::health::{self, Health, Signs};
 use crate::pool::leaks::LeakSuspect;
 use crate::pool::mode::{Mode, Turn, WINDOW};
 use crate::pool::shard::Shard;
 use crate::pool::shared::Pool;
+use crate::pool::store::lock;
 use crate::pool::trimming::Excess;
 use crate::pool::typed::Core;
+use crate::pool::wards::Surplus;
 
 impl<T, R> Pool<T, R> {
     /// Drops idle objects until at most `keep` are left, those used last, gives pages that are
     /// empty then back to the page source, which returns them to the operating system after its
     /// delay, and returns the number of objects dropped. What they owned goes back to the allocator
-    /// it came from, and some of those keep it. Objects that other running
-    /// threads have in their shards follow at those threads' next get, or sooner: what does not fit
-    /// in `keep` then is dropped.
+    /// it came from, and some of those keep it. Objects that other running threads have in their
+    /// shards follow at those threads' next get, or sooner: what does not fit in `keep` then is
+    /// dropped; of several trims that a thread missed, in the `keep` of the last.
     ///
     /// ```
     /// use flagstone::Pool;
@@ -88,7 +89,7 @@ impl<T, R> Pool<T, R> {
     /// another thread or a [`local`](Self::local) handle puts back before its next get, which drops
     /// it.
     pub fn set_mode(&self, mode: Mode) {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plan = lock(&self.plan);
         if let Some(plan) = &mut *plan {
             plan.choices.mode = mode;
             return;
@@ -186,14 +187,10 @@ impl<T, R> Core<T, R> {
     }
 
     fn trim_for(&self, keep: usize, reason: Drops) -> usize {
-        let shard = claims::claimed_shard(&self.store);
+        let (shard, missed) = self.claimed();
         // SAFETY: claimed by this thread.
         let surplus = unsafe { self.store.trim(shard, keep, reason) };
-        if let Some(shard) = shard {
-            // So that this thread hears of it at once.
-            claims::unseat(shard);
-        }
-        self.end_trim(surplus)
+        self.end_trim_after(missed, surplus)
     }
 
     /// Begins a generation; values dropped.
@@ -221,16 +218,44 @@ impl<T, R> Core<T, R> {
         if let Some(sums) = self.store.sums(waits) {
             discipline.steadiness.tick(sums.creates);
         }
-        let shard = claims::claimed_shard(&self.store);
+        let (shard, missed) = self.claimed();
         // SAFETY: as in `trim_for`.
         let old = unsafe { self.store.tick(shard, step, waits) };
-        self.end_trim(old)
+        self.end_trim_after(missed, old)
+    }
+
+    /// As `end_trim`, and drops what was missed, which a panic does not keep.
+    fn end_trim_after(&self, missed: Option<Excess>, surplus: Excess) -> usize {
+        let missed = missed.unwrap_or_else(Excess::none);
+        let count = missed.chain.count();
+        let mut missed = Surplus::<T>::new(&self.store, missed);
+        let dropped = self.end_trim(surplus);
+        missed.drop_all();
+        count + dropped
+    }
+
+    /// The shard that this thread has claimed, if it has, after it caught up, and what is to be
+    /// dropped for that: at the end of what is about to begin, which a panic must not cut short.
+    /// Without a seat, so that this thread hears of it at once.
+    fn claimed(&self) -> (Option<&Shard>, Option<Excess>) {
+        let Some(shard) = claims::claimed_shard(&self.store) else {
+            return (None, None);
+        };
+        claims::unseat(shard);
+        // SAFETY: claimed by this thread.
+        (Some(shard), unsafe {
+            self.store.catch_up_if_need_be(shard)
+        })
     }
 
     /// Takes a mode on.
     pub(crate) fn set_mode(&self, mode: Mode) {
         let turn = self.store.control().set_mode(mode);
         self.follow(turn);
+        if turn == Turn::Opened {
+            // Seats that let gets through may do so no longer: every thread's next one looks.
+            self.store.events.announce(Event::Tick);
+        }
     }
 
     /// What the figures say.

@@ -106,6 +106,15 @@ impl<T, R> Drop for Poisoned<T, R> {
     }
 }
 
+/// Counts a value that no get hands out, because its validation panics.
+pub(crate) struct RefusedByPanic<'c>(pub(crate) &'c Store);
+
+impl Drop for RefusedByPanic<'_> {
+    fn drop(&mut self) {
+        self.0.on_refused();
+    }
+}
+
 /// Ends a guard's count on every way out.
 pub(crate) struct LiveEnd<'c>(pub(crate) &'c Store);
 

@@ -70,3 +70,29 @@ fn who_has_the_event_of_a_generation_has_seen_it() {
         begins.join().unwrap();
     });
 }
+
+/// Of two generations that begin at once an object of the later one is built by what went before
+/// either.
+#[test]
+fn two_generations_at_once() {
+    loom::model(|| {
+        let events = Arc::new(Events::new(next_id()));
+        let plan = Arc::new(AtomicUsize::new(0));
+        let (one, other) = (events.clone(), events.clone());
+        let planned = plan.clone();
+        let one = thread::spawn(move || {
+            planned.store(1, Ordering::Relaxed);
+            one.begin_generation();
+        });
+        let other = thread::spawn(move || other.begin_generation());
+        let noted = events.generation();
+        let built_by = plan.load(Ordering::Relaxed);
+        one.join().unwrap();
+        other.join().unwrap();
+        let is_present = noted == events.generation();
+        assert!(
+            !is_present || built_by == 1,
+            "present, and built by the old plan"
+        );
+    });
+}
