@@ -2,10 +2,10 @@
 //! twice over.
 //!
 //! A bound is what keeps a burst from staying in memory, and this is its price: what is dropped is
-//! made anew. Pools that can be bounded keep as many as ours does by default; those that cannot keep
-//! everything, as ours does where it is told to. So time and memory belong together here: beside the
-//! row stand the peak and what is resident when all are back, each contender in a process of its
-//! own. Nothing is asked to give anything up: `spike` shows what ticks and trims do.
+//! made anew. Pools that can be bounded keep as many as ours does by default; those that cannot
+//! keep everything, as ours does where it is told to. So time and memory belong together here:
+//! beside the row stand the peak and what is resident when all are back, each contender in a
+//! process of its own. Nothing is asked to give anything up: `spike` shows what ticks and trims do.
 //!
 //! Pools and lists live as long as the process, so that guards may lie in a list that is made once.
 

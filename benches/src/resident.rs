@@ -1,7 +1,8 @@
 //! What this process has in memory, as the system counts it; 0 where the system does not say.
 //!
-//! Two sources: `resident_kib` allocates nothing and leaves out the pages of files, for steps within
-//! a run; `status_kib` has the high-water mark as well, which no later look at the rest can give.
+//! Two sources: `resident_kib` allocates nothing and leaves out the pages of files, for steps
+//! within a run; `status_kib` has the high-water mark as well, which no later look at the rest can
+//! give.
 
 use std::fs;
 use std::fs::File;

@@ -5,9 +5,9 @@
 //! questions that the benchmarks of Go's `sync` package ask; held and travel are ours.
 //!
 //! The pools are [`Kept`]: our `Pool` as it comes, and the Rust model of `sync.Pool` for machines
-//! without Go. Neither resets an object, as `sync.Pool` does not. The model has no shape `tick`: its
-//! tick drops the objects itself, where Go's stops the world for a moment and leaves them to the
-//! collector, so what it takes says nothing about Go.
+//! without Go. Neither resets an object, as `sync.Pool` does not. The model has no shape `tick`:
+//! its tick drops the objects itself, where Go's stops the world for a moment and leaves them to
+//! the collector, so what it takes says nothing about Go.
 
 use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -436,8 +436,8 @@ const TICK_IDLE: usize = 100_000;
 
 /// A tick with 100,000 idle objects, `operations` times over; the pool is filled up again before
 /// each, and most of what is in it was not needed since the tick before, so that the tick drops it.
-/// The user meanwhile: see [`TickUser::run`]. Figures: `tick`, the longest time between two looks at
-/// the clock, of those that touch the tick, and `tick-call`, how long the tick took.
+/// The user meanwhile: see [`TickUser::run`]. Figures: `tick`, the longest time between two looks
+/// at the clock, of those that touch the tick, and `tick-call`, how long the tick took.
 fn tick(threads: usize, operations: usize) -> Vec<Figure> {
     let user = TickUser::new();
     let pool = &user.pool;

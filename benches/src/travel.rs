@@ -5,8 +5,8 @@
 //! still cost, with objects that belong to nobody, is the row's reference.
 //!
 //! Tasks migrate one by one: a thread gets a buffer, leaves it in one of a few hundred places at
-//! random, and drops the one that it finds there, which may be its own or another's. What the places
-//! cost is that row's reference.
+//! random, and drops the one that it finds there, which may be its own or another's. What the
+//! places cost is that row's reference.
 //!
 //! Only pools whose guards may travel are in it; all are borrowed, by guards of the pool's cheapest
 //! kind that may. sharded-slab's, whose owned guards may, is left out: an object that comes back on

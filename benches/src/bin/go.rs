@@ -1,11 +1,11 @@
 //! Pool against Go's own `sync.Pool`: `cargo run --release --bin go [-- --rounds N]`.
 //!
 //! Needs Go 1.24 or later on the path; without it the peer is the Rust model of `sync.Pool`, in all
-//! rows but those of the tick, and the table says why. Each sample is a process of its own, in turns:
-//! ours, Go's, and the other way round in the next round. What is timed stands at the head of
-//! `benches/go/main.go`. The table gives the medians, their ratio, the median and the quartiles of
-//! the ratios round by round, and the ratio of the lowest figures, which says most on a busy machine.
-//! A target that the median by round misses is marked. `--only one,held` runs some shapes.
+//! rows but those of the tick, and the table says why. Each sample is a process of its own, in
+//! turns: ours, Go's, and the other way round in the next round. What is timed stands at the head
+//! of `benches/go/main.go`. The table gives the medians, their ratio, the median and the quartiles
+//! of the ratios round by round, and the ratio of the lowest figures, which says most on a busy
+//! machine. A target that the median by round misses is marked. `--only one,held` runs some shapes.
 
 use std::process::Command;
 

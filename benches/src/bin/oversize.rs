@@ -8,9 +8,9 @@
 //!
 //! Every contender is a process of its own, in turns; figures are medians of the rounds. Times are
 //! nanoseconds per request: the mean of all, and the median over runs of 100, which is that of the
-//! small ones, as most runs have no huge one in them. Memory is resident KiB above the
-//! start, without pages of files: the mean during requests, the peak, when all buffers are back, and
-//! after a trim. How many buffers were made and how many were refused for their size stands beside.
+//! small ones, as most runs have no huge one in them. Memory is resident KiB above the start,
+//! without pages of files: the mean during requests, the peak, when all buffers are back, and after
+//! a trim. How many buffers were made and how many were refused for their size stands beside.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -30,10 +30,11 @@ const SMALL_BYTES: usize = 1 << 10;
 const HUGE_ONE_IN: usize = 1000;
 /// Requests at work at a time.
 const AT_WORK: usize = 10;
-/// Some 30 huge ones, by the generator's choice; and `Oversize::Calibrated` looks at its figures every 4,096.
+/// Some 30 huge ones, by the generator's choice; and `Oversize::Calibrated` looks at its figures
+/// every 4,096.
 const REQUESTS: usize = 30_000;
-/// Time and memory are looked at after so many requests: often enough to meet huge ones at work, and
-/// one run in ten or so has a huge one in it.
+/// Time and memory are looked at after so many requests: often enough to meet huge ones at work,
+/// and one run in ten or so has a huge one in it.
 const LOOK_EVERY: usize = 100;
 
 const CONTENDERS: [&str; 5] = [

@@ -5,15 +5,16 @@
 //! Sweeps the share of objects that are used again (the others are discarded by their user) by the
 //! kind and cost of an object, each combination in the modes Always, Never and Auto of the same
 //! pool, in turns. A row is good when Auto takes at most 1.10 of the better of the other two. For
-//! each cost the rate at which Always and Never take the same is found and shown beside the model's:
-//! `(m - b) / (A + D - S + m - h)`, with the textbook's `h / (A + D - S)` (see `Advice`).
+//! each cost the rate at which Always and Never take the same is found and shown beside the
+//! model's: `(m - b) / (A + D - S + m - h)`, with the textbook's `h / (A + D - S)` (see `Advice`).
 //!
 //! The kinds: `box` is 64 bytes with a create of some 10 ns to a millisecond and a recycle of
-//! nothing. Of the others a recycle takes time, and they are swept at fewer points: `vec`, 1 KiB that
-//! is cleared; `zeroed`, 64 KiB that are written anew; `map`, a hash map with room for 1,000 entries,
-//! whose clear goes through all the room. Two break the model's assumptions: `grown` is made empty
-//! and grows while it is used, so that its create tells nothing of what reuse saves; of `refused` the
-//! recycle does its work and then refuses the object, instead of the user who discards it.
+//! nothing. Of the others a recycle takes time, and they are swept at fewer points: `vec`, 1 KiB
+//! that is cleared; `zeroed`, 64 KiB that are written anew; `map`, a hash map with room for 1,000
+//! entries, whose clear goes through all the room. Two break the model's assumptions: `grown` is
+//! made empty and grows while it is used, so that its create tells nothing of what reuse saves; of
+//! `refused` the recycle does its work and then refuses the object, instead of the user who
+//! discards it.
 //!
 //! Before anything is timed each pool serves so many objects that Auto has decided and its probes
 //! are as rare as they get; the tables say how many. Each turn runs on a thread of its own, so that
