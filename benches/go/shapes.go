@@ -163,7 +163,8 @@ func travel(threads, operations int) {
 
 // expensive: an object takes a millisecond to make, 100 are out per thread, and each get makes 32
 // KiB of garbage, which keeps the collector coming. Without a warm-up: filling the pool is in it.
-// The second figure is objects made per 1000 gets.
+// Further figures are objects made, and collections, per 1000 gets: the New/op and GCs/op of Go's
+// own benchmark (BenchmarkPoolExpensiveNew), whose op is 100 gets.
 func expensive(threads, operations int) {
 	// So much lives in a small service; without it the collector would come for every few gets.
 	ballast := make([]byte, 8<<20)
@@ -175,6 +176,8 @@ func expensive(threads, operations int) {
 	}}
 	var sum atomic.Uint64
 	var done sync.WaitGroup
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	begin := time.Now()
 	for range threads {
 		done.Add(1)
@@ -187,8 +190,12 @@ func expensive(threads, operations int) {
 	elapsed := time.Since(begin)
 	runtime.KeepAlive(ballast)
 	show("expensive", threads, float64(elapsed.Nanoseconds())/float64(operations), sum.Load())
-	per1000 := float64(made.Load()) * 1000 / float64(operations*threads)
-	show("expensive-made", threads, per1000, 0)
+	runtime.ReadMemStats(&after)
+	per1000 := func(count uint64) float64 {
+		return float64(count) * 1000 / float64(operations*threads)
+	}
+	show("expensive-made", threads, per1000(made.Load()), 0)
+	show("expensive-ticks", threads, per1000(uint64(after.NumGC-before.NumGC)), 0)
 }
 
 func expensiveThread(pool *sync.Pool, operations int) uint64 {

@@ -15,12 +15,12 @@ const (
 
 // tick: a collection with 100,000 idle objects in the pool, operations times over; the pool is
 // filled up again before each. Meanwhile a user gets 200 objects and puts them back, over and
-// over, and looks at the clock after each. Figures, each the lowest over the collections, as
-// a busy machine only adds to them:
+// over, and looks at the clock after each. Figures:
 //
 //	tick        the longest time between two looks, of those that touch the collection
 //	tick-call   how long runtime.GC took
-//	tick-stop   how long the collector says that it stopped the world
+//	tick-stop   how long the collector says that it stopped the world: what Go's own benchmark
+//	            (BenchmarkPoolSTW) reports, as its mean, p50 and p95
 func tick(threads, operations int) {
 	pool := &sync.Pool{New: newObject}
 	user := &tickUser{pool: pool}
@@ -59,9 +59,23 @@ func tick(threads, operations int) {
 	}
 	user.ended.Store(true)
 	done.Wait()
-	show("tick", threads, slices.Min(waits), 0)
-	show("tick-call", threads, slices.Min(calls), 0)
-	show("tick-stop", threads, slices.Min(stops), 0)
+	spread("tick", threads, waits)
+	spread("tick-call", threads, calls)
+	spread("tick-stop", threads, stops)
+}
+
+// spread shows the lowest figure, as a busy machine only adds to them, and under the row's name with
+// an ending the mean, the median and the 95th percentile, picked as Go's own benchmark does.
+func spread(row string, threads int, figures []float64) {
+	slices.Sort(figures)
+	var sum float64
+	for _, figure := range figures {
+		sum += figure
+	}
+	show(row, threads, figures[0], 0)
+	show(row+"-mean", threads, sum/float64(len(figures)), 0)
+	show(row+"-p50", threads, figures[len(figures)*50/100], 0)
+	show(row+"-p95", threads, figures[len(figures)*95/100], 0)
 }
 
 // tickUser is who uses the pool while the collector runs.

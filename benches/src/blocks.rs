@@ -4,14 +4,13 @@
 //! all of them can take turns in it. A `Heap` belongs to one thread and the peers serve any: the
 //! tables compare them because a hot loop can use either, and say which is which by name.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::ptr::NonNull;
 
 use flagstone::Heap;
 
 use crate::Random;
-use crate::interleave::Row;
 
 /// Takes and gives blocks.
 pub trait Blocks {
@@ -318,21 +317,4 @@ const fn layout_of(size: usize) -> Layout {
         Ok(layout) => layout,
         Err(_) => panic!("a size within isize::MAX"),
     }
-}
-
-/// The row of one piece of work with every allocator in it.
-pub fn row<'a, W: Work + 'a>(title: &str, operations: usize, work: W, heap: &'a Heap) -> Row<'a> {
-    fn by<'a, W: Work + 'a>(work: &W, blocks: impl Blocks + 'a) -> impl FnMut() -> u64 + 'a {
-        let mut work = work.clone();
-        move || work.run(&blocks)
-    }
-    let mut own = work.clone();
-    let mut row = Row::new(title, operations);
-    row.ours("flagstone Heap", move || own.run(heap));
-    row.peer("system malloc", by(&work, Global(System)));
-    row.peer("mimalloc", by(&work, Global(mimalloc::MiMalloc)));
-    row.peer("jemalloc", by(&work, Global(tikv_jemallocator::Jemalloc)));
-    row.peer("snmalloc", by(&work, Global(snmalloc_rs::SnMalloc)));
-    row.peer("rpmalloc", by(&work, Global(rpmalloc::RpMalloc)));
-    row
 }

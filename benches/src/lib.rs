@@ -10,14 +10,18 @@ pub mod bump;
 pub mod counts;
 pub mod document;
 pub mod go;
+pub mod held;
 pub mod interleave;
 pub mod keyed;
+pub mod processes;
 pub mod recycle;
 pub mod request;
+pub mod resident;
 pub mod shapes;
 #[allow(dead_code, reason = "the example uses the rest of it")]
 #[path = "../../examples/compare/sync_pool_model.rs"]
 mod sync_pool_model;
+pub mod travel;
 pub mod under;
 pub mod workloads;
 

@@ -4,19 +4,14 @@
 //! and shared the way its README says; clearing is the pool's own where it has a reset, the user's
 //! otherwise, once per cycle for everybody. `thread_local` is what one writes without a pool; it
 //! serves its own thread alone, so it is shown and is no peer. plurality is a pool of slots: its
-//! objects are made and dropped each time, as without a pool.
-//!
-//! Between producer and consumer objects travel in batches. One by one, 300 ns of an object's 310
-//! were the channel's (two threads that put each other to sleep), whatever the pool. What batches
-//! still cost, with objects that belong to nobody, is the row's reference.
+//! objects are made and dropped each time, as without a pool; so are those of our `Slab`.
 
 use std::cell::RefCell;
 use std::hint::black_box;
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 
 use crossbeam_queue::ArrayQueue;
-use flagstone::{LocalHandle, Pool};
+use flagstone::{LocalHandle, Pool, Slab};
 
 use crate::interleave::Row;
 
@@ -24,13 +19,6 @@ use crate::interleave::Row;
 const BUFFER_BYTES: usize = 4096;
 /// Objects a bounded pool may hold.
 const OBJECTS: usize = 64;
-/// Objects that go from thread to thread together: handing a batch over may wake a thread up, which
-/// takes some 5 us, a hundredth of that for each of these.
-const BATCH: usize = 512;
-/// Batches that wait: with the two at work fewer objects than any of the pools keeps.
-const BATCHES: usize = 3;
-/// Objects of a bounded pool that has to serve those.
-const TRAVELLERS: usize = (BATCHES + 3) * BATCH;
 
 /// A pool.
 pub trait Recycler {
@@ -38,7 +26,8 @@ pub trait Recycler {
     fn lend<R>(&self, work: impl FnOnce(&mut Vec<u8>) -> R) -> R;
 }
 
-fn buffer() -> Vec<u8> {
+/// What the pools of all rows keep.
+pub(crate) fn buffer() -> Vec<u8> {
     Vec::with_capacity(BUFFER_BYTES)
 }
 
@@ -53,6 +42,24 @@ impl Recycler for LocalHandle<'_, Vec<u8>> {
     #[inline(always)]
     fn lend<R>(&self, work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         work(&mut self.get())
+    }
+}
+
+/// Guards that hold on to their pool themselves.
+struct Owned(Arc<Pool<Vec<u8>>>);
+
+impl Recycler for Owned {
+    #[inline(always)]
+    fn lend<R>(&self, work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        work(&mut self.0.get_owned())
+    }
+}
+
+/// No pool, a new buffer each time, in a slot instead of a box.
+impl Recycler for Slab<Vec<u8>> {
+    #[inline(always)]
+    fn lend<R>(&self, work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        work(&mut self.alloc(buffer()))
     }
 }
 
@@ -88,7 +95,7 @@ impl Recycler for ByHand {
     }
 }
 
-type RegexPool = regex_automata::util::pool::Pool<Vec<u8>, fn() -> Vec<u8>>;
+pub(crate) type RegexPool = regex_automata::util::pool::Pool<Vec<u8>, fn() -> Vec<u8>>;
 
 impl Recycler for RegexPool {
     #[inline(always)]
@@ -167,6 +174,34 @@ impl Recycler for ArrayQueue<Box<Vec<u8>>> {
     }
 }
 
+/// What sharded-slab keeps has to say how it is made and cleared.
+struct Sharded(Vec<u8>);
+
+impl Default for Sharded {
+    fn default() -> Sharded {
+        Sharded(buffer())
+    }
+}
+
+impl sharded_slab::Clear for Sharded {
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Its guards leave the object in its place; `clear` is what makes the place free again.
+impl Recycler for sharded_slab::Pool<Sharded> {
+    #[inline(always)]
+    fn lend<R>(&self, work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let mut guard = self.create().expect("room");
+        let result = work(&mut guard.0);
+        let key = guard.key();
+        drop(guard);
+        self.clear(key);
+        result
+    }
+}
+
 /// `count` cycles on the calling thread.
 pub fn cycles<P: Recycler>(pool: &P, count: usize) -> u64 {
     let mut sum = 0_u64;
@@ -214,6 +249,10 @@ pub fn row<'a>(title: &str, threads: usize, count: usize) -> Row<'a> {
             static POOL: Pool<Vec<u8>> = Pool::new(buffer);
             cycles(&POOL.local(), count)
         });
+        let owned = Owned(Arc::new(Pool::new(buffer)));
+        row.ours("flagstone Pool, owned guards", by(owned, 1, count));
+        let slab = Slab::<Vec<u8>>::new();
+        row.ours("no pool, flagstone Slab", move || cycles(&slab, count));
     }
     let regex: RegexPool = RegexPool::new(buffer);
     row.peer("regex-automata Pool", by(regex, threads, count));
@@ -231,6 +270,8 @@ pub fn row<'a>(title: &str, threads: usize, count: usize) -> Row<'a> {
         "crossbeam ArrayQueue of boxes",
         by(ArrayQueue::new(OBJECTS), threads, count),
     );
+    let sharded = sharded_slab::Pool::<Sharded>::new();
+    row.peer("sharded-slab Pool", by(sharded, threads, count));
     if threads == 1 {
         let slots = plurality::Pool::new();
         row.peer("plurality", move || cycles(&slots, count));
@@ -241,155 +282,4 @@ pub fn row<'a>(title: &str, threads: usize, count: usize) -> Row<'a> {
     row.reference("thread_local by hand", by(ByHand, threads, count));
     row.peer("no pool, system malloc", by(Fresh, threads, count));
     row
-}
-
-/// A producer gets buffers and sends them to a consumer that drops them, so that every object comes
-/// back on another thread than it left on. Only pools whose guards may travel are in it; all are
-/// borrowed, by guards of the pool's cheapest kind that may.
-pub fn travel_row<'a>(title: &str, batches: usize) -> Row<'a> {
-    let mut row = Row::new(title, batches * BATCH);
-    let ours = Pool::<Vec<u8>>::new(buffer);
-    row.ours("flagstone Pool", move || travel(batches, || ours.get()));
-    let shared = Arc::new(Pool::<Vec<u8>>::new(buffer));
-    row.ours("flagstone Pool, owned guards", move || {
-        travel(batches, || shared.get_owned())
-    });
-    let object = object_pool::Pool::new(TRAVELLERS, buffer);
-    row.peer("object-pool", move || {
-        travel(batches, || {
-            let mut guard = object.pull(buffer);
-            guard.clear();
-            guard
-        })
-    });
-    let bounded = opool::Pool::new(TRAVELLERS, Buffers);
-    row.peer("opool", move || travel(batches, || bounded.get()));
-    let linear = lockfree_object_pool::LinearObjectPool::new(buffer, Vec::clear);
-    row.peer("lockfree-object-pool", move || {
-        travel(batches, || linear.pull())
-    });
-    let regex: RegexPool = RegexPool::new(buffer);
-    row.peer("regex-automata Pool", move || {
-        travel(batches, || {
-            let mut guard = regex.get();
-            guard.clear();
-            guard
-        })
-    });
-    let queue = ArrayQueue::new(TRAVELLERS);
-    row.peer("crossbeam ArrayQueue of boxes", move || {
-        travel(batches, || Queued::new(&queue))
-    });
-    let slots = plurality::Pool::new();
-    row.peer("plurality", move || {
-        travel(batches, || slots.alloc_box(buffer()))
-    });
-    row.peer("no pool, system malloc", move || {
-        travel(batches, || Box::new(buffer()))
-    });
-    row.reference("the batches alone", move || travel_alone(batches));
-    row
-}
-
-/// A buffer whose address stays, as the pools' objects have: what is queued is one word.
-#[allow(
-    clippy::box_collection,
-    reason = "the other contenders hand out pointers to buffers, too"
-)]
-type Boxed = Box<Vec<u8>>;
-
-/// What one writes around a queue.
-struct Queued<'q> {
-    buffer: Option<Boxed>,
-    queue: &'q ArrayQueue<Boxed>,
-}
-
-impl<'q> Queued<'q> {
-    fn new(queue: &'q ArrayQueue<Boxed>) -> Queued<'q> {
-        let kept = queue.pop();
-        Queued {
-            buffer: Some(kept.unwrap_or_else(|| Box::new(buffer()))),
-            queue,
-        }
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        if let Some(mut buffer) = self.buffer.take() {
-            buffer.clear();
-            let _ = self.queue.push(buffer);
-        }
-    }
-}
-
-impl Deref for Queued<'_> {
-    type Target = Vec<u8>;
-    fn deref(&self) -> &Vec<u8> {
-        self.buffer.as_deref().expect("taken by drop alone")
-    }
-}
-
-impl DerefMut for Queued<'_> {
-    fn deref_mut(&mut self) -> &mut Vec<u8> {
-        self.buffer.as_deref_mut().expect("taken by drop alone")
-    }
-}
-
-fn travel<G>(batches: usize, get: impl Fn() -> G) -> u64
-where
-    G: DerefMut<Target = Vec<u8>> + Send,
-{
-    let (sender, receiver) = mpsc::sync_channel::<Vec<G>>(BATCHES);
-    std::thread::scope(|scope| {
-        let consumer = scope.spawn(move || {
-            let buffers = receiver.into_iter().flatten();
-            buffers.fold(0, |sum: u64, buffer| sum.wrapping_add(read(&buffer)))
-        });
-        for _ in 0..batches {
-            let mut batch = Vec::with_capacity(BATCH);
-            for index in 0..BATCH {
-                let mut buffer = get();
-                buffer.push(index as u8);
-                batch.push(buffer);
-            }
-            sender.send(batch).expect("a consumer");
-        }
-        drop(sender);
-        consumer.join().expect("no panic")
-    })
-}
-
-fn read(buffer: &[u8]) -> u64 {
-    u64::from(buffer[0]) + buffer.len() as u64
-}
-
-/// The same with batches that go back as they are: no pool, and nothing made or dropped.
-fn travel_alone(batches: usize) -> u64 {
-    let (sender, receiver) = mpsc::sync_channel::<Vec<Box<Vec<u8>>>>(BATCHES);
-    let (back, emptied) = mpsc::channel();
-    let fresh = || (0..BATCH).map(|_| Box::new(buffer())).collect();
-    std::thread::scope(|scope| {
-        let consumer = scope.spawn(move || {
-            let mut sum = 0_u64;
-            for mut batch in receiver {
-                for buffer in &mut batch {
-                    sum = sum.wrapping_add(read(buffer));
-                    buffer.clear();
-                }
-                // The producer may be done.
-                let _ = back.send(batch);
-            }
-            sum
-        });
-        for _ in 0..batches {
-            let mut batch: Vec<Box<Vec<u8>>> = emptied.try_recv().unwrap_or_else(|_| fresh());
-            for (index, buffer) in batch.iter_mut().enumerate() {
-                buffer.push(index as u8);
-            }
-            sender.send(batch).expect("a consumer");
-        }
-        drop(sender);
-        consumer.join().expect("no panic")
-    })
 }

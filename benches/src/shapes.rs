@@ -5,12 +5,14 @@
 //! questions that the benchmarks of Go's `sync` package ask; held and travel are ours.
 //!
 //! The pools are [`Kept`]: our `Pool` as it comes, and the Rust model of `sync.Pool` for machines
-//! without Go. Neither resets an object, as `sync.Pool` does not.
+//! without Go. Neither resets an object, as `sync.Pool` does not. The model has no shape `tick`:
+//! its tick drops the objects itself, where Go's stops the world for a moment and leaves them to
+//! the collector, so what it takes says nothing about Go.
 
 use std::ops::DerefMut;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Barrier, RwLock};
 use std::time::{Duration, Instant};
 
 use flagstone::{Keep, Pool, Pooled, Recycle};
@@ -45,6 +47,8 @@ trait Kept: Sync {
     fn lose(out: Self::Out<'_>);
     /// What a collection is to Go's pool; nothing where that needs the pool alone.
     fn tick(&self);
+    /// How many there were.
+    fn ticks(&self) -> u64;
 }
 
 impl Kept for Pool<Object> {
@@ -68,6 +72,10 @@ impl Kept for Pool<Object> {
     fn tick(&self) {
         Pool::tick(self);
     }
+
+    fn ticks(&self) -> u64 {
+        self.stats().ticks
+    }
 }
 
 impl Kept for SyncPool<Object> {
@@ -89,6 +97,58 @@ impl Kept for SyncPool<Object> {
     }
 
     fn tick(&self) {}
+
+    fn ticks(&self) -> u64 {
+        0
+    }
+}
+
+/// The model for `expensive`, with a collector: nobody is in the pool during a tick.
+struct Collected {
+    pool: RwLock<SyncPool<Object>>,
+    ticks: AtomicU64,
+}
+
+/// Marks what the pool has just made: the millisecond passes outside, as a tick in Go does not wait
+/// for it either.
+const UNMADE: Object = Object([u64::MAX; 8]);
+
+impl Collected {
+    fn new() -> Collected {
+        Collected {
+            pool: RwLock::new(SyncPool::new(|| UNMADE)),
+            ticks: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Kept for Collected {
+    type Out<'p> = Box<Object>;
+
+    fn get(&self) -> Box<Object> {
+        let mut out = self.pool.read().expect("no panic").get();
+        if out.0 == UNMADE.0 {
+            *out = expensive_object();
+        }
+        out
+    }
+
+    fn put(&self, out: Box<Object>) {
+        self.pool.read().expect("no panic").put(out);
+    }
+
+    fn lose(out: Box<Object>) {
+        drop(out);
+    }
+
+    fn tick(&self) {
+        self.pool.write().expect("no panic").gc();
+        self.ticks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn ticks(&self) -> u64 {
+        self.ticks.load(Ordering::Relaxed)
+    }
 }
 
 /// One figure of one run: nanoseconds per operation of a thread unless the row says otherwise.
@@ -152,13 +212,14 @@ pub fn run(shape: &str, threads: usize, operations: usize) -> Vec<Figure> {
     }
 }
 
-/// Runs a shape with the model of `sync.Pool`; no figure for those that need a collector.
+/// Runs a shape with the model of `sync.Pool`; no figure for `tick`, see the module.
 ///
 /// # Panics
 /// When there is no such shape.
 pub fn run_model(shape: &str, threads: usize, operations: usize) -> Vec<Figure> {
     match shape {
-        "expensive" | "tick" => Vec::new(),
+        "expensive" => expensive(&Collected::new(), threads, operations),
+        "tick" => Vec::new(),
         _ => run_with(&SyncPool::new(new_object), shape, threads, operations),
     }
 }
@@ -330,7 +391,7 @@ fn expensive_object() -> Object {
 
 /// An object takes a millisecond to make, 100 are out per thread, and each get makes 32 KiB of
 /// garbage. A tick for every 8 MiB of it, as often as Go's collector comes. Without a warm-up:
-/// filling the pool is in it. The second figure is objects made per 1000 gets.
+/// filling the pool is in it. Further figures are objects made, and ticks, per 1000 gets.
 fn expensive<P: Kept>(pool: &P, threads: usize, operations: usize) -> Vec<Figure> {
     const COUNT: usize = 100;
     const GARBAGE_BYTES: usize = 32 << 10;
@@ -361,11 +422,12 @@ fn expensive<P: Kept>(pool: &P, threads: usize, operations: usize) -> Vec<Figure
         joined.fold(0, u64::wrapping_add)
     });
     let value = begin.elapsed().as_nanos() as f64 / operations as f64;
-    let made = EXPENSIVE_MADE.load(Ordering::Relaxed) as f64;
-    let per_1000 = made * 1000.0 / (operations * threads) as f64;
+    let per_1000 = |count: u64| count as f64 * 1000.0 / (operations * threads) as f64;
+    let made = per_1000(EXPENSIVE_MADE.load(Ordering::Relaxed));
     vec![
         Figure::new("expensive", threads, value, sum),
-        Figure::new("expensive-made", threads, per_1000, 0),
+        Figure::new("expensive-made", threads, made, 0),
+        Figure::new("expensive-ticks", threads, per_1000(pool.ticks()), 0),
     ]
 }
 
@@ -374,9 +436,8 @@ const TICK_IDLE: usize = 100_000;
 
 /// A tick with 100,000 idle objects, `operations` times over; the pool is filled up again before
 /// each, and most of what is in it was not needed since the tick before, so that the tick drops it.
-/// The user meanwhile: see [`TickUser::run`]. Figures, each the lowest over the ticks, as a busy
-/// machine only adds to them: `tick`, the longest time between two looks at the clock, of those
-/// that touch the tick, and `tick-call`, how long the tick took.
+/// The user meanwhile: see [`TickUser::run`]. Figures: `tick`, the longest time between two looks
+/// at the clock, of those that touch the tick, and `tick-call`, how long the tick took.
 fn tick(threads: usize, operations: usize) -> Vec<Figure> {
     let user = TickUser::new();
     let pool = &user.pool;
@@ -399,10 +460,25 @@ fn tick(threads: usize, operations: usize) -> Vec<Figure> {
         }
         user.ended.store(true, Ordering::Relaxed);
     });
-    let lowest = |figures: Vec<f64>| figures.into_iter().fold(f64::INFINITY, f64::min);
-    vec![
-        Figure::new("tick", threads, lowest(waits), 0),
-        Figure::new("tick-call", threads, lowest(calls), 0),
+    let waits = spread("tick", threads, waits);
+    waits
+        .into_iter()
+        .chain(spread("tick-call", threads, calls))
+        .collect()
+}
+
+/// The lowest figure, as a busy machine only adds to them, and under the row's name with an ending
+/// the mean, the median and the 95th percentile, picked as Go's own benchmarks do.
+fn spread(row: &str, threads: usize, mut figures: Vec<f64>) -> [Figure; 4] {
+    figures.sort_by(f64::total_cmp);
+    let mean = figures.iter().sum::<f64>() / figures.len() as f64;
+    let at = |percent: usize| figures[figures.len() * percent / 100];
+    let named = |ending: &str, figure| Figure::new(&format!("{row}{ending}"), threads, figure, 0);
+    [
+        named("", figures[0]),
+        named("-mean", mean),
+        named("-p50", at(50)),
+        named("-p95", at(95)),
     ]
 }
 

@@ -3,9 +3,10 @@
 //!
 //! A pool has nothing to give here: it stores, finds and judges 20 objects for one that is used
 //! twice. `Mode::Auto`, the default, measures that and stops pooling; `advice` says why, in words
-//! that tell whether to do without. `Mode::Always` shows what it would have cost.
+//! that tell whether to do without. `Mode::Always` shows what it would have cost, `Mode::Never`
+//! what a pool that is passed by costs. The scenario fails when Auto has not noticed.
 
-use flagstone::{Keep, Mode, Pool, RecycleHook};
+use flagstone::{Keep, Mode, Pool, RecycleHook, Verdict};
 
 use crate::measure::{Effort, compare, way};
 
@@ -86,12 +87,26 @@ pub(crate) fn run(effort: Effort) {
             way("no pool", without),
             way("flagstone Pool, Mode::Auto", with(Mode::Auto)),
             way("flagstone Pool, Mode::Always", with(Mode::Always)),
+            way("flagstone Pool, Mode::Never", with(Mode::Never)),
         ],
     );
+    notices();
+}
+
+/// Shows what Auto says of a pool of its own.
+///
+/// # Panics
+/// When it neither passed the pool by nor advises that.
+fn notices() {
     let pool = pool(Mode::Auto);
     decode_all(&pool, 100_000);
+    let (advice, stats) = (pool.advice(), pool.stats());
     println!("  what the pool says of itself:");
-    for line in pool.advice().to_string().lines() {
+    for line in advice.to_string().lines() {
         println!("    {line}");
     }
+    assert!(
+        stats.drops.bypassed > 0 || advice.verdict == Verdict::Bypass,
+        "Auto did not notice that reuse does not pay"
+    );
 }

@@ -1,8 +1,15 @@
 //! Heap against allocators of blocks: `cargo run --release --bin heap [-- --rounds N]`.
+//!
+//! The row is here and not beside the work, in the library, for rpmalloc's sake: its C library
+//! defines `pthread_create`, which begins and ends a heap of its own in each thread. In the library
+//! it would do so in every program that starts one, whatever that measures; and now and then a run
+//! of 10,000 threads ended in it with a segmentation fault.
+
+use std::alloc::System;
 
 use flagstone::Heap;
-use flagstone_benches::blocks::{Batch, Churn, Grow, Mixed, One, Pair, row};
-use flagstone_benches::interleave::rounds_from_arguments;
+use flagstone_benches::blocks::{Batch, Blocks, Churn, Global, Grow, Mixed, One, Pair, Work};
+use flagstone_benches::interleave::{Row, rounds_from_arguments};
 
 fn main() {
     let rounds = rounds_from_arguments();
@@ -36,4 +43,21 @@ fn main() {
         count: 20,
     };
     row("grow 64 B to 1 MiB", 20, grow, &heap).run(rounds);
+}
+
+/// The row of one piece of work with every allocator in it.
+fn row<'a, W: Work + 'a>(title: &str, operations: usize, work: W, heap: &'a Heap) -> Row<'a> {
+    fn by<'a, W: Work + 'a>(work: &W, blocks: impl Blocks + 'a) -> impl FnMut() -> u64 + 'a {
+        let mut work = work.clone();
+        move || work.run(&blocks)
+    }
+    let mut own = work.clone();
+    let mut row = Row::new(title, operations);
+    row.ours("flagstone Heap", move || own.run(heap));
+    row.peer("system malloc", by(&work, Global(System)));
+    row.peer("mimalloc", by(&work, Global(mimalloc::MiMalloc)));
+    row.peer("jemalloc", by(&work, Global(tikv_jemallocator::Jemalloc)));
+    row.peer("snmalloc", by(&work, Global(snmalloc_rs::SnMalloc)));
+    row.peer("rpmalloc", by(&work, Global(rpmalloc::RpMalloc)));
+    row
 }

@@ -5,11 +5,11 @@
 //! trimmed where the contender has a call for it); both above the state before the work.
 
 use std::alloc::System;
-use std::fs;
 use std::process::Command;
 
 use flagstone::Heap;
 use flagstone_benches::blocks::{Batch, Blocks, Churn, Global, Mixed, Work};
+use flagstone_benches::resident::status_kib;
 
 const CONTENDERS: [&str; 6] = [
     "flagstone Heap",
@@ -68,7 +68,7 @@ fn measure<B: Blocks>(blocks: &B, work: &str, trim: impl FnOnce()) {
     // The work's own lists are made, and their pages touched, before the first figure is taken.
     let mut batch = Batch::<64>::shuffled(100_000);
     let mut churn = Churn::new(10_000, 200_000, Mixed::new(16, 4 << 10));
-    let before = figure("VmRSS:");
+    let before = status_kib("VmRSS:");
     match work {
         work if work == WORKS[0] => batch.run(blocks),
         work if work == WORKS[1] => churn.run(blocks),
@@ -76,18 +76,10 @@ fn measure<B: Blocks>(blocks: &B, work: &str, trim: impl FnOnce()) {
     };
     churn.finish(blocks);
     trim();
-    let (peak, after) = (figure("VmHWM:"), figure("VmRSS:"));
+    let (peak, after) = (status_kib("VmHWM:"), status_kib("VmRSS:"));
     println!(
         "{:>12} {:>12}",
         peak.saturating_sub(before),
         after.saturating_sub(before)
     );
-}
-
-/// A figure of this process in KiB; 0 where the system has no such file.
-fn figure(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
 }

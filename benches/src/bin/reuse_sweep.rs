@@ -1,56 +1,196 @@
 //! When does reuse pay, and does `Mode::Auto` know it?
 //!
-//! `cargo run --release --bin reuse_sweep [-- --rounds N --svg FILE]`
+//! `cargo run --release --bin reuse_sweep [-- --rounds N --svg FILE --kinds box,vec,map]`
 //!
 //! Sweeps the share of objects that are used again (the others are discarded by their user) by the
-//! cost of an object, each combination in the modes Always, Never and Auto of the same pool, in
-//! turns. A row is good when Auto takes at most 1.10 of the better of the other two. For each cost
-//! the rate at which Always and Never take the same is found and drawn beside the model's:
-//! `(m - b) / (A + D - S + m - h)`, with the textbook's `h / (A + D - S)` (see `Advice`).
+//! kind and cost of an object, each combination in the modes Always, Never and Auto of the same
+//! pool, in turns. A row is good when Auto takes at most 1.10 of the better of the other two. For
+//! each cost the rate at which Always and Never take the same is found and shown beside the
+//! model's: `(m - b) / (A + D - S + m - h)`, with the textbook's `h / (A + D - S)` (see `Advice`).
 //!
-//! Each turn runs on a thread of its own, so that no pool is nearer at hand than another.
+//! The kinds: `box` is 64 bytes with a create of some 10 ns to a millisecond and a recycle of
+//! nothing. Of the others a recycle takes time, and they are swept at fewer points: `vec`, 1 KiB
+//! that is cleared; `zeroed`, 64 KiB that are written anew; `map`, a hash map with room for 1,000
+//! entries, whose clear goes through all the room. Two break the model's assumptions: `grown` is
+//! made empty and grows while it is used, so that its create tells nothing of what reuse saves; of
+//! `refused` the recycle does its work and then refuses the object, instead of the user who
+//! discards it.
+//!
+//! Before anything is timed each pool serves so many objects that Auto has decided and its probes
+//! are as rare as they get; the tables say how many. Each turn runs on a thread of its own, so that
+//! no pool is nearer at hand than another.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::thread;
 use std::time::Instant;
 
-use flagstone::{Keep, Mode, Pool, RecycleHook};
+use flagstone::{Keep, Mode, Pool, Pooled, RecycleHook};
 use flagstone_benches::Random;
 use flagstone_benches::interleave::rounds_from_arguments;
 
-/// Steps of work in a create beside its allocation: from some 10 ns to a millisecond.
-const STEPS: [usize; 6] = [0, 30, 300, 3_000, 30_000, 3_000_000];
-
-/// Percent of the objects that are used again.
+/// Percent of the boxes that are used again, and of the other kinds.
 const PERCENT: [usize; 11] = [0, 5, 10, 15, 20, 30, 45, 60, 80, 95, 100];
+const PERCENT_FEW: [usize; 7] = [0, 5, 15, 30, 60, 95, 100];
 
 const MODES: [Mode; 3] = [Mode::Always, Mode::Never, Mode::Auto];
 
-/// Pairs of a turn, fewer of dear objects: a turn is some milliseconds.
-const PAIRS: usize = 50_000;
+/// Gets before the first turn. Auto decides after three windows of 64 objects and then probes after
+/// 1, 2, 4, and in the end 64 windows: after some 9,000 objects.
+const SETTLED: usize = 10_000;
 
-/// Pairs before the first turn: Auto decides after three windows of 64 objects, and probes.
-const WARM: usize = 600;
+/// The same for what takes a millisecond to make: decided, though not probing as seldom as it will.
+/// A probe of such objects costs a thousandth.
+const DECIDED: usize = 600;
 
-type Object = Box<[u64; 8]>;
-type Objects = Pool<Object, RecycleHook<Object>>;
+type Objects<T> = Pool<T, RecycleHook<T>>;
+type Guard<'p, T> = Pooled<'p, T, RecycleHook<T>>;
 
-fn pool(steps: usize, mode: Mode) -> Objects {
-    Pool::builder_with(move || {
+/// A kind of object.
+struct Kind<T> {
+    name: &'static str,
+    /// Steps of work in a create beside its allocation.
+    steps: usize,
+    create: fn(usize) -> T,
+    /// What the user does with it.
+    touch: fn(&mut T),
+    recycle: fn(&mut T) -> Keep,
+    /// The end of one that is not used again.
+    lose: fn(Guard<'_, T>),
+    /// Pairs of a turn: some milliseconds.
+    pairs: usize,
+    /// Gets before the first turn.
+    settling: usize,
+    percents: &'static [usize],
+}
+
+impl<T> Kind<T> {
+    fn new(
+        name: &'static str,
+        pairs: usize,
+        create: fn(usize) -> T,
+        touch: fn(&mut T),
+        recycle: fn(&mut T) -> Keep,
+    ) -> Kind<T> {
+        Kind {
+            name,
+            steps: 0,
+            create,
+            touch,
+            recycle,
+            lose: |object| object.discard(),
+            pairs,
+            settling: SETTLED,
+            percents: &PERCENT_FEW,
+        }
+    }
+}
+
+/// From some 10 ns to a millisecond.
+const STEPS: [usize; 6] = [0, 30, 300, 3_000, 30_000, 3_000_000];
+
+fn boxed(steps: usize) -> Kind<Box<[u64; 8]>> {
+    let create = |steps| {
         let sum = (0..steps as u64).fold(0, |sum, step| black_box(sum ^ step));
         Box::new([sum; 8])
-    })
-    .recycle_with(|object| {
+    };
+    let recycle = |object: &mut Box<[u64; 8]>| {
         object[0] = 0;
         Keep::Yes
-    })
-    .mode(mode)
-    .build()
+    };
+    Kind {
+        steps,
+        settling: if steps > 30_000 { DECIDED } else { SETTLED },
+        percents: &PERCENT,
+        ..Kind::new(
+            BOX,
+            (50_000 * 20 / (steps + 20)).max(64),
+            create,
+            |object| object[1] += 1,
+            recycle,
+        )
+    }
+}
+
+/// The name of the kind whose costs are swept.
+const BOX: &str = "box";
+
+/// What a user writes to a buffer at a time.
+const LINE: [u8; 64] = [1; 64];
+
+const BUFFER_BYTES: usize = 1 << 10;
+
+fn cleared(buffer: &mut Vec<u8>) -> Keep {
+    buffer.clear();
+    Keep::Yes
+}
+
+fn vec() -> Kind<Vec<u8>> {
+    let create = |_| Vec::with_capacity(BUFFER_BYTES);
+    Kind::new("vec", 20_000, create, |buffer| buffer.extend(LINE), cleared)
+}
+
+fn zeroed() -> Kind<Vec<u8>> {
+    let recycle = |buffer: &mut Vec<u8>| {
+        buffer.fill(0);
+        Keep::Yes
+    };
+    let touch = |buffer: &mut Vec<u8>| buffer[..LINE.len()].copy_from_slice(&LINE);
+    Kind::new("zeroed", 2_000, |_| vec![0; 64 << 10], touch, recycle)
+}
+
+fn map() -> Kind<HashMap<u64, u64>> {
+    let touch = |map: &mut HashMap<u64, u64>| map.extend([(1, 1), (2, 2), (3, 3), (4, 4)]);
+    let recycle = |map: &mut HashMap<u64, u64>| {
+        map.clear();
+        Keep::Yes
+    };
+    Kind::new(
+        "map",
+        10_000,
+        |_| HashMap::with_capacity(1000),
+        touch,
+        recycle,
+    )
+}
+
+fn grown() -> Kind<Vec<u8>> {
+    let touch = |buffer: &mut Vec<u8>| {
+        (0..BUFFER_BYTES / LINE.len()).for_each(|_| buffer.extend(black_box(LINE)));
+    };
+    Kind::new("grown", 10_000, |_| Vec::new(), touch, cleared)
+}
+
+/// A buffer, and whether it may be used again.
+type Marked = (Vec<u8>, bool);
+
+fn refused() -> Kind<Marked> {
+    let touch = |(buffer, again): &mut Marked| {
+        buffer[..LINE.len()].copy_from_slice(&LINE);
+        *again = true;
+    };
+    let recycle = |(buffer, again): &mut Marked| {
+        buffer.fill(0);
+        if *again { Keep::Yes } else { Keep::Discard }
+    };
+    let create = |_| (vec![0; BUFFER_BYTES], true);
+    Kind {
+        lose: |mut object| object.1 = false,
+        ..Kind::new("refused", 20_000, create, touch, recycle)
+    }
+}
+
+fn pool<T: Send + 'static>(kind: &Kind<T>, mode: Mode) -> Objects<T> {
+    let (steps, create) = (kind.steps, kind.create);
+    Pool::builder_with(move || create(steps))
+        .recycle_with(kind.recycle)
+        .mode(mode)
+        .build()
 }
 
 /// Nanoseconds per pair.
-fn turn(pool: &Objects, percent: usize, pairs: usize) -> f64 {
+fn turn<T: Send>(kind: &Kind<T>, pool: &Objects<T>, percent: usize, pairs: usize) -> f64 {
     let run = || {
         let mut random = Random::new(7);
         // The thread's shard is claimed before.
@@ -58,10 +198,10 @@ fn turn(pool: &Objects, percent: usize, pairs: usize) -> f64 {
         let start = Instant::now();
         for _ in 0..pairs {
             let mut object = pool.get();
-            object[1] += 1;
+            (kind.touch)(&mut object);
             black_box(&*object);
             if random.below(100) >= percent {
-                object.discard();
+                (kind.lose)(object);
             }
         }
         start.elapsed().as_nanos() as f64 / pairs as f64
@@ -70,16 +210,21 @@ fn turn(pool: &Objects, percent: usize, pairs: usize) -> f64 {
 }
 
 /// Medians of the modes for one combination, and the pool in Auto.
-fn measure(steps: usize, percent: usize, rounds: usize) -> ([f64; 3], Objects) {
-    let pools = MODES.map(|mode| pool(steps, mode));
-    let pairs = (PAIRS * 20 / (steps + 20)).max(64);
+fn measure<T: Send + 'static>(
+    kind: &Kind<T>,
+    percent: usize,
+    rounds: usize,
+) -> ([f64; 3], Objects<T>) {
+    let pools = MODES.map(|mode| pool(kind, mode));
     for pool in &pools {
-        turn(pool, percent, pairs.max(WARM));
+        turn(kind, pool, percent, kind.settling);
     }
     let mut turns = [const { Vec::new() }; 3];
-    for _ in 0..rounds {
-        for (pool, turns) in pools.iter().zip(&mut turns) {
-            turns.push(turn(pool, percent, pairs));
+    for round in 0..rounds {
+        // Each is the first in turn.
+        for place in 0..MODES.len() {
+            let mode = (round + place) % MODES.len();
+            turns[mode].push(turn(kind, &pools[mode], percent, kind.pairs));
         }
     }
     let medians = turns.map(|mut turns| {
@@ -91,34 +236,41 @@ fn measure(steps: usize, percent: usize, rounds: usize) -> ([f64; 3], Objects) {
 }
 
 /// The rate, 0 to 1, at which the first of two rows of figures falls below the second.
-fn crossing(rows: &[[f64; 3]]) -> Option<f64> {
+fn crossing(percents: &[usize], rows: &[[f64; 3]]) -> Option<f64> {
     let gain = |row: &[f64; 3]| row[1] - row[0];
     let after = rows.iter().position(|row| gain(row) > 0.0)?;
     let Some(before) = after.checked_sub(1) else {
         return Some(0.0);
     };
     let (low, high) = (gain(&rows[before]), gain(&rows[after]));
-    let (from, to) = (PERCENT[before] as f64, PERCENT[after] as f64);
+    let (from, to) = (percents[before] as f64, percents[after] as f64);
     Some((from - low / (high - low) * (to - from)) / 100.0)
 }
 
-/// What is drawn for one cost: nanoseconds of a create and a drop, and rates.
+/// What is shown for one cost: nanoseconds of a create and a drop, and rates.
 struct Point {
+    kind: &'static str,
     nanos: f64,
     measured: Option<f64>,
     model: Option<f64>,
     textbook: f64,
+    /// Auto over the better of the others, at most.
+    worst: f64,
 }
 
-fn sweep(steps: usize, rounds: usize, worst: &mut f64) -> Point {
-    println!("\nused again   always    never     auto  auto/better");
+fn sweep<T: Send + 'static>(kind: &Kind<T>, rounds: usize) -> Point {
+    println!(
+        "\n{}, {} steps; timed after {} gets\n{:>10} {:>8} {:>8} {:>8}  auto/better",
+        kind.name, kind.steps, kind.settling, "used again", "always", "never", "auto"
+    );
     let mut rows = Vec::new();
     let mut advice = None;
-    for percent in PERCENT {
-        let (medians, auto) = measure(steps, percent, rounds);
+    let mut worst = 0.0_f64;
+    for &percent in kind.percents {
+        let (medians, auto) = measure(kind, percent, rounds);
         let [always, never, in_auto] = medians;
         let ratio = in_auto / always.min(never);
-        *worst = worst.max(ratio);
+        worst = worst.max(ratio);
         let reason = auto.stats().reason;
         println!(
             "{percent:>8} % {always:>8.1} {never:>8.1} {in_auto:>8.1} {ratio:>8.2}  {reason:?}"
@@ -134,10 +286,12 @@ fn sweep(steps: usize, rounds: usize, worst: &mut f64) -> Point {
     let cost = |nanos: Option<f64>| nanos.unwrap_or(0.0);
     let nanos = cost(advice.create_ns) + cost(advice.drop_ns);
     Point {
+        kind: kind.name,
         nanos,
-        measured: crossing(&rows),
+        measured: crossing(kind.percents, &rows),
         model: advice.break_even,
         textbook: (advice.hit_ns / (nanos - cost(advice.recycle_ns)).max(0.1)).min(1.0),
+        worst,
     }
 }
 
@@ -178,7 +332,8 @@ fn svg(points: &[Point]) -> String {
         ));
     }
     let line = |rate: &dyn Fn(&Point) -> Option<f64>| {
-        let corners = points.iter().filter_map(|point| {
+        let boxes = points.iter().filter(|point| point.kind == BOX);
+        let corners = boxes.filter_map(|point| {
             let (x, y) = place(point.nanos, rate(point)?);
             Some(format!("{x:.1},{y:.1}"))
         });
@@ -195,8 +350,13 @@ fn svg(points: &[Point]) -> String {
     for point in points {
         if let Some(rate) = point.measured {
             let (x, y) = place(point.nanos, rate);
+            // The boxes are the row that the lines belong to.
+            let name = if point.kind == BOX { "" } else { point.kind };
             add(format_args!(
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"#c0392b\"/>"
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"#c0392b\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\">{name}</text>",
+                x + 8.0,
+                y - 6.0
             ));
         }
     }
@@ -210,24 +370,53 @@ fn svg(points: &[Point]) -> String {
     out
 }
 
+/// The word behind an option of the command line.
+fn option(name: &str) -> Option<String> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    arguments.nth(1)
+}
+
 fn main() {
     let rounds = rounds_from_arguments();
-    let mut worst = 0.0;
-    let points: Vec<_> = STEPS.map(|steps| sweep(steps, rounds, &mut worst)).into();
-    println!("\n  create + drop   measured      model   textbook");
-    for point in &points {
-        let percent =
-            |rate: Option<f64>| rate.map_or("-".into(), |rate| format!("{:.1} %", 100.0 * rate));
-        let (measured, model) = (percent(point.measured), percent(point.model));
-        let (nanos, textbook) = (point.nanos, percent(Some(point.textbook)));
-        println!("{nanos:>12.0} ns {measured:>10} {model:>10} {textbook:>10}");
+    let kinds = option("--kinds");
+    let wanted = |kind: &str| {
+        let kinds = kinds.as_deref();
+        kinds.is_none_or(|kinds| kinds.split(',').any(|one| one == kind))
+    };
+    let mut points = Vec::new();
+    if wanted(BOX) {
+        points.extend(STEPS.map(|steps| sweep(&boxed(steps), rounds)));
     }
-    println!("\nAuto over the better of Always and Never: at most {worst:.2}");
-    let mut arguments = std::env::args()
-        .skip_while(|argument| argument != "--svg")
-        .skip(1);
-    if let Some(file) = arguments.next() {
+    for buffers in [vec(), zeroed(), grown()] {
+        if wanted(buffers.name) {
+            points.push(sweep(&buffers, rounds));
+        }
+    }
+    if wanted("map") {
+        points.push(sweep(&map(), rounds));
+    }
+    if wanted("refused") {
+        points.push(sweep(&refused(), rounds));
+    }
+    print_points(&points);
+    if let Some(file) = option("--svg") {
         std::fs::write(&file, svg(&points)).expect("a file that can be written");
         println!("drawn in {file}");
     }
+}
+
+fn print_points(points: &[Point]) {
+    println!("\npays from             create + drop  measured     model  textbook  auto at most");
+    let percent =
+        |rate: Option<f64>| rate.map_or("-".into(), |rate| format!("{:.1} %", 100.0 * rate));
+    for point in points {
+        let [measured, model, textbook] =
+            [point.measured, point.model, Some(point.textbook)].map(percent);
+        let (kind, nanos, worst) = (point.kind, point.nanos, point.worst);
+        println!(
+            "{kind:<20} {nanos:>11.0} ns {measured:>9} {model:>9} {textbook:>9} {worst:>13.2}"
+        );
+    }
+    let worst = points.iter().map(|point| point.worst).fold(0.0, f64::max);
+    println!("\nAuto over the better of Always and Never: at most {worst:.2}");
 }

@@ -10,15 +10,14 @@
 //! answer to a burst, at the price of making objects in the next one. The Vecs of all pools lie in
 //! the system's malloc, whose own habits show; the arrays lie in the pool's slots.
 
-use std::fs::File;
 use std::hint::black_box;
-use std::io::Read;
 use std::process::Command;
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use flagstone::{Keep, Pool};
 use flagstone_benches::go::{GoProgram, text_of};
+use flagstone_benches::resident::resident_kib;
 
 /// As in `benches/go/spike.go`.
 const BUFFER_BYTES: usize = 16 << 10;
@@ -214,21 +213,4 @@ fn spike<G>(objects: usize, get: impl Fn() -> G, tick: impl Fn(), trim: impl Fn(
     for figure in figures {
         print!("{figure} ");
     }
-}
-
-/// Resident memory without pages of files; 0 where the system does not say. Allocates nothing: a
-/// small block behind the spike keeps malloc from giving back what is below it.
-fn resident_kib() -> usize {
-    let mut text = [0_u8; 256];
-    let read = File::open("/proc/self/statm").and_then(|mut file| file.read(&mut text));
-    let text = std::str::from_utf8(&text[..read.unwrap_or(0)]).unwrap_or("");
-    let mut pages = text
-        .split_whitespace()
-        .skip(1)
-        .map_while(|word| word.parse().ok());
-    let resident: usize = pages.next().unwrap_or(0);
-    let of_files: usize = pages.next().unwrap_or(0);
-    // What every system with this file has, but for a few.
-    const PAGE_KIB: usize = 4;
-    resident.saturating_sub(of_files) * PAGE_KIB
 }
