@@ -56,14 +56,16 @@ pub(crate) struct Canary {
 impl Canary {
     pub(crate) fn pool(alive: &Arc<AtomicUsize>) -> PoolBuilder<Canary> {
         let alive = Arc::clone(alive);
-        Pool::builder_with(move || {
-            alive.fetch_add(1, Ordering::Relaxed);
-            Canary {
-                taken: AtomicBool::new(false),
-                dirty: false,
-                alive: Arc::clone(&alive),
-            }
-        })
+        Pool::builder_with(move || Canary::new(&alive))
+    }
+
+    pub(crate) fn new(alive: &Arc<AtomicUsize>) -> Canary {
+        alive.fetch_add(1, Ordering::Relaxed);
+        Canary {
+            taken: AtomicBool::new(false),
+            dirty: false,
+            alive: Arc::clone(alive),
+        }
     }
 
     /// To be called once per get.
