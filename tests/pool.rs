@@ -38,7 +38,7 @@ use flagstone::{
     RecycleHook,
 };
 
-use canary::Canary;
+use canary::{AGINGS, Canary, ticking};
 
 #[test]
 fn last_returned_is_first_handed_out() {
@@ -85,16 +85,23 @@ fn hundreds_are_kept_and_come_back() {
 
 #[test]
 fn drained_pool_keeps_nothing() {
-    let alive = Arc::default();
-    let pool = Canary::pool(&alive).build();
-    pool.prefill(100);
-    let held: Vec<_> = (0..100).map(|_| pool.get()).collect();
-    for guard in held {
-        drop(guard.detach());
+    for (aging, ticks) in AGINGS {
+        let alive = Arc::default();
+        let pool = Canary::pool(&alive).aging(aging).build();
+        pool.prefill(100);
+        if ticks {
+            pool.tick();
+        }
+        let held: Vec<_> = (0..100).map(|_| pool.get()).collect();
+        ticking(&pool, ticks, || {
+            for guard in held {
+                drop(guard.detach());
+            }
+        });
+        assert_eq!(alive.load(Ordering::Relaxed), 0, "{aging:?}");
+        let stats = pool.stats();
+        assert_eq!((stats.idle, stats.outstanding, stats.creates), (0, 0, 100));
     }
-    assert_eq!(alive.load(Ordering::Relaxed), 0);
-    let stats = pool.stats();
-    assert_eq!((stats.idle, stats.outstanding, stats.creates), (0, 0, 100));
 }
 
 #[test]

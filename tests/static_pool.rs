@@ -1,7 +1,7 @@
 //! `StaticPool`: laziness, exclusivity, panics, drops. One sentence per test, in its name.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -113,6 +113,20 @@ fn panic_in_a_discarded_drop_frees_the_slot() {
     let guard = pool.try_get().expect("one is free");
     assert!(catch_unwind(AssertUnwindSafe(|| guard.discard())).is_err());
     assert_eq!(pool.in_use(), 0);
+}
+
+/// `core` cannot tell that a panic is on its way.
+#[test]
+fn a_guard_that_a_panic_drops_goes_back_as_it_is() {
+    let pool: StaticPool<u8, 1> = StaticPool::new(|| 1);
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let mut guard = pool.try_get().expect("one is free");
+        *guard = 2;
+        resume_unwind(Box::new(()));
+    }));
+    assert!(caught.is_err());
+    assert_eq!(pool.in_use(), 0);
+    assert_eq!(pool.try_get().map(|object| *object), Some(2));
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Bounds, trims and limits, and a random walk over all of them beside a simple oracle.
 
 use std::panic::catch_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use flagstone::pages::{HeapSource, Pages};
-use flagstone::{AllocError, Keep, OwnedPooled, Pool};
+use flagstone::{AllocError, Keep, Mode, OwnedPooled, Pool, Pooled};
 
 use crate::canary::{Canary, turns};
 
@@ -28,6 +28,75 @@ fn idle_objects_never_exceed_the_bound() {
         );
         assert_eq!(pool.stats().idle, alive.load(Ordering::Relaxed) as u64);
     }
+}
+
+#[test]
+fn what_finds_no_room_is_counted_as_full() {
+    // Without shards, with one of short magazines, with one of long ones.
+    for (max, out) in [(0, 20), (4, 20), (16, 100), (300, 1000)] {
+        let alive = Arc::default();
+        let pool = Canary::pool(&alive)
+            .idle(0..=max)
+            .mode(Mode::Always)
+            .build();
+        let out = if cfg!(miri) { out.min(20) } else { out };
+        for round in 1..=2 {
+            drop(pool.get_many(out));
+            let stats = pool.stats();
+            assert!(stats.idle <= max as u64, "{max}: {stats}");
+            assert_eq!(stats.drops.full, stats.creates - stats.idle, "{max}");
+            assert_eq!(stats.drops.total(), stats.drops.full);
+            assert!(round * out > max || stats.drops.full == 0, "{max}: {stats}");
+        }
+        assert_eq!(pool.stats().idle, alive.load(Ordering::Relaxed) as u64);
+        let (full, idle) = (pool.stats().drops.full, pool.stats().idle);
+        (0..out).for_each(|_| pool.put(Canary::new(&alive)));
+        let stats = pool.stats();
+        let refused = stats.drops.full - full;
+        assert!(stats.idle <= max as u64, "{max}: {stats}");
+        assert_eq!(stats.idle - idle + refused, out as u64, "{max}: {stats}");
+    }
+}
+
+/// As many threads at a time as any machine stands, four times.
+#[test]
+fn a_thousand_threads_give_back_at_once_and_nothing_is_lost() {
+    const MAX: usize = 2000;
+    let (rounds, threads, each) = if cfg!(miri) { (2, 4, 5) } else { (4, 250, 200) };
+    let alive = Arc::default();
+    let pool = Canary::pool(&alive)
+        .idle(0..=MAX)
+        .mode(Mode::Always)
+        .build();
+    for round in 0..rounds {
+        let all_have_theirs = Barrier::new(threads);
+        let work = || {
+            let mut held = pool.get_many(each);
+            held.iter_mut().for_each(|object| object.take());
+            if round % 2 == 0 {
+                all_have_theirs.wait();
+                return drop(held);
+            }
+            let loose: Vec<_> = held.into_iter().map(Pooled::detach).collect();
+            all_have_theirs.wait();
+            loose.into_iter().for_each(|object| pool.put(object));
+        };
+        thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+        let stats = pool.stats();
+        assert_eq!(stats.idle, alive.load(Ordering::Relaxed) as u64, "{stats}");
+        assert!(
+            stats.outstanding == 0 && stats.idle <= MAX as u64,
+            "{stats}"
+        );
+    }
+    let stats = pool.stats();
+    assert_eq!(stats.gets, (rounds * threads * each) as u64);
+    let no_room = stats.drops.full + stats.drops.contended;
+    assert_eq!(
+        (stats.idle + no_room, stats.drops.total()),
+        (stats.creates, no_room)
+    );
+    assert!(cfg!(miri) || stats.drops.full > 0, "{stats}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
-use flagstone::{Keep, Pool, PoolBuilder, Recycle};
+use flagstone::{Aging, Keep, Pool, PoolBuilder, Recycle};
 
 /// Turns of a loop: fewer under the interpreter.
 pub(crate) fn turns(count: usize) -> usize {
@@ -12,6 +13,37 @@ pub(crate) fn turns(count: usize) -> usize {
     } else {
         count
     }
+}
+
+/// How objects grow old while a test runs, and whether a thread ticks all the time meanwhile.
+pub(crate) const AGINGS: [(Aging, bool); 3] = [
+    (Aging::LowWater, false),
+    (Aging::LowWater, true),
+    (Aging::TwoGeneration, true),
+];
+
+/// Does some work while another thread ticks the pool, if one `ticks`. The work is to yield now and
+/// then: on a machine with few processors a tick comes between two slices of time otherwise.
+pub(crate) fn ticking<T: Send>(pool: &Pool<T>, ticks: bool, work: impl FnOnce()) {
+    /// Ends the ticks however the work ends.
+    struct End<'a>(&'a AtomicBool);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _end = End(&over);
+        scope.spawn(|| {
+            while ticks && {
+                pool.tick();
+                thread::yield_now();
+                !over.load(Ordering::Relaxed)
+            } {}
+        });
+        work();
+    });
 }
 
 /// An object that knows whether somebody has it, and counts those alive.
@@ -24,14 +56,16 @@ pub(crate) struct Canary {
 impl Canary {
     pub(crate) fn pool(alive: &Arc<AtomicUsize>) -> PoolBuilder<Canary> {
         let alive = Arc::clone(alive);
-        Pool::builder_with(move || {
-            alive.fetch_add(1, Ordering::Relaxed);
-            Canary {
-                taken: AtomicBool::new(false),
-                dirty: false,
-                alive: Arc::clone(&alive),
-            }
-        })
+        Pool::builder_with(move || Canary::new(&alive))
+    }
+
+    pub(crate) fn new(alive: &Arc<AtomicUsize>) -> Canary {
+        alive.fetch_add(1, Ordering::Relaxed);
+        Canary {
+            taken: AtomicBool::new(false),
+            dirty: false,
+            alive: Arc::clone(alive),
+        }
     }
 
     /// To be called once per get.

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
-use flagstone::{Keep, LeakCheck, OwnedPooled, Pool, Pooled, Recycle};
+use flagstone::{Aging, Keep, LeakCheck, Mode, OwnedPooled, Pool, Pooled, Recycle};
 
-use crate::canary::{Canary, turns};
+use crate::canary::{AGINGS, Canary, ticking, turns};
 
 /// Threads at a time: four per shard of a small machine.
 const AT_A_TIME: usize = 64;
@@ -26,13 +26,13 @@ impl Recycle for Numbered {
     }
 }
 
-fn numbered() -> Pool<Numbered> {
+fn numbered(aging: Aging) -> Pool<Numbered> {
     let next = AtomicUsize::new(0);
-    Pool::builder_with(move || Numbered {
+    let create = move || Numbered {
         number: next.fetch_add(1, Ordering::Relaxed),
         holder: 0,
-    })
-    .build()
+    };
+    Pool::builder_with(create).aging(aging).build()
 }
 
 #[test]
@@ -62,65 +62,137 @@ fn ten_thousand_threads_leave_no_more_than_were_at_work_at_once() {
     assert_eq!(alive.load(Ordering::Relaxed), 0);
 }
 
-/// A ring of threads: each takes objects and passes them on to the next, who drops them. No object
-/// is ever in two hands.
+/// One of a ring of threads: takes objects and passes them on to the next, who drops them. `taken`
+/// says in whose hands each is.
+fn pass_on(
+    me: usize,
+    count: usize,
+    pool: &Arc<Pool<Numbered>>,
+    taken: &[AtomicUsize],
+    sender: SyncSender<OwnedPooled<Numbered>>,
+    receiver: Receiver<OwnedPooled<Numbered>>,
+) {
+    for turn in 0..count {
+        if turn % 256 == 0 {
+            thread::yield_now();
+        }
+        let mut mine = pool.get_owned();
+        assert_eq!(mine.holder, 0, "dirty, or somebody's");
+        mine.holder = me;
+        let before = taken[mine.number].swap(me, Ordering::Relaxed);
+        assert_eq!(before, 0, "in two hands");
+        if let Err(mpsc::TrySendError::Full(back)) = sender.try_send(mine) {
+            taken[back.number].store(0, Ordering::Relaxed);
+            drop(back);
+        }
+        while let Ok(other) = receiver.try_recv() {
+            let holder = taken[other.number].swap(0, Ordering::Relaxed);
+            assert_eq!(holder, other.holder, "in two hands");
+        }
+    }
+    drop(sender);
+    receiver.iter().for_each(|other| {
+        let holder = taken[other.number].swap(0, Ordering::Relaxed);
+        assert_eq!(holder, other.holder, "in two hands");
+    });
+}
+
 #[test]
 fn two_million_transfers_are_exactly_once() {
     const THREADS: usize = 4;
-    let pool = Arc::new(numbered());
-    // Far more than there can be: channels and hands hold 300, and the rest is reused.
-    let taken: Arc<Vec<AtomicUsize>> =
-        Arc::new((0..100_000).map(|_| AtomicUsize::new(0)).collect());
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..THREADS)
-        .map(|_| mpsc::sync_channel::<OwnedPooled<Numbered>>(64))
-        .unzip();
     let each = turns(2_000_000) / THREADS;
-    let mut senders = senders.into_iter();
-    let first = senders.next().expect("four");
-    let threads: Vec<_> = senders
-        .chain([first])
-        .zip(receivers)
-        .enumerate()
-        .map(|(me, (sender, receiver))| {
-            let (pool, taken) = (Arc::clone(&pool), Arc::clone(&taken));
-            thread::spawn(move || {
-                let me = me + 1;
-                for _ in 0..each {
-                    let mut mine = pool.get_owned();
-                    assert_eq!(mine.holder, 0, "dirty, or somebody's");
-                    mine.holder = me;
-                    let before = taken[mine.number].swap(me, Ordering::Relaxed);
-                    assert_eq!(before, 0, "in two hands");
-                    if let Err(mpsc::TrySendError::Full(back)) = sender.try_send(mine) {
-                        taken[back.number].store(0, Ordering::Relaxed);
-                        drop(back);
-                    }
-                    while let Ok(other) = receiver.try_recv() {
-                        let holder = taken[other.number].swap(0, Ordering::Relaxed);
-                        assert_eq!(holder, other.holder, "in two hands");
-                    }
+    for (aging, ticks) in AGINGS {
+        let pool = Arc::new(numbered(aging));
+        let taken: Vec<_> = (0..each * THREADS).map(|_| AtomicUsize::new(0)).collect();
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..THREADS)
+            .map(|_| mpsc::sync_channel::<OwnedPooled<Numbered>>(64))
+            .unzip();
+        let mut senders = senders.into_iter();
+        let first = senders.next().expect("four");
+        ticking(&pool, ticks, || {
+            thread::scope(|scope| {
+                let ring = senders.chain([first]).zip(receivers).zip(1..);
+                for ((sender, receiver), me) in ring {
+                    let (pool, taken) = (&pool, &taken);
+                    scope.spawn(move || pass_on(me, each, pool, taken, sender, receiver));
                 }
-                drop(sender);
-                receiver.iter().for_each(|other| {
-                    assert_eq!(taken[other.number].swap(0, Ordering::Relaxed), other.holder);
+            });
+        });
+        let stats = pool.stats();
+        let gets = (each * THREADS) as u64;
+        assert_eq!((stats.gets, stats.outstanding), (gets, 0));
+        assert_eq!(stats.idle + stats.drops.total(), stats.creates, "{stats}");
+        assert!(
+            taken
+                .iter()
+                .all(|holder| holder.load(Ordering::Relaxed) == 0)
+        );
+    }
+}
+
+/// An object of one producer's, or one that the pool made because it had none of those.
+struct Item(Option<usize>);
+
+impl Recycle for Item {
+    fn recycle(&mut self) -> Keep {
+        Keep::Yes
+    }
+}
+
+/// After Go's test of its queues: what one puts in is taken out by nine others, and now and then by
+/// the one, each exactly once.
+#[test]
+fn one_producer_and_nine_consumers_see_each_object_exactly_once() {
+    for (aging, ticks) in AGINGS {
+        let count = turns(200_000);
+        let seen: Vec<_> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        let pool = Pool::builder(|| Item(None))
+            .idle(0..=4 * count.max(10_000))
+            .mode(Mode::Always)
+            .aging(aging)
+            .build();
+        let (produces, got_back) = (AtomicBool::new(true), AtomicUsize::new(0));
+        let take = || {
+            let Item(number) = pool.get().detach();
+            let before = number.map(|number| seen[number].fetch_add(1, Ordering::Relaxed));
+            assert!(before.is_none_or(|before| before == 0), "seen twice");
+            before.is_some()
+        };
+        ticking(&pool, ticks, || {
+            thread::scope(|scope| {
+                for _ in 0..9 {
+                    scope.spawn(|| {
+                        while produces.load(Ordering::Relaxed) || take() {
+                            if !take() {
+                                thread::yield_now();
+                            }
+                        }
+                    });
+                }
+                let producer = scope.spawn(|| {
+                    for number in 0..count {
+                        pool.put(Item(Some(number)));
+                        if number % 64 == 0 {
+                            thread::yield_now();
+                        }
+                        if number % 10 == 0 {
+                            got_back.fetch_add(usize::from(take()), Ordering::Relaxed);
+                        }
+                    }
                 });
-            })
-        })
-        .collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().expect("no panic"));
-    let stats = pool.stats();
-    assert_eq!(
-        (stats.gets, stats.outstanding),
-        ((each * THREADS) as u64, 0)
-    );
-    assert_eq!(stats.idle + stats.drops.total(), stats.creates);
-    assert!(
-        taken
-            .iter()
-            .all(|holder| holder.load(Ordering::Relaxed) == 0)
-    );
+                let produced = producer.join();
+                produces.store(false, Ordering::Relaxed);
+                produced.expect("no panic");
+            });
+        });
+        // What is left lies where the producer was.
+        while take() {}
+        let stats = pool.stats();
+        let seen: usize = seen.iter().map(|seen| seen.load(Ordering::Relaxed)).sum();
+        assert_eq!(seen as u64 + stats.drops.total(), count as u64, "{stats}");
+        assert_eq!((stats.idle, stats.outstanding), (0, 0), "{stats}");
+        assert!(cfg!(miri) || got_back.into_inner() > 0, "its own come back");
+    }
 }
 
 #[test]

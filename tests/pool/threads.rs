@@ -8,30 +8,38 @@ use std::thread;
 
 use flagstone::{Keep, LeakCheck, LocalHandle, OwnedPooled, Pool, Pooled};
 
-use crate::canary::{Canary, turns};
+use crate::canary::{AGINGS, Canary, ticking, turns};
 
 #[test]
 fn ten_threads_never_meet_a_foreign_or_dirty_object() {
-    let alive = Arc::default();
-    let pool = Canary::pool(&alive).build();
-    thread::scope(|scope| {
-        for _ in 0..10 {
-            scope.spawn(|| {
-                for turn in 0..turns(1_000_000) {
-                    let mut one = pool.get();
-                    one.take();
-                    if turn % 16 == 0 {
-                        pool.get().take();
-                    }
+    for (aging, ticks) in AGINGS {
+        let alive = Arc::default();
+        let pool = Canary::pool(&alive).aging(aging).build();
+        let work = || {
+            for turn in 0..turns(1_000_000) {
+                let mut one = pool.get();
+                one.take();
+                if turn % 16 == 0 {
+                    pool.get().take();
                 }
-            });
-        }
-    });
-    let stats = pool.stats();
-    assert_eq!(stats.outstanding, 0);
-    assert_eq!(stats.idle, alive.load(Ordering::Relaxed) as u64);
-    drop(pool);
-    assert_eq!(alive.load(Ordering::Relaxed), 0);
+                if turn % 1024 == 0 {
+                    thread::yield_now();
+                }
+            }
+        };
+        ticking(&pool, ticks, || {
+            thread::scope(|scope| (0..10).for_each(|_| drop(scope.spawn(work))));
+        });
+        let stats = pool.stats();
+        assert!(
+            stats.outstanding == 0 && (stats.ticks > 0 || !ticks),
+            "{stats}"
+        );
+        assert_eq!(stats.idle, alive.load(Ordering::Relaxed) as u64);
+
+        drop(pool);
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+    }
 }
 
 #[test]
