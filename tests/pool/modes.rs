@@ -178,8 +178,8 @@ fn auto_comes_back_when_reuse_pays_again() {
 
 /// No clock closes this pool: as long as no create was measured, which none is while all objects
 /// come by puts, a reuse of 18 % is asked for. What opens it is a create a hundred times as dear as
-/// all else. (With creates that are cheap it hangs on whether a miss takes more than a bypass, which
-/// differs by a tenth in an optimised build and by nothing in others.)
+/// all else. (With creates that are cheap it hangs on whether a miss takes more than a bypass,
+/// which differs by a tenth in an optimised build and by nothing in others.)
 #[test]
 #[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
 fn auto_closes_for_too_few_hits_and_opens_when_all_are_used_again() {
