@@ -64,7 +64,8 @@ fn slab_streams() {
 
 #[test]
 fn pool_streams() {
-    (0..SEEDS).for_each(|seed| streams::pool::run(stream(seed, streams::pool::Op::from_raw)));
+    // A stream has a pool of other settings every thousand steps or so.
+    (0..4 * SEEDS).for_each(|seed| streams::pool::run(stream(seed, streams::pool::Op::from_raw)));
 }
 
 /// All sizes to 4096 at all alignments to 4096; then around every class boundary, unit and segment.

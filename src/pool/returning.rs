@@ -14,7 +14,7 @@ use crate::pool::note::{self, Marks};
 use crate::pool::recycle::{Outcome, Recycler};
 use crate::pool::shard::{Shard, off_the_straight_path};
 use crate::pool::typed::{Core, core_of};
-use crate::pool::wards::{LiveEnd, Poisoned};
+use crate::pool::wards::{BrokenPut, LiveEnd, Poisoned};
 
 /// What becomes of a value whose guard is gone.
 #[derive(Clone, Copy)]
@@ -239,7 +239,10 @@ impl<T, R: Recycler<T>> Core<T, R> {
         } else if std::thread::panicking() {
             Fate::Drop(Drops::Poisoned)
         } else {
-            fate(R::recycle(|| &self.recycler, &mut value))
+            let broken = BrokenPut(&self.store);
+            let outcome = R::recycle(|| &self.recycler, &mut value);
+            mem::forget(broken);
+            fate(outcome)
         };
         self.store.on_adopt();
         if let Fate::Drop(reason) = judged {

@@ -65,7 +65,8 @@ impl<T, R> Pool<T, R> {
 
     /// Retires every object built until now: for a new configuration, a new schema, a key that was
     /// changed. The idle ones are dropped at once, those in magazines of other running threads at
-    /// the thread's next get, and those in guards when they come back; none is handed out again.
+    /// the thread's next get, and those in guards when they come back, or at the next get of a
+    /// thread that has not heard of it by then; none is handed out again.
     /// Returns the number of objects dropped.
     ///
     /// ```

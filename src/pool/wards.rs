@@ -115,6 +115,16 @@ impl Drop for RefusedByPanic<'_> {
     }
 }
 
+/// Counts a value that was put in and whose recycle panics, which drops it.
+pub(crate) struct BrokenPut<'c>(pub(crate) &'c Store);
+
+impl Drop for BrokenPut<'_> {
+    fn drop(&mut self) {
+        self.0.on_adopt();
+        self.0.on_drop(None, Drops::Poisoned);
+    }
+}
+
 /// Ends a guard's count on every way out.
 pub(crate) struct LiveEnd<'c>(pub(crate) &'c Store);
 

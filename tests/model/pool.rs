@@ -1,204 +1,308 @@
-//! Streams over [`Pool`]: no object is with two users, each comes reset, each is dropped once.
+//! Streams over [`Pool`]: each object has one user at a time, comes reset, and is dropped once.
+//!
+//! A stream goes through several pools, each of other settings. Objects are got and given back by
+//! every way there is, on this thread and on others; meanwhile the pool is trimmed, ticks, begins
+//! generations and changes its mode, and the objects' own code uses the pool or panics.
+//!
+//! The oracle is a ledger (`world`) that the objects themselves write: where each one is, when it
+//! was built and since when it is idle. What may be handed out follows from it alone.
+//!
+//! This file knows the steps and how a pool begins and ends; `settings` the pools there are,
+//! `stream` how a step is done, `upkeep` what trims and their like promise, `figures` what the
+//! pool's own numbers must be; `objects`, `guards` and `acts` are what a user brings along.
 
-use std::cell::Cell;
-use std::collections::HashSet;
-use std::sync::Arc;
+mod acts;
+mod figures;
+mod guards;
+mod objects;
+mod settings;
+mod stream;
+mod upkeep;
+mod world;
 
-use flagstone::{Keep, OwnedPooled, Pool, Pooled, Recycle};
+use std::sync::{Arc, PoisonError};
+use std::thread;
 
-/// Objects out at once: more than a magazine's worth.
-const HELD_MAX: usize = 200;
+use flagstone::{Mode, Pool, Recycler};
+
+use acts::{Act, Mischief, calmly};
+use guards::Kept;
+use objects::{Object, Plain, Shape, Wide};
+use settings::{Recycling, Settings};
+use stream::Model;
+use world::World;
 
 /// One step.
 #[derive(Clone, Copy, Debug)]
-pub enum Op {
-    /// Gets an object.
+pub struct Op {
+    what: What,
+    /// The pool's settings, for the first step of a stream.
+    settings: u32,
+}
+
+/// Ways to ask for one object.
+#[derive(Clone, Copy, Debug)]
+enum How {
     Get,
-    /// Gets this many objects.
-    GetMany(usize),
-    /// Gets an object whose guard keeps the pool alive.
-    GetOwned,
-    /// Gives one back.
+    TryGet,
+    Timeout,
+    Owned,
+    TryOwned,
+    TimeoutOwned,
+}
+
+/// What a function does that is to make an object.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Makes,
+    Fails,
+    Panics,
+}
+
+/// When an object's code does something else than it should.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    Create,
+    Validate,
+    Recycle,
+    Drop,
+}
+
+/// What a step does. `which` counts modulo what is there.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Get(How),
+    /// So many at once; with `tries`, all or nothing.
+    GetMany {
+        count: usize,
+        tries: bool,
+    },
+    GetWith {
+        outcome: Outcome,
+        owned: bool,
+    },
+    Open,
+    Close(usize),
+    /// So many through a handle.
+    GetLocal {
+        which: usize,
+        count: usize,
+    },
     Give(usize),
+    GiveMany(usize),
+    GiveAll,
     /// Gives one back that asks to be dropped.
     Spoil(usize),
-    /// Takes one out of the pool for good.
+    /// Lets a panic give one back.
+    Break(usize),
+    /// Makes one hold so many bytes.
+    Grow {
+        which: usize,
+        bytes: usize,
+    },
     Detach(usize),
-    /// Puts one in that was detached.
-    Put,
-    /// Gives back all that are out.
-    GiveAll,
-    /// Drops idle objects beyond this number.
+    Discard(usize),
+    /// Puts one in that was detached, or that never was in a pool.
+    Put {
+        foreign: bool,
+    },
+    /// Forgets a guard.
+    Forget(usize),
     Trim(usize),
-    /// Makes this many objects in advance.
-    Prefill(usize),
+    Clear,
+    Tick {
+        times: usize,
+    },
+    Generation,
+    Mode(Mode),
+    Prefill {
+        count: usize,
+        tries: bool,
+    },
+    /// Objects that are alive, every other one, are not valid any more.
+    Expire,
+    /// What some object's code, or the next call of a function, will do.
+    Arm {
+        which: usize,
+        when: When,
+        mischief: Mischief,
+    },
+    /// Another thread gives so many back and does more, and ends or waits.
+    Elsewhere {
+        worker: usize,
+        gives: usize,
+        acts: [Act; 2],
+        ends: bool,
+    },
+    /// Asks for everything the pool says about itself.
+    Look,
+    /// Goes on with another pool, of these settings.
+    Renew(u32),
 }
 
 impl Op {
     /// Any three integers are a step.
     pub fn from_raw(kind: u8, a: u32, b: u32) -> Op {
+        let what = What::from_raw(kind, a, b);
+        Op { what, settings: b }
+    }
+}
+
+impl What {
+    fn from_raw(kind: u8, a: u32, b: u32) -> What {
+        let which = a as usize;
+        // Mostly few, now and then more than both magazines of a thread hold.
+        let count = match b as u8 {
+            0..=127 => (b >> 8) as usize % 8,
+            128..=223 => (b >> 8) as usize % 70,
+            _ => (b >> 8) as usize % 200,
+        };
         match kind {
-            0..=95 => Op::Get,
-            96..=99 => Op::GetMany(a as usize % 100),
-            100..=119 => Op::GetOwned,
-            120..=209 => Op::Give(a as usize),
-            210..=219 => Op::Spoil(a as usize),
-            220..=229 => Op::Detach(a as usize),
-            230..=241 => Op::Put,
-            242..=247 => Op::GiveAll,
-            248..=251 => Op::Trim(b as usize % 50),
-            252..=255 => Op::Prefill(b as usize % 50),
-        }
-    }
-}
-
-thread_local! {
-    static MADE: Cell<u64> = const { Cell::new(0) };
-    static LIVE: Cell<u64> = const { Cell::new(0) };
-}
-
-/// An object that knows its number and whether it is in use.
-struct Object {
-    number: u64,
-    dirty: bool,
-    spoilt: bool,
-}
-
-impl Object {
-    fn new() -> Object {
-        MADE.set(MADE.get() + 1);
-        LIVE.set(LIVE.get() + 1);
-        Object {
-            number: MADE.get(),
-            dirty: false,
-            spoilt: false,
-        }
-    }
-}
-
-impl Recycle for Object {
-    fn recycle(&mut self) -> Keep {
-        self.dirty = false;
-        if self.spoilt {
-            Keep::Discard
-        } else {
-            Keep::Yes
-        }
-    }
-}
-
-impl Drop for Object {
-    fn drop(&mut self) {
-        LIVE.set(
-            LIVE.get()
-                .checked_sub(1)
-                .expect("dropped more often than made"),
-        );
-    }
-}
-
-enum Held<'p> {
-    Borrowed(Pooled<'p, Object>),
-    Owned(OwnedPooled<Object>),
-}
-
-impl Held<'_> {
-    fn object(&mut self) -> &mut Object {
-        match self {
-            Held::Borrowed(guard) => guard,
-            Held::Owned(guard) => guard,
-        }
-    }
-}
-
-struct Model<'p> {
-    pool: &'p Arc<Pool<Object>>,
-    held: Vec<Held<'p>>,
-    numbers: HashSet<u64>,
-    detached: Vec<Object>,
-}
-
-impl<'p> Model<'p> {
-    fn apply(&mut self, op: Op) {
-        match op {
-            Op::Get if self.held.len() < HELD_MAX => {
-                self.hold(Held::Borrowed(self.pool.get()));
-            }
-            Op::GetMany(count) => {
-                let count = count.min(HELD_MAX - self.held.len());
-                (0..count).for_each(|_| self.hold(Held::Borrowed(self.pool.get())));
-            }
-            Op::GetOwned if self.held.len() < HELD_MAX => {
-                self.hold(Held::Owned(self.pool.get_owned()));
-            }
-            Op::Get | Op::GetOwned => {}
-            Op::Give(which) => drop(self.release(which)),
-            Op::Spoil(which) => {
-                if let Some(mut held) = self.release(which) {
-                    held.object().spoilt = true;
-                }
-            }
-            Op::Detach(which) => match self.release(which) {
-                Some(Held::Borrowed(guard)) => self.detached.push(guard.detach()),
-                other => drop(other),
+            0..=31 => What::Get(How::Get),
+            32..=39 => What::Get(How::TryGet),
+            40..=43 => What::Get(How::Timeout),
+            44..=51 => What::Get(How::Owned),
+            52..=53 => What::Get(How::TryOwned),
+            54..=55 => What::Get(How::TimeoutOwned),
+            56..=71 => What::GetMany {
+                count,
+                tries: a % 2 == 0,
             },
-            Op::Put => {
-                if let Some(object) = self.detached.pop() {
-                    self.pool.put(object);
-                }
-            }
-            Op::GiveAll => {
-                self.held.clear();
-                self.numbers.clear();
-            }
-            Op::Trim(keep) => {
-                self.pool.trim(keep);
-            }
-            Op::Prefill(count) => {
-                self.pool.prefill(count);
-            }
+            72..=77 => What::GetWith {
+                outcome: match a % 4 {
+                    0 => Outcome::Fails,
+                    1 => Outcome::Panics,
+                    _ => Outcome::Makes,
+                },
+                owned: a & 4 == 0,
+            },
+            78..=80 => What::Open,
+            81..=84 => What::Close(which),
+            85..=97 => What::GetLocal { which, count },
+            98..=155 => What::Give(which),
+            156..=180 => What::GiveMany(count),
+            181..=183 => What::GiveAll,
+            184..=186 => What::Spoil(which),
+            187..=189 => What::Break(which),
+            190..=193 => What::Grow {
+                which,
+                bytes: b as usize % (64 << 10),
+            },
+            194..=199 => What::Detach(which),
+            200..=202 => What::Discard(which),
+            203..=208 => What::Put {
+                foreign: a % 4 == 0,
+            },
+            _ => What::upkeep(kind, a, b, count),
         }
     }
 
-    fn hold(&mut self, mut held: Held<'p>) {
-        let object = held.object();
-        assert!(
-            !object.dirty && !object.spoilt,
-            "object {} was not reset",
-            object.number
-        );
-        object.dirty = true;
-        assert!(
-            self.numbers.insert(object.number),
-            "object {} is out twice",
-            object.number
-        );
-        self.held.push(held);
-    }
-
-    fn release(&mut self, which: usize) -> Option<Held<'p>> {
-        let index = which.checked_rem(self.held.len())?;
-        let mut held = self.held.swap_remove(index);
-        assert!(held.object().dirty, "an object was reset while it was out");
-        self.numbers.remove(&held.object().number);
-        Some(held)
+    /// The kinds from 209 on.
+    fn upkeep(kind: u8, a: u32, b: u32, count: usize) -> What {
+        let which = a as usize;
+        match kind {
+            ..=212 => What::Trim(count),
+            213 => What::Clear,
+            214..=217 => What::Tick {
+                times: 1 + which % 3,
+            },
+            218..=220 => What::Generation,
+            221..=223 => What::Mode(settings::mode(a)),
+            224..=227 => What::Prefill {
+                count,
+                tries: a % 2 == 0,
+            },
+            228..=230 => What::Expire,
+            231..=240 => What::Arm {
+                which: (a >> 4) as usize,
+                when: match a % 8 {
+                    0 => When::Create,
+                    1 => When::Validate,
+                    2..=4 => When::Recycle,
+                    _ => When::Drop,
+                },
+                mischief: Mischief::from_raw(b),
+            },
+            241..=250 => What::Elsewhere {
+                worker: a as usize % 2,
+                gives: (a >> 1) as usize % 80,
+                acts: [Act::from_raw(b & 0xFFFF), Act::from_raw(b >> 16)],
+                ends: a >> 30 != 0,
+            },
+            251 if a % 8 == 0 => What::Forget(which / 8),
+            251..=252 => What::Look,
+            // Rarely, so that a pool comes to something.
+            255 if a % 4 == 0 => What::Renew(b),
+            _ => What::Get(How::Get),
+        }
     }
 }
 
-/// Runs a stream on a pool of its own, then drops the pool.
-pub fn run(ops: impl IntoIterator<Item = Op>) {
-    let before = LIVE.get();
-    let pool = Arc::new(Pool::new(Object::new));
-    let mut model = Model {
-        pool: &pool,
-        held: Vec::new(),
-        numbers: HashSet::new(),
-        detached: Vec::new(),
-    };
-    for op in ops {
-        model.apply(op);
+/// Runs the stream in one pool until it ends, or asks for another: its settings, then.
+fn run_pool<S: Shape, R: Recycler<Object<S>> + 'static>(
+    ops: &mut dyn Iterator<Item = Op>,
+    settings: &Settings,
+    world: &Arc<World>,
+    pool: Pool<Object<S>, R>,
+) -> Option<u32> {
+    let pool = Arc::new(pool);
+    let kept: Arc<Kept<S, R>> = Arc::default();
+    world.let_in(acts::reentry(&pool, &kept));
+    let (next, last) = thread::scope(|scope| {
+        let mut model = Model::new(scope, &pool, world, &kept, settings);
+        let next = loop {
+            match ops.next() {
+                None => break None,
+                Some(Op {
+                    what: What::Renew(next),
+                    ..
+                }) => break Some(next),
+                Some(op) => model.step(op.what),
+            }
+        };
+        (next, model.finish())
+    });
+    // The guards that own a share of the pool outlive all else, and the last one takes it along.
+    calmly(|| drop(pool));
+    last.into_iter().for_each(|guard| {
+        calmly(|| drop(guard));
+    });
+    loop {
+        // What the objects' code kept meanwhile.
+        let taken = kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(guard) = taken else { break };
+        calmly(|| drop(guard));
     }
-    drop(model);
-    drop(pool);
-    assert_eq!(LIVE.get(), before, "the pool drops its idle objects, once");
+    world.check_end();
+    next
+}
+
+/// As `run_pool`, by the way of recycling.
+fn run_shape<S: Shape>(ops: &mut dyn Iterator<Item = Op>, settings: &Settings) -> Option<u32> {
+    let world = &Arc::new(World::new(settings));
+    let builder = settings.builder::<S>(world);
+    let Some(policy) = settings.recycling.policy() else {
+        let pool = match settings.recycling {
+            Recycling::Trait => return run_pool(ops, settings, world, builder.build()),
+            Recycling::ValidatePut => builder.validate_put(Object::is_small).build(),
+            _ => builder.recycle_with(Object::reset).build(),
+        };
+        return run_pool(ops, settings, world, pool);
+    };
+    run_pool(ops, settings, world, builder.oversize(policy).build())
+}
+
+/// Runs a stream on pools of its own.
+pub fn run(ops: impl IntoIterator<Item = Op>) {
+    let mut ops = ops.into_iter();
+    let Some(first) = ops.next() else { return };
+    let mut next = Some(first.settings);
+    while let Some(raw) = next {
+        let settings = Settings::from_raw(raw);
+        next = if settings.wide {
+            run_shape::<Wide>(&mut ops, &settings)
+        } else {
+            run_shape::<Plain>(&mut ops, &settings)
+        };
+    }
 }
