@@ -187,7 +187,7 @@ fn auto_closes_for_too_few_hits_and_opens_when_all_are_used_again() {
     // One of twenty is used again; there is no room for the others.
     let closed = (0..1000).any(|_| {
         (0..20).for_each(|_| pool.put(Slow(0)));
-        drop(pool.get().detach());
+        let _slow = pool.get().detach();
         pool.stats().reason == ModeReason::TooFewHits
     });
     let stats = pool.stats();
