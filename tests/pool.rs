@@ -11,6 +11,8 @@ mod bounds;
 mod canary;
 #[path = "pool/crowds.rs"]
 mod crowds;
+#[path = "pool/endings.rs"]
+mod endings;
 #[path = "pool/frozen.rs"]
 mod frozen;
 #[path = "pool/generations.rs"]
