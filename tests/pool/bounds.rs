@@ -40,13 +40,12 @@ fn what_finds_no_room_is_counted_as_full() {
             .mode(Mode::Always)
             .build();
         let out = if cfg!(miri) { out.min(20) } else { out };
-        for round in 1..=2 {
+        for _ in 0..2 {
             drop(pool.get_many(out));
             let stats = pool.stats();
             assert!(stats.idle <= max as u64, "{max}: {stats}");
             assert_eq!(stats.drops.full, stats.creates - stats.idle, "{max}");
             assert_eq!(stats.drops.total(), stats.drops.full);
-            assert!(round * out > max || stats.drops.full == 0, "{max}: {stats}");
         }
         assert_eq!(pool.stats().idle, alive.load(Ordering::Relaxed) as u64);
         let (full, idle) = (pool.stats().drops.full, pool.stats().idle);
