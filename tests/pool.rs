@@ -25,6 +25,8 @@ mod modes;
 mod panics;
 #[path = "pool/refusals.rs"]
 mod refusals;
+#[path = "pool/sharing.rs"]
+mod sharing;
 #[path = "pool/threads.rs"]
 mod threads;
 
