@@ -4,7 +4,8 @@
 //!
 //! Per get and put, in nanoseconds: `A` a create, `D` a drop, `S` a recycle; of the pool itself `h`
 //! a hit, `m` a miss and the loss of an object, `b` a bypassed pair; `H` the share of objects that
-//! are used again. Pooled: `H * (h + S) + (1 - H) * (m + A + D)`. Bypassed: `b + A + D`. They are
+//! are used again, `r` that of the others that were recycled before they were refused. Pooled:
+//! `H * (h + S) + (1 - H) * (m + A + D + r * S)`. Bypassed: `b + A + D`. Without such they are
 //! equal at `H = (m - b) / (A + D - S + m - h)`: the textbook's `T / (A + D - S)`, where a miss
 //! costs what a hit costs and a bypass nothing.
 #![forbid(unsafe_code)]
@@ -109,6 +110,8 @@ pub(crate) struct Costs {
     pub(crate) create: f64,
     pub(crate) drop: f64,
     pub(crate) recycle: f64,
+    /// Share of the lost objects that were recycled in vain, 0 to 1.
+    pub(crate) in_vain: f64,
     pub(crate) own: Overheads,
 }
 
@@ -116,7 +119,7 @@ impl Costs {
     /// A pooled pair at a hit rate.
     pub(crate) fn pooled(&self, hit_rate: f64) -> f64 {
         let hit = self.own.hit + self.recycle;
-        let miss = self.own.miss + self.create + self.drop;
+        let miss = self.own.miss + self.create + self.drop + self.in_vain * self.recycle;
         hit_rate * hit + (1.0 - hit_rate) * miss
     }
 
@@ -148,6 +151,7 @@ mod tests {
             create: 20.0,
             drop: 8.0,
             recycle: 3.0,
+            in_vain: 0.0,
             own,
         };
         let rate = costs.break_even().expect("it pays");
@@ -158,6 +162,13 @@ mod tests {
             ..costs
         };
         assert_eq!(dear.break_even(), None);
+        // All that is lost was recycled first: it pays from later on.
+        let refused = Costs {
+            in_vain: 1.0,
+            ..costs
+        };
+        let rate = refused.break_even().expect("it pays");
+        assert!((rate - (3.0 + 3.0) / (20.0 + 8.0)).abs() < 1e-9);
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub(super) struct Figures {
     prefilled: AtomicUsize,
     adopted: AtomicUsize,
     detached: AtomicUsize,
+    /// Objects whose user discarded them, among the drops.
+    given_up: AtomicUsize,
     /// Idle objects taken out for a get that the validation refused. The get goes on.
     refused: AtomicUsize,
     /// Gets that found the depot busy and made an object instead.
@@ -91,6 +93,7 @@ pub(crate) struct Sums {
     pub(crate) creates: u64,
     adopted: u64,
     detached: u64,
+    given_up: u64,
     idle: u64,
     high_water: u64,
     exchanges: u64,
@@ -111,6 +114,15 @@ impl Sums {
             hits: self.hits,
             // What was taken for good and brought back was not lost.
             losses: self.drops.lost() + self.detached.saturating_sub(self.adopted),
+            in_vain: {
+                let PoolDrops {
+                    full,
+                    contended,
+                    discarded,
+                    ..
+                } = self.drops;
+                (full + contended + discarded).saturating_sub(self.given_up)
+            },
         }
     }
 }
@@ -136,6 +148,7 @@ impl Figures {
             prefilled: AtomicUsize::new(0),
             adopted: AtomicUsize::new(0),
             detached: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
             exhausted: AtomicUsize::new(0),
@@ -178,6 +191,11 @@ impl Store {
 
     pub(crate) fn on_detach(&self) {
         add(&self.figures().detached);
+    }
+
+    /// Counts an object that its user discards.
+    pub(crate) fn on_give_up(&self) {
+        add(&self.figures().given_up);
     }
 
     /// Counts an idle object that a get takes out and does not hand out.
@@ -296,6 +314,7 @@ impl Store {
         sums.drops = self.drops(full, bypassed);
         sums.creates = sums.made + read(&figures.prefilled);
         (sums.adopted, sums.detached) = (read(&figures.adopted), read(&figures.detached));
+        sums.given_up = read(&figures.given_up);
         sums.high_water = self.note_high_water((sums.outstanding() + sums.idle) as usize) as u64;
         Some(sums)
     }

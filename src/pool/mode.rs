@@ -116,6 +116,8 @@ pub(crate) struct Totals {
     /// Objects that came back and were dropped, or were taken for good: creates that reuse did not
     /// save. Those dropped for age or memory are not in it.
     pub(crate) losses: u64,
+    /// Those of them that were recycled first.
+    pub(crate) in_vain: u64,
 }
 
 impl Totals {
@@ -123,6 +125,12 @@ impl Totals {
     pub(crate) fn hit_rate(&self) -> Option<f64> {
         let objects = self.hits + self.losses;
         (objects > 0).then(|| self.hits as f64 / objects as f64)
+    }
+
+    /// Part of the losses that were recycled first.
+    fn in_vain(&self) -> f64 {
+        let losses = self.losses.max(self.in_vain).max(1);
+        self.in_vain as f64 / losses as f64
     }
 }
 
@@ -253,13 +261,15 @@ impl Control {
         }
     }
 
-    /// The measured costs. What was not measured yet counts as nothing, so it is not a reason.
-    pub(crate) fn costs(&self) -> Costs {
+    /// The measured costs, in a pool with these sums. What was not measured yet counts as nothing,
+    /// so it is not a reason.
+    pub(crate) fn costs(&self, totals: Totals) -> Costs {
         let meters = &self.meters;
         Costs {
             create: meters.create.nanos().unwrap_or(0.0),
             drop: meters.drop.nanos().unwrap_or(0.0),
             recycle: meters.recycle.nanos().unwrap_or(0.0),
+            in_vain: totals.in_vain(),
             own: overhead::measured(),
         }
     }
@@ -275,7 +285,8 @@ impl Control {
         if !self.is_auto() || !(dear || self.is_probing()) {
             return false;
         }
-        let costs = self.costs();
+        // Of objects that are always used again.
+        let costs = self.costs(Totals::default());
         self.is_probing() || costs.pooled(1.0) > MARGIN * costs.bypassed()
     }
 
@@ -307,7 +318,7 @@ impl Control {
             return None;
         }
         // Measured before the lock: it takes a while the first time, on a pool that is not `Auto`.
-        let costs = (self.meters.create.samples() > 0).then(|| self.costs());
+        let costs = (self.meters.create.samples() > 0).then(|| self.costs(totals));
         self.judge(totals, object_bytes, costs)
     }
 
@@ -419,6 +430,7 @@ mod tests {
         create: 20.0,
         drop: 7.0,
         recycle: 2.0,
+        in_vain: 0.0,
         own: Overheads {
             hit: 5.0,
             miss: 30.0,
@@ -579,6 +591,7 @@ mod tests {
             let totals = Totals {
                 hits: 0,
                 losses: 1000,
+                in_vain: 0,
             };
             assert_eq!((control.review(totals, 100), control.mode()), (None, mode));
             assert_eq!(control.why(), ModeReason::Asked);

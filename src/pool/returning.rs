@@ -69,6 +69,7 @@ impl<T, R> Core<T, R> {
     /// As [`keep`](Self::keep).
     pub(crate) unsafe fn discard(&self, way: Way<'_>, slot: NonNull<T>) {
         self.untrack(slot);
+        self.store.on_give_up();
         // SAFETY: as ours.
         unsafe { self.reject(way, slot, Drops::Discarded) };
     }

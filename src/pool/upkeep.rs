@@ -262,10 +262,10 @@ impl<T, R> Core<T, R> {
     /// What the figures say.
     pub(crate) fn advice(&self) -> Advice {
         let control = self.store.control();
-        let all = || self.store.sums(true)?.totals().hit_rate();
-        let rate = control.hit_rate().or_else(all);
+        let totals = self.store.sums(true).unwrap_or_default().totals();
+        let rate = control.hit_rate().or_else(|| totals.hit_rate());
         let now = (control.mode(), control.why());
-        Advice::new(now, self.store.meters(), &control.costs(), rate)
+        Advice::new(now, self.store.meters(), &control.costs(totals), rate)
     }
 
     /// How the pool is.

@@ -147,8 +147,8 @@ mod forked {
         pool.new_generation();
         drop(take_many());
         assert!(pool.leak_suspects().is_empty());
-        // How many are idle hangs on the room for magazines, whose lock another pool's user may have
-        // had at the moment of the fork.
+        // How many are idle hangs on the room for magazines, whose lock another pool's user may
+        // have had at the moment of the fork.
         let stats = pool.stats();
         assert_eq!(stats.outstanding, OUT as u64, "{stats}");
         assert!(!pool.advice().to_string().is_empty());
