@@ -5,22 +5,26 @@
 //! a burst needs is allocated after the burst's objects, and some allocators give nothing back that
 //! lies below a block in use: 544 bytes at the end of glibc's heap kept 300 MiB of buffers there.
 //!
-//! I1: nobody waits for the lock here, which is taken while others are held: who needs room does
-//! without it, and room that comes back goes on a stack that anybody can push on and only the
-//! lock's holder takes. So a child that was forked while it was held goes on, with fewer magazines.
+//! I1: nobody waits for ever for the lock here, which is taken while others are held: who needs room
+//! yields for a while and then does without, and room that comes back goes on a stack that anybody
+//! can push on and only the lock's holder takes. So a child that was forked while it was held goes
+//! on, slowly and with fewer magazines.
 
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 use std::sync::Mutex;
+use std::thread;
 
 use crate::base::sync::{AtomicPtr, Ordering};
 use crate::pool::magazine::Magazine;
 use crate::pool::store::try_lock;
 use crate::slab::slots::SlotSource;
 
-/// Tries at the lock, which is held for some 50 ns: ten outlast a holder that is not preempted.
-const TRIES: usize = 10;
+/// Tries at the lock, which is held for some 50 ns: the first ones outlast a holder that is not
+/// preempted, the others, with a yield each, one that is.
+const SPINS: usize = 10;
+const TRIES: usize = 2000;
 
 struct Blocks {
     slots: SlotSource,
@@ -43,14 +47,18 @@ static RETURNED: AtomicPtr<Returned> = AtomicPtr::new(ptr::null_mut());
 
 /// Room for a magazine, uninitialised; `None` without memory, or when others are at it.
 pub(crate) fn take() -> Option<NonNull<u8>> {
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
         if let Some(mut blocks) = try_lock(&BLOCKS) {
             blocks.collect();
             let block = blocks.slots.take().ok()?;
             blocks.count += 1;
             return Some(block);
         }
-        core::hint::spin_loop();
+        if attempt < SPINS {
+            core::hint::spin_loop();
+        } else {
+            thread::yield_now();
+        }
     }
     None
 }

@@ -307,6 +307,11 @@ pub(crate) fn unseat(shard: &Shard) {
     });
 }
 
+/// Whether the thread is not past its exit hook.
+pub(crate) fn is_there() -> bool {
+    CLAIMS.try_with(|_| ()).is_ok()
+}
+
 /// The shard this thread has claimed in `store`, if it has.
 pub(crate) fn claimed_shard(store: &Store) -> Option<&Shard> {
     let find = |claims: &RefCell<Claims>| {

@@ -96,7 +96,9 @@ pub(crate) fn judge(signs: Signs) -> Health {
     let reasons = HealthReasons {
         return_ratio: per_get(returns).filter(|ratio| *ratio < RETURNS_MIN),
         creates_drift: signs.creates_drift,
-        get_ns: signs.get_nanos.filter(|nanos| *nanos > GET_NANOS_MAX),
+        get_ns: signs
+            .get_nanos
+            .filter(|nanos| enough && *nanos > GET_NANOS_MAX),
         exchange_rate: per_get(signs.exchanges).filter(|rate| *rate > EXCHANGES_MAX),
         survivors: signs.survivors,
     };

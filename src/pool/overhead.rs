@@ -63,7 +63,11 @@ pub(crate) fn measured() -> Overheads {
     if !mine || cfg!(miri) {
         return DEFAULTS;
     }
-    let figures = measure();
+    let Some(figures) = measure() else {
+        // Another time: there was no memory.
+        STATE.store(0, Ordering::Relaxed);
+        return DEFAULTS;
+    };
     let all = [figures.hit, figures.miss, figures.bypass];
     for (figure, nanos) in FIGURES.iter().zip(all) {
         figure.store((nanos * 16.0) as usize, Ordering::Relaxed);
@@ -73,7 +77,7 @@ pub(crate) fn measured() -> Overheads {
 }
 
 /// Uses no pool but its own, which are never in [`Mode::Auto`].
-fn measure() -> Overheads {
+fn measure() -> Option<Overheads> {
     let pool = |mode| {
         Pool::builder(|| 0_u64)
             .recycle_with(|_| Keep::Yes)
@@ -81,9 +85,15 @@ fn measure() -> Overheads {
             .build()
     };
     let (pooled, bypassed) = (pool(Mode::Always), pool(Mode::Never));
-    Overheads {
-        hit: pair(&pooled, |pool| drop(pool.get())),
-        miss: pair(&pooled, |pool| pool.get().discard()),
-        bypass: pair(&bypassed, |pool| drop(pool.get())),
-    }
+    let refused = |pool: &Numbers| pool.stats().gets % PAIRS as u64 != 0;
+    let figures = Overheads {
+        hit: pair(&pooled, |pool| drop(pool.try_get())),
+        miss: pair(&pooled, |pool| {
+            if let Some(guard) = pool.try_get() {
+                guard.discard();
+            }
+        }),
+        bypass: pair(&bypassed, |pool| drop(pool.try_get())),
+    };
+    (!refused(&pooled) && !refused(&bypassed)).then_some(figures)
 }

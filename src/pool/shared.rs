@@ -198,9 +198,10 @@ impl<T, R> Pool<T, R> {
     fn make_core(&self) -> Result<&Core<T, R>, AllocError> {
         // Before the lock: the process's allocator may use this very pool.
         let room = CoreRoom::try_new()?;
+        let bounds = default_bounds::<T>();
         let mut plan = lock(&self.plan);
         if let Some(taken) = plan.take() {
-            let core = room.fill(taken, default_bounds::<T>);
+            let core = room.fill(taken, bounds);
             // Release: pairs with `core`.
             self.core.store(core.as_ptr(), Ordering::Release);
         }

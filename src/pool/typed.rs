@@ -24,7 +24,7 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 use crate::pool::asking::GetError;
-use crate::pool::claims::Way;
+use crate::pool::claims::{self, Way};
 use crate::pool::clock::Watch;
 use crate::pool::discipline::{Choices, Discipline};
 use crate::pool::figures::{Drops, is_sampled};
@@ -97,12 +97,8 @@ impl<T, R> CoreRoom<T, R> {
     }
 
     /// Moves a plan into a core here, to be freed as a box.
-    pub(crate) fn fill(
-        self,
-        plan: Plan<T, R>,
-        default_bounds: impl FnOnce() -> Bounds,
-    ) -> NonNull<Core<T, R>> {
-        let bounds = plan.bounds.unwrap_or_else(default_bounds);
+    pub(crate) fn fill(self, plan: Plan<T, R>, default_bounds: Bounds) -> NonNull<Core<T, R>> {
+        let bounds = plan.bounds.unwrap_or(default_bounds);
         let core = Core {
             store: Store::new(plan.pages, Core::<T, R>::SLOT, bounds, plan.choices),
             recycler: plan.recycler,
@@ -365,12 +361,15 @@ impl<T, R> Core<T, R> {
             leaks, intervals, ..
         } = &self.store.discipline;
         match leaks.turn(visit, shard.map(Shard::lookout)) {
-            Lookout::Here => leaks.begin(slot.addr().get(), at, intervals.count()),
+            // At a thread's very end nobody can tell which one it is.
+            Lookout::Here if claims::is_there() => {
+                leaks.begin(slot.addr().get(), at, intervals.count())
+            }
             Lookout::Later => {
                 way.shut_to_gets(&self.store);
                 false
             }
-            Lookout::No => false,
+            Lookout::Here | Lookout::No => false,
         }
     }
 

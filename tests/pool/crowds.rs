@@ -268,3 +268,36 @@ fn a_forked_child_goes_on_with_its_parents_pool() {
         stop.store(1, Ordering::Relaxed);
     });
 }
+
+/// All pools have room for their magazines from one place.
+#[test]
+fn pools_of_other_threads_cost_a_pool_no_room() {
+    let pool = || {
+        Pool::<Vec<u8>>::builder(Vec::new)
+            .mode(Mode::Always)
+            .build()
+    };
+    let over = AtomicBool::new(false);
+    let rounds = turns(1000);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let other = pool();
+                while !over.load(Ordering::Relaxed) {
+                    drop(other.get_many(300));
+                    other.clear();
+                }
+            });
+        }
+        let pool = pool();
+        let (mut lost, mut kept) = (0, 0);
+        for _ in 0..rounds {
+            drop(pool.get_many(200));
+            lost += usize::from(pool.stats().idle != 200);
+            pool.clear();
+            kept += usize::from(pool.stats().idle != 0);
+        }
+        over.store(true, Ordering::Relaxed);
+        assert_eq!((lost, kept), (0, 0));
+    });
+}
