@@ -5,10 +5,10 @@
 //! a burst needs is allocated after the burst's objects, and some allocators give nothing back that
 //! lies below a block in use: 544 bytes at the end of glibc's heap kept 300 MiB of buffers there.
 //!
-//! I1: nobody waits for ever for the lock here, which is taken while others are held: who needs room
-//! yields for a while and then does without, and room that comes back goes on a stack that anybody
-//! can push on and only the lock's holder takes. So a child that was forked while it was held goes
-//! on, slowly and with fewer magazines.
+//! I1: nobody waits for ever for the lock here, which is taken while others are held: who needs
+//! room yields for a while and then does without, and room that comes back goes on a stack that
+//! anybody can push on and only the lock's holder takes. So a child that was forked while it was
+//! held goes on, slowly and with fewer magazines.
 
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
