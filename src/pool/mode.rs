@@ -59,7 +59,7 @@ pub enum Mode {
     /// pool while it does not pay: gets create and puts drop, without a recycle.
     /// [`Pool::advice`](crate::Pool::advice) tells what it found. Until a create was measured it
     /// asks for a reuse of 18, 12 or 7 % (of objects below 64 bytes, to 2 KiB, and above, as
-    /// `size_of` says). A bypassed get and put still take some 20 ns beside the user's own calls
+    /// `size_of` says). A bypassed get and put still take some 25 ns beside the user's own calls
     /// ([`Advice::bypass_ns`](crate::Advice::bypass_ns)): where a pool stays bypassed, do without.
     #[default]
     Auto,
