@@ -6,9 +6,27 @@
 use std::process::Command;
 
 use crate::go::text_of;
+use crate::interleave::rounds_from_arguments;
 
 /// Rounds at most, however many were asked for: these processes run for seconds.
-pub const ROUNDS_MAX: usize = 9;
+const ROUNDS_MAX: usize = 9;
+
+/// The whole of such a program: runs the contender that the only argument names, or all of them in
+/// turns, and prints the medians.
+///
+/// # Panics
+/// When a contender fails, or prints something else than figures.
+pub fn run_or_compare(title: &str, columns: &[&str], contenders: &[&str], run: fn(&str)) {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.as_slice() {
+        [_, contender] => run(contender),
+        [program, ..] => {
+            let rounds = rounds_from_arguments().min(ROUNDS_MAX);
+            print_table(program, title, columns, contenders, rounds);
+        }
+        [] => {}
+    }
+}
 
 /// Runs `program CONTENDER` for all, `rounds` times in turns, and prints the medians.
 ///

@@ -114,15 +114,7 @@ impl Sums {
             hits: self.hits,
             // What was taken for good and brought back was not lost.
             losses: self.drops.lost() + self.detached.saturating_sub(self.adopted),
-            in_vain: {
-                let PoolDrops {
-                    full,
-                    contended,
-                    discarded,
-                    ..
-                } = self.drops;
-                (full + contended + discarded).saturating_sub(self.given_up)
-            },
+            in_vain: self.drops.recycled().saturating_sub(self.given_up),
         }
     }
 }

@@ -114,6 +114,11 @@ impl PoolDrops {
         self.lost() + given_up + self.bypassed
     }
 
+    /// Those that were recycled first, and those that their users discarded.
+    pub(crate) fn recycled(&self) -> u64 {
+        self.full + self.contended + self.discarded
+    }
+
     /// Those that came back and were not kept.
     pub(crate) fn lost(&self) -> u64 {
         let refused = self.discarded + self.oversize + self.invalid + self.poisoned;

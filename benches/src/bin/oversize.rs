@@ -20,8 +20,7 @@ use std::time::Instant;
 
 use flagstone::{Oversize, Pool};
 use flagstone_benches::Random;
-use flagstone_benches::interleave::rounds_from_arguments;
-use flagstone_benches::processes::{ROUNDS_MAX, print_table};
+use flagstone_benches::processes::run_or_compare;
 use flagstone_benches::resident::{resident_kib, status_kib};
 
 const HUGE_BYTES: usize = 16 << 20;
@@ -50,16 +49,8 @@ const COLUMNS: [&str; 8] = [
 ];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    match arguments.as_slice() {
-        [_, contender] => run(contender),
-        [program, ..] => {
-            let rounds = rounds_from_arguments().min(ROUNDS_MAX);
-            let title = format!("{REQUESTS} requests");
-            print_table(program, &title, &COLUMNS, &CONTENDERS, rounds);
-        }
-        [] => {}
-    }
+    let title = format!("{REQUESTS} requests");
+    run_or_compare(&title, &COLUMNS, &CONTENDERS, run);
 }
 
 static MADE: AtomicUsize = AtomicUsize::new(0);

@@ -19,8 +19,7 @@ use std::time::Instant;
 
 use crossbeam_queue::ArrayQueue;
 use flagstone::Pool;
-use flagstone_benches::interleave::rounds_from_arguments;
-use flagstone_benches::processes::{ROUNDS_MAX, print_table};
+use flagstone_benches::processes::run_or_compare;
 use flagstone_benches::resident::resident_kib;
 
 const THREADS: usize = 10_000;
@@ -45,16 +44,8 @@ const CONTENDERS: [&str; 7] = [
 const COLUMNS: [&str; 4] = ["us/thread", "created", "after", "trimmed"];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    match arguments.as_slice() {
-        [_, contender] => run(contender),
-        [program, ..] => {
-            let rounds = rounds_from_arguments().min(ROUNDS_MAX);
-            let title = format!("{THREADS} threads");
-            print_table(program, &title, &COLUMNS, &CONTENDERS, rounds);
-        }
-        [] => {}
-    }
+    let title = format!("{THREADS} threads");
+    run_or_compare(&title, &COLUMNS, &CONTENDERS, run);
 }
 
 static CREATED: AtomicUsize = AtomicUsize::new(0);
