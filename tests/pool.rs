@@ -38,11 +38,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use flagstone::{
-    ArenaBytes, ArenaPool, Keep, OwnedPooled, OwnedPooledArena, Pool, Pooled, PooledArena, Recycle,
-    RecycleHook,
+    Arena, ArenaBytes, ArenaPool, Keep, OwnedPooled, OwnedPooledArena, Pool, Pooled, PooledArena,
+    Recycle, RecycleHook,
 };
 
-use canary::{AGINGS, Canary, ticking};
+use canary::{AGINGS, Canary, steady, ticking};
 
 #[test]
 fn last_returned_is_first_handed_out() {
@@ -73,7 +73,7 @@ fn create_runs_only_when_nothing_is_idle() {
 
 #[test]
 fn hundreds_are_kept_and_come_back() {
-    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
     for _ in 0..3 {
         let held: Vec<_> = (0..500).map(|_| pool.get()).collect();
         drop(held);
@@ -162,7 +162,7 @@ fn zero_sized_large_and_over_aligned_objects() {
 #[test]
 fn every_size_keeps_its_bytes() {
     fn check<const N: usize>() {
-        let pool: Pool<[u8; N], _> = Pool::builder(|| [0; N]).recycle_with(|_| Keep::Yes).build();
+        let pool = steady(Pool::builder(|| [0_u8; N]).recycle_with(|_| Keep::Yes)).build();
         let mut held: Vec<_> = (0..40).map(|_| pool.get()).collect();
         for (index, bytes) in held.iter_mut().enumerate() {
             bytes.fill(index as u8);
@@ -240,15 +240,15 @@ fn auto_traits() {
 
 #[test]
 fn arenas_are_reset_and_reused() {
-    static ARENAS: ArenaPool = ArenaPool::new();
+    let arenas = ArenaPool::from(steady(Pool::builder(Arena::new)).build());
     for _ in 0..10 {
-        let mut arena = ARENAS.get();
+        let mut arena = arenas.get();
         assert_eq!(arena.used_bytes(), 0);
         arena.alloc_str("request");
         assert!(arena.used_bytes() > 0);
         arena.scope(|inner| *inner.alloc(1u64) += 1);
     }
-    assert_eq!(ARENAS.stats().creates, 1);
+    assert_eq!(arenas.stats().creates, 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flagstone::pages::{MmapSource, Pages};
-use flagstone::{Aging, Keep, Pool};
+use flagstone::{Aging, Keep, Mode, Pool};
 
 const OBJECTS: usize = 4000;
 type Buffer = [u8; 16 << 10];
@@ -35,6 +35,7 @@ fn spike(aging: Aging) -> [usize; 4] {
         .recycle_with(|_| Keep::Yes)
         .idle(0..=OBJECTS)
         .aging(aging)
+        .mode(Mode::Always)
         .pages(pages)
         .build();
     let start = resident();
@@ -86,6 +87,7 @@ fn a_trim_leaves_nothing_behind_what_objects_owned() {
     let pool: Pool<Vec<u8>, _> = Pool::builder(|| vec![1; 16 << 10])
         .recycle_with(|_| Keep::Yes)
         .idle(0..=2 * OBJECTS)
+        .mode(Mode::Always)
         .build();
     let start = resident();
     drop(pool.get_many(OBJECTS));
@@ -103,6 +105,7 @@ fn a_pool_without_room_for_magazines_drops_and_goes_on() {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
     let pool = Pool::builder(|| 0_u64)
         .recycle_with(|_| Keep::Yes)
+        .mode(Mode::Always)
         .pages(pages)
         .build();
     // Magazines of all pools lie there.

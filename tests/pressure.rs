@@ -115,6 +115,7 @@ fn buffers(pages: &'static Pages) -> Buffers {
     Pool::builder(|| [0; 4000])
         .recycle_with(|_| Keep::Yes)
         .pages(pages)
+        .mode(Mode::Always)
         .build()
 }
 

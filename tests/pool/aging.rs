@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use flagstone::{Aging, LeakCheck, Mode, Pool};
 
-use crate::canary::Canary;
+use crate::canary::{Canary, steady};
 
 #[test]
 fn two_generations_survive_one_tick_and_not_two() {
     let alive = Arc::default();
-    let pool = Canary::pool(&alive).aging(Aging::TwoGeneration).build();
+    let pool = steady(Canary::pool(&alive).aging(Aging::TwoGeneration)).build();
     let count = if cfg!(miri) { 10 } else { 500 };
     drop((0..count).map(|_| pool.get()).collect::<Vec<_>>());
     assert_eq!((pool.tick(), alive.load(Ordering::Relaxed)), (0, count));
@@ -33,7 +33,7 @@ fn two_generations_survive_one_tick_and_not_two() {
 #[test]
 fn two_generations_reach_what_ended_threads_left_and_keep_the_floor() {
     let alive = Arc::default();
-    let builder = Canary::pool(&alive).aging(Aging::TwoGeneration);
+    let builder = steady(Canary::pool(&alive).aging(Aging::TwoGeneration));
     let pool = builder.idle(4..=4000).build();
     thread::scope(|scope| {
         let thread = scope.spawn(|| drop((0..50).map(|_| pool.get()).collect::<Vec<_>>()));
@@ -46,7 +46,7 @@ fn two_generations_reach_what_ended_threads_left_and_keep_the_floor() {
 
 #[test]
 fn a_running_thread_gives_its_old_objects_up_at_its_next_gets() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new))
         .aging(Aging::TwoGeneration)
         .leak_check(LeakCheck::Sampled)
         .build();
@@ -95,7 +95,7 @@ fn time_to_live_is_at_least_that_and_at_most_twice() {
 
 #[test]
 fn never_is_never() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).aging(Aging::Never).build();
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new).aging(Aging::Never)).build();
     drop((0..300).map(|_| pool.get()).collect::<Vec<_>>());
     assert_eq!((0..10).map(|_| pool.tick()).sum::<usize>(), 0);
     assert_eq!((pool.stats().idle, pool.stats().ticks), (300, 10));
@@ -105,7 +105,7 @@ fn never_is_never() {
 
 #[test]
 fn low_water_reaches_the_magazines() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).build();
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
     thread::scope(|scope| {
         let held: Vec<_> = (0..127).map(|_| pool.get()).collect();
         let thread = scope.spawn(|| drop(held));
@@ -120,7 +120,7 @@ fn low_water_reaches_the_magazines() {
     }
     let idle = pool.stats().idle;
     assert!((1..=64).contains(&idle), "the colder half went: {idle}");
-    let ended: Pool<Vec<u8>> = Pool::new(Vec::new);
+    let ended: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
     thread::scope(|scope| {
         let thread = scope.spawn(|| drop((0..127).map(|_| ended.get()).collect::<Vec<_>>()));
         thread.join().expect("no panic");
@@ -134,6 +134,7 @@ fn low_water_reaches_the_magazines() {
 #[test]
 fn a_pool_in_use_ticks_by_itself() {
     let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+        .mode(Mode::Always)
         .tick_every(Duration::from_millis(1))
         .build();
     drop((0..2000).map(|_| pool.get()).collect::<Vec<_>>());

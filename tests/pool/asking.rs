@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use flagstone::pages::{HeapSource, Pages};
 use flagstone::{AllocError, GetError, Keep, Pool};
 
-use crate::canary::{Canary, turns};
+use crate::canary::{Canary, steady, turns};
 
 /// Long enough that only a lost wake-up takes it.
 const LONG: Duration = Duration::from_secs(20);
@@ -25,7 +25,7 @@ fn is_served(pool: &Pool<Vec<u8>>) -> bool {
 #[test]
 fn many_are_distinct_and_take_few_exchanges() {
     let alive = Arc::default();
-    let pool = Canary::pool(&alive).build();
+    let pool = steady(Canary::pool(&alive)).build();
     drop(pool.get_many(1000));
     let before = pool.stats().exchanges;
     let mut many = pool.get_many(1000);
@@ -51,7 +51,7 @@ fn many_are_all_or_none_where_asked() {
 #[test]
 fn a_failed_create_changes_nothing() {
     let alive = Arc::default();
-    let pool = Canary::pool(&alive).build();
+    let pool = steady(Canary::pool(&alive)).build();
     for _ in 0..100 {
         let failed = pool.try_get_with(|| Err::<Canary, _>("refused"));
         assert!(matches!(failed, Err(GetError::Create("refused"))));

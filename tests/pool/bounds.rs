@@ -6,16 +6,16 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use flagstone::pages::{HeapSource, Pages};
-use flagstone::{AllocError, Keep, Mode, OwnedPooled, Pool, Pooled};
+use flagstone::{AllocError, Keep, OwnedPooled, Pool, Pooled};
 
-use crate::canary::{Canary, turns};
+use crate::canary::{Canary, steady, turns};
 
 #[test]
 #[cfg_attr(miri, ignore = "thousands of objects: minutes under the interpreter")]
 fn idle_objects_never_exceed_the_bound() {
     let alive = Arc::default();
     for max in [0, 1, 2, 5, 7, 16, 100, 1000] {
-        let pool = Canary::pool(&alive).idle(0..=max).build();
+        let pool = steady(Canary::pool(&alive).idle(0..=max)).build();
         for count in [1, 2, 10, 50, 150, 1100] {
             drop((0..count).map(|_| pool.get()).collect::<Vec<_>>());
             assert!(pool.stats().idle <= max as u64, "{max}, {count}");
@@ -35,10 +35,7 @@ fn what_finds_no_room_is_counted_as_full() {
     // Without shards, with one of short magazines, with one of long ones.
     for (max, out) in [(0, 20), (4, 20), (16, 100), (300, 1000)] {
         let alive = Arc::default();
-        let pool = Canary::pool(&alive)
-            .idle(0..=max)
-            .mode(Mode::Always)
-            .build();
+        let pool = steady(Canary::pool(&alive).idle(0..=max)).build();
         let out = if cfg!(miri) { out.min(20) } else { out };
         for _ in 0..2 {
             drop(pool.get_many(out));
@@ -63,10 +60,7 @@ fn a_thousand_threads_give_back_at_once_and_nothing_is_lost() {
     const MAX: usize = 2000;
     let (rounds, threads, each) = if cfg!(miri) { (2, 4, 5) } else { (4, 250, 200) };
     let alive = Arc::default();
-    let pool = Canary::pool(&alive)
-        .idle(0..=MAX)
-        .mode(Mode::Always)
-        .build();
+    let pool = steady(Canary::pool(&alive).idle(0..=MAX)).build();
     for round in 0..rounds {
         let all_have_theirs = Barrier::new(threads);
         let work = || {
@@ -134,7 +128,7 @@ fn max_live_is_exact() {
 
 #[test]
 fn trim_keeps_the_warmest_and_clear_keeps_none() {
-    let pool: Pool<Vec<u8>> = Pool::new(|| vec![0; 100]);
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(|| vec![0; 100])).build();
     let held: Vec<_> = (0..300).map(|_| pool.get()).collect();
     let last = &raw const *held[299];
     drop(held);
@@ -152,7 +146,7 @@ fn trim_keeps_the_warmest_and_clear_keeps_none() {
 #[test]
 fn trim_gives_pages_back() {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&HeapSource)));
-    let pool: Pool<Box<u8>, _> = Pool::builder(|| Box::new(1))
+    let pool: Pool<Box<u8>, _> = steady(Pool::builder(|| Box::new(1)))
         .recycle_with(|_| Keep::Yes)
         .idle(0..=100_000)
         .pages(pages)
@@ -177,7 +171,8 @@ fn exhaustion_is_an_answer_and_leaks_nothing() {
     let alive = Arc::default();
     for limit in [0, 64 << 10, 256 << 10] {
         pages.set_limit(Some(limit));
-        let pool = Canary::pool(&alive).pages(pages).idle(0..=100_000).build();
+        let builder = steady(Canary::pool(&alive));
+        let pool = builder.pages(pages).idle(0..=100_000).build();
         let held: Vec<_> = std::iter::from_fn(|| pool.try_get())
             .take(1 << 20)
             .collect();
@@ -212,7 +207,7 @@ fn exhaustion_is_an_answer_and_leaks_nothing() {
 #[test]
 #[cfg_attr(miri, ignore = "thousands of objects: minutes under the interpreter")]
 fn tick_forgets_a_burst_and_keeps_the_working_set() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).idle(200..=4000).build();
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new).idle(200..=4000)).build();
     drop((0..2000).map(|_| pool.get()).collect::<Vec<_>>());
     assert_eq!(pool.tick(), 0, "nothing was idle for the whole interval");
     for _ in 0..20 {
@@ -261,7 +256,7 @@ fn model(seed: u64, alive: &Arc<AtomicUsize>) {
     let idle_max = [0, 3, 20, 100, 4096][random(5)];
     let live_max = [usize::MAX, 5, 300][random(3)];
     let pool = Arc::new(
-        Canary::pool(alive)
+        steady(Canary::pool(alive))
             .idle(0..=idle_max)
             .max_live(live_max)
             .build(),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use flagstone::{Aging, Keep, Pool, PoolBuilder, Recycle};
+use flagstone::{Aging, Keep, Mode, Pool, PoolBuilder, Recycle};
 
 /// Turns of a loop: fewer under the interpreter.
 pub(crate) fn turns(count: usize) -> usize {
@@ -13,6 +14,13 @@ pub(crate) fn turns(count: usize) -> usize {
     } else {
         count
     }
+}
+
+/// A pool whose figures do not depend on how fast this machine is just now: it measures nothing, and
+/// ticks only when it is told to.
+pub(crate) fn steady<T, R>(builder: PoolBuilder<T, R>) -> PoolBuilder<T, R> {
+    let day = Duration::from_secs(24 * 3600);
+    builder.mode(Mode::Always).tick_every(day)
 }
 
 /// How objects grow old while a test runs, and whether a thread ticks all the time meanwhile.

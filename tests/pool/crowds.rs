@@ -8,7 +8,7 @@ use std::thread;
 
 use flagstone::{Aging, Keep, LeakCheck, Mode, OwnedPooled, Pool, Pooled, Recycle};
 
-use crate::canary::{AGINGS, Canary, ticking, turns};
+use crate::canary::{AGINGS, Canary, steady, ticking, turns};
 
 /// Threads at a time: four per shard of a small machine.
 const AT_A_TIME: usize = 64;
@@ -38,7 +38,7 @@ fn numbered(aging: Aging) -> Pool<Numbered> {
 #[test]
 fn ten_thousand_threads_leave_no_more_than_were_at_work_at_once() {
     let alive = Arc::default();
-    let pool = Canary::pool(&alive).build();
+    let pool = steady(Canary::pool(&alive)).build();
     let (count, at_a_time) = (turns(10_000), AT_A_TIME.min(turns(AT_A_TIME)));
     for _ in 0..count / at_a_time {
         thread::scope(|scope| {
@@ -237,7 +237,9 @@ fn destructors_of_many_threads_use_the_pool_and_lose_nothing() {
 fn a_forked_child_goes_on_with_its_parents_pool() {
     let alive = Arc::default();
     // A lock of the leak check could be held by a thread that the child does not have.
-    let pool = Canary::pool(&alive).leak_check(LeakCheck::Off).build();
+    // Nor may it need a slot, as the lock of those is waited for.
+    let builder = steady(Canary::pool(&alive));
+    let pool = builder.leak_check(LeakCheck::Off).build();
     drop(pool.get_many(200));
     let stop = AtomicUsize::new(0);
     thread::scope(|scope| {

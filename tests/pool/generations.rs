@@ -6,7 +6,7 @@ use std::thread;
 
 use flagstone::{Aging, Keep, LeakCheck, Mode, Pool, PoolBuilder, Pooled, Recycle};
 
-use crate::canary::turns;
+use crate::canary::{steady, turns};
 
 /// Knows the configuration it was built by.
 struct Built(usize);
@@ -30,7 +30,7 @@ impl Recycle for Wide {
 #[test]
 fn no_object_of_before_is_handed_out_again() {
     fn check<T: Recycle + Send>(builder: PoolBuilder<T>, is_old: fn(&T) -> bool) {
-        let pool = builder.idle(0..=1000).build();
+        let pool = steady(builder.idle(0..=1000)).build();
         pool.prefill(100);
         let out: Vec<_> = (0..200).map(|_| pool.get()).collect();
         assert!(out.iter().all(|object| is_old(object)));
@@ -138,7 +138,7 @@ fn old_objects_of_a_thread_that_ends_are_not_found_by_others() {
 #[test]
 fn a_handle_whose_magazines_are_full_retires_what_is_old() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
-    let pool: Pool<Built> = Pool::builder(|| Built(NOW.load(Ordering::SeqCst)))
+    let pool: Pool<Built> = steady(Pool::builder(|| Built(NOW.load(Ordering::SeqCst))))
         .leak_check(LeakCheck::Sampled)
         .build();
     let local = pool.local();

@@ -8,7 +8,7 @@ use std::thread;
 
 use flagstone::{Keep, LeakCheck, LocalHandle, OwnedPooled, Pool, Pooled};
 
-use crate::canary::{AGINGS, Canary, ticking, turns};
+use crate::canary::{AGINGS, Canary, steady, ticking, turns};
 
 #[test]
 fn ten_threads_never_meet_a_foreign_or_dirty_object() {
@@ -45,7 +45,7 @@ fn ten_threads_never_meet_a_foreign_or_dirty_object() {
 #[test]
 fn objects_pass_from_producer_to_consumer_exactly_once() {
     let alive = Arc::default();
-    let pool = Canary::pool(&alive).idle(0..=1000).build();
+    let pool = steady(Canary::pool(&alive).idle(0..=1000)).build();
     let count = turns(2_000_000);
     let (send, receive) = mpsc::sync_channel::<Pooled<'_, Canary>>(100);
     thread::scope(|scope| {
