@@ -16,8 +16,8 @@ pub(crate) fn turns(count: usize) -> usize {
     }
 }
 
-/// A pool whose figures do not depend on how fast this machine is just now: it measures nothing, and
-/// ticks only when it is told to.
+/// A pool whose figures do not depend on how fast this machine is just now: it measures nothing,
+/// and ticks only when it is told to.
 pub(crate) fn steady<T, R>(builder: PoolBuilder<T, R>) -> PoolBuilder<T, R> {
     let day = Duration::from_secs(24 * 3600);
     builder.mode(Mode::Always).tick_every(day)
