@@ -60,6 +60,12 @@ impl Seat {
         self.shard.set(other.shard.get());
     }
 
+    pub(crate) fn swap(&self, other: &Seat) {
+        self.event.swap(&other.event);
+        self.generation.swap(&other.generation);
+        self.shard.swap(&other.shard);
+    }
+
     /// Sends the next get by the slow path.
     pub(crate) fn shut_to_gets(&self) {
         self.event.set(SHUT);
