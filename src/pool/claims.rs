@@ -81,8 +81,8 @@ impl Seats {
         first.copy(seat);
     }
 
-    /// The second seat, for a get. Now and then it becomes the first, which a pair finds a nanosecond
-    /// sooner: two pools by turns do not notice, and who uses one of two for a while does.
+    /// The second seat, for a get. Now and then it becomes the first, which a pair finds a ns
+    /// sooner: two pools by turns do not notice, who uses one of the two for a while does.
     fn second(&self) -> &Seat {
         let [first, second] = &self.hot;
         let count = self.second_gets.get().wrapping_add(1);
