@@ -4,8 +4,9 @@
 //! that an object made or dropped by its user needs no lock, and that what one thread makes lies
 //! together.
 //!
-//! I1: a batch is no more than a page of slots, so a shard that keeps one holds no page that the
-//! first object would not have taken.
+//! I1: a batch is no more than a page of slots, so a shard that takes one holds no page that the
+//! first object would not have taken. It keeps up to two: with room for one alone, whoever makes
+//! and drops a few more than that by turns would take and give a whole batch each time.
 //! I2: no lock is taken while another one is held (`store.rs`, I4).
 
 use core::ptr::NonNull;
@@ -19,6 +20,11 @@ use crate::pool::store::{Store, lock};
 /// Slots of a batch (I1).
 pub(super) fn batch_slots(slot_bytes: usize) -> usize {
     (PAGE_BYTES / slot_bytes).min(MAGAZINE_SLOTS)
+}
+
+/// Slots that a shard keeps (I1).
+fn kept_slots(batch: usize) -> usize {
+    (2 * batch).min(MAGAZINE_SLOTS)
 }
 
 impl Store {
@@ -78,30 +84,40 @@ impl Store {
         // SAFETY: as ours, here and below.
         unsafe {
             if let Some(shard) = shard {
-                if shard.push_vacant(slot, self.batch_slots) {
+                let most = kept_slots(self.batch_slots);
+                if shard.push_vacant(slot, most) {
                     return;
                 }
                 if let Some(full) = shard.replace_vacant(None) {
-                    let _none = shard.replace_vacant(Some(self.give_magazine(full)));
+                    let half = self.shrink_magazine(full, most / 2);
+                    let _none = shard.replace_vacant(Some(half));
                 }
             }
             lock(&self.changing.slots).give(slot);
         }
     }
 
-    /// Gives the memory of all slots in a magazine back, which is empty then.
+    /// Gives the memory of the slots in a magazine back, but for the warmest `keep`.
     ///
     /// # Safety
     /// They are this store's and hold no values.
-    unsafe fn give_magazine(&self, mut magazine: OwnedMagazine) -> OwnedMagazine {
-        let mut addresses = [0; MAGAZINE_ENTRIES];
+    unsafe fn shrink_magazine(&self, mut magazine: OwnedMagazine, keep: usize) -> OwnedMagazine {
+        let mut slots = [NonNull::dangling(); MAGAZINE_ENTRIES];
         let mut count = 0;
         while let Some(slot) = magazine.pop() {
-            addresses[count] = slot.addr().get();
+            slots[count] = slot;
             count += 1;
         }
+        let (kept, given) = slots[..count].split_at(keep.min(count));
+        for slot in kept.iter().rev() {
+            magazine.push(*slot, NO_OBJECTS);
+        }
+        let mut addresses = [0; MAGAZINE_ENTRIES];
+        for (address, slot) in addresses.iter_mut().zip(given) {
+            *address = slot.addr().get();
+        }
         // SAFETY: by the caller.
-        unsafe { lock(&self.changing.slots).give_all(&addresses[..count]) };
+        unsafe { lock(&self.changing.slots).give_all(&addresses[..given.len()]) };
         magazine
     }
 
@@ -112,7 +128,7 @@ impl Store {
     pub(super) unsafe fn give_chain(&self, mut vacant: Chain) {
         while let Some(magazine) = vacant.pop_magazine() {
             // SAFETY: by the caller.
-            drop(unsafe { self.give_magazine(magazine) });
+            drop(unsafe { self.shrink_magazine(magazine, 0) });
         }
     }
 }
