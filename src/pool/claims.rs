@@ -232,6 +232,22 @@ impl Way<'_> {
         }
     }
 
+    /// As [`Way::seated`], if the seat lets gets through: nothing has happened since the thread sat
+    /// down, and nothing is to be told anew.
+    pub(crate) fn settled(self, store: &Store) -> Option<&Shard> {
+        let event = store.events.last();
+        let shard = match self {
+            Way::Handle(seat) => seat.serves(event).then(|| seat.shard()),
+            Way::Table => SEATS.with(|seats| {
+                let Place { seat, .. } = seats.place(store);
+                seat.serves(event).then(|| seat.shard())
+            }),
+        };
+        // SAFETY: the seat proves the claim (`seat.rs`, I1) of a shard of this store, which has a
+        // reference of its own.
+        shard.map(|shard| unsafe { shard.as_ref() })
+    }
+
     /// The shard this thread has claimed in `store`, if it need not search for it.
     pub(crate) fn seated(self, store: &Store) -> Option<&Shard> {
         let shard = match self {

@@ -125,6 +125,26 @@ pub(crate) fn is_sampled(nth: usize) -> bool {
     nth < 32 || nth % 128 == 0
 }
 
+/// Objects made for gets through a shard, dropped there by reason, and given up by whoever had them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) made: usize,
+    pub(crate) full: usize,
+    pub(crate) bypassed: usize,
+    pub(crate) discarded: usize,
+    pub(crate) given_up: usize,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: Counts) {
+        self.made += other.made;
+        self.full += other.full;
+        self.bypassed += other.bypassed;
+        self.discarded += other.discarded;
+        self.given_up += other.given_up;
+    }
+}
+
 fn add(figure: &AtomicUsize) -> usize {
     figure.fetch_add(1, Ordering::Relaxed)
 }
@@ -167,7 +187,7 @@ impl Store {
     /// Objects made for gets so far: by this shard, or by threads without one.
     pub(crate) fn made(&self, shard: Option<&Shard>) -> usize {
         match shard {
-            Some(shard) => shard.made_and_dropped()[0],
+            Some(shard) => shard.counts().made,
             None => self.figures().misses.load(Ordering::Relaxed),
         }
     }
@@ -186,8 +206,11 @@ impl Store {
     }
 
     /// Counts an object that its user discards.
-    pub(crate) fn on_give_up(&self) {
-        add(&self.figures().given_up);
+    pub(crate) fn on_give_up(&self, shard: Option<&Shard>) {
+        match shard {
+            Some(shard) => shard.on_give_up(),
+            None => drop(add(&self.figures().given_up)),
+        }
     }
 
     /// Counts an idle object that a get takes out and does not hand out.
@@ -208,14 +231,9 @@ impl Store {
     /// Counts a drop. Returns whether it is to be measured.
     pub(crate) fn on_drop(&self, shard: Option<&Shard>, reason: Drops) -> bool {
         let before = match (shard, reason) {
-            (Some(shard), Drops::Full) => {
-                shard.on_full();
-                shard.made_and_dropped()[1]
-            }
-            (Some(shard), Drops::Bypassed) => {
-                shard.on_bypassed();
-                shard.made_and_dropped()[2]
-            }
+            (Some(shard), Drops::Full) => shard.on_full(),
+            (Some(shard), Drops::Bypassed) => shard.on_bypassed(),
+            (Some(shard), Drops::Discarded) => shard.on_discarded(),
             _ => add(&self.figures().drops[reason as usize]),
         };
         reason.is_after_use() && is_sampled(before)
@@ -284,7 +302,7 @@ impl Store {
         }
         let figures = self.figures();
         sums.made = read(&figures.misses);
-        let (mut full, mut bypassed) = (0, 0);
+        let mut counted = Counts::default();
         {
             let shards = if waits {
                 lock(shards)
@@ -296,27 +314,25 @@ impl Store {
                 let (shard_idle, shard_gets) = shard.figures();
                 sums.idle += shard_idle as u64;
                 sums.hits += shard_gets as u64;
-                let [shard_made, shard_full, shard_bypassed] = shard.made_and_dropped();
-                sums.made += shard_made as u64;
-                full += shard_full as u64;
-                bypassed += shard_bypassed as u64;
+                counted.add(shard.counts());
             }
         }
         sums.hits = sums.hits.saturating_sub(read(&figures.refused));
-        sums.drops = self.drops(full, bypassed);
+        sums.made += counted.made as u64;
+        sums.drops = self.drops(counted);
         sums.creates = sums.made + read(&figures.prefilled);
         (sums.adopted, sums.detached) = (read(&figures.adopted), read(&figures.detached));
-        sums.given_up = read(&figures.given_up);
+        sums.given_up = read(&figures.given_up) + counted.given_up as u64;
         sums.high_water = self.note_high_water((sums.outstanding() + sums.idle) as usize) as u64;
         Some(sums)
     }
 
     /// Drops by reason, with those that shards count.
-    fn drops(&self, full: u64, bypassed: u64) -> PoolDrops {
+    fn drops(&self, counted: Counts) -> PoolDrops {
         let dropped = |reason: Drops| read(&self.figures().drops[reason as usize]);
         PoolDrops {
-            full: dropped(Drops::Full) + full,
-            discarded: dropped(Drops::Discarded),
+            full: dropped(Drops::Full) + counted.full as u64,
+            discarded: dropped(Drops::Discarded) + counted.discarded as u64,
             oversize: dropped(Drops::Oversize),
             invalid: dropped(Drops::Invalid),
             poisoned: dropped(Drops::Poisoned),
@@ -325,7 +341,7 @@ impl Store {
             aged: dropped(Drops::Aged),
             pressed: dropped(Drops::Pressed),
             retired: dropped(Drops::Retired),
-            bypassed: dropped(Drops::Bypassed) + bypassed,
+            bypassed: dropped(Drops::Bypassed) + counted.bypassed as u64,
         }
     }
 }

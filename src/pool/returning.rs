@@ -68,10 +68,11 @@ impl<T, R> Core<T, R> {
     /// # Safety
     /// As [`keep`](Self::keep).
     pub(crate) unsafe fn discard(&self, way: Way<'_>, slot: NonNull<T>) {
+        let _end = LiveEnd(&self.store);
         self.untrack(slot);
-        self.store.on_give_up();
-        // SAFETY: as ours.
-        unsafe { self.reject(way, slot, Drops::Discarded) };
+        let shard = way.seated(&self.store);
+        self.store.on_give_up(shard);
+        drop(self.doomed(shard, slot, Drops::Discarded));
     }
 
     /// The marks of a value.

@@ -29,6 +29,7 @@ use core::ptr::{self, NonNull};
 use std::alloc::{alloc, dealloc};
 
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::pool::figures::Counts;
 use crate::pool::id::NO_ID;
 use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine, NO_OBJECTS, OwnedMagazine};
 
@@ -62,8 +63,11 @@ pub(crate) struct Shard {
     /// claimant.
     made: AtomicUsize,
     full: AtomicUsize,
-    /// Objects dropped while the pool was bypassed, and gets beyond the magazines. As above.
+    /// Objects dropped while the pool was bypassed or because they were discarded, those discarded
+    /// by whoever had them, and gets beyond the magazines. As above.
     bypassed: AtomicUsize,
+    discarded: AtomicUsize,
+    given_up: AtomicUsize,
     visits: AtomicUsize,
     /// Gets until the leak check looks out for one, or 0. As above.
     lookout: AtomicUsize,
@@ -76,11 +80,12 @@ unsafe impl Sync for Shard {}
 // SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the claim.
 unsafe impl Send for Shard {}
 
-/// Counts one more, by the only one who writes: no update is lost.
+/// Counts one more, by the only one who writes: no update is lost. Returns how many there were.
 #[inline(always)]
-fn count(figure: &AtomicUsize) {
+fn count(figure: &AtomicUsize) -> usize {
     let so_far = figure.load(Ordering::Relaxed);
     figure.store(so_far.wrapping_add(1), Ordering::Relaxed);
+    so_far
 }
 
 /// Tells the compiler to lay the code of a pair of one object out in a line, without a taken jump.
@@ -102,7 +107,7 @@ impl Shard {
             return unsafe { self.pop_loaded() };
         };
         self.top.store(ptr::null_mut(), Ordering::Relaxed);
-        self.on_get();
+        count(&self.gets);
         Some(top)
     }
 
@@ -113,14 +118,9 @@ impl Shard {
         // Relaxed: as in `pop`.
         let len = self.len.load(Ordering::Relaxed).checked_sub(1)?;
         self.len.store(len, Ordering::Relaxed);
-        self.on_get();
+        count(&self.gets);
         // SAFETY: ours by the claim, and below the length (I2).
         Some(unsafe { Magazine::read(*self.loaded.get(), len) })
-    }
-
-    #[inline(always)]
-    fn on_get(&self) {
-        count(&self.gets);
     }
 
     /// Counts an object made for a get. The claimant calls it, as the next one.
@@ -128,21 +128,29 @@ impl Shard {
         count(&self.made);
     }
 
-    /// Counts an object dropped for want of room.
-    pub(crate) fn on_full(&self) {
-        count(&self.full);
+    /// Counts an object dropped for want of room; how many there were before, as below.
+    pub(crate) fn on_full(&self) -> usize {
+        count(&self.full)
     }
 
     /// Counts an object dropped because the pool was bypassed.
-    pub(crate) fn on_bypassed(&self) {
-        count(&self.bypassed);
+    pub(crate) fn on_bypassed(&self) -> usize {
+        count(&self.bypassed)
     }
 
-    /// Counts a get beyond the magazines; how many there were before.
+    /// Counts an object dropped because it was discarded.
+    pub(crate) fn on_discarded(&self) -> usize {
+        count(&self.discarded)
+    }
+
+    /// Counts an object that its user discards.
+    pub(crate) fn on_give_up(&self) {
+        count(&self.given_up);
+    }
+
+    /// Counts a get beyond the magazines.
     pub(crate) fn on_visit(&self) -> usize {
-        let before = self.visits.load(Ordering::Relaxed);
-        count(&self.visits);
-        before
+        count(&self.visits)
     }
 
     /// For `leaks.rs`; the claimant's.
@@ -150,9 +158,16 @@ impl Shard {
         &self.lookout
     }
 
-    /// Objects made for gets; dropped for want of room; dropped past the pool.
-    pub(crate) fn made_and_dropped(&self) -> [usize; 3] {
-        [&self.made, &self.full, &self.bypassed].map(|figure| figure.load(Ordering::Relaxed))
+    /// What was counted here beside gets.
+    pub(crate) fn counts(&self) -> Counts {
+        let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed);
+        Counts {
+            made: read(&self.made),
+            full: read(&self.full),
+            bypassed: read(&self.bypassed),
+            discarded: read(&self.discarded),
+            given_up: read(&self.given_up),
+        }
     }
 
     /// Takes a slot without a value.
@@ -517,6 +532,8 @@ impl ShardRef {
                 made: AtomicUsize::new(0),
                 full: AtomicUsize::new(0),
                 bypassed: AtomicUsize::new(0),
+                discarded: AtomicUsize::new(0),
+                given_up: AtomicUsize::new(0),
                 visits: AtomicUsize::new(0),
                 lookout: AtomicUsize::new(0),
             });

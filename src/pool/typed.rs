@@ -177,6 +177,9 @@ impl<T, R> Core<T, R> {
         if self.store.is_pressed() {
             self.end_trim(self.store.answer_pressure());
         }
+        if let Some(shard) = way.settled(&self.store) {
+            return Some(shard);
+        }
         let shard = way.shard(&self.store)?;
         // SAFETY: `Way::shard` answers with a shard this thread has claimed.
         let surplus = unsafe { self.store.catch_up_if_need_be(shard) };

@@ -79,16 +79,19 @@ fn with_all_heaps_held(work: impl FnOnce()) {
     let count = flagstone::stats().thread_heaps + 1;
     let (held, end) = (Barrier::new(count + 1), Barrier::new(count + 1));
     thread::scope(|scope| {
-        for _ in 0..count {
-            scope.spawn(|| {
-                drop(Box::new(5));
-                held.wait();
-                end.wait();
-            });
-        }
+        let holder = || {
+            drop(Box::new(5));
+            held.wait();
+            end.wait();
+        };
+        let holders: Vec<_> = (0..count).map(|_| scope.spawn(holder)).collect();
         held.wait();
         work();
         end.wait();
+        // Joined: the end of a scope does not wait for the threads' exit hooks.
+        for holder in holders {
+            holder.join().expect("no panic");
+        }
     });
 }
 
