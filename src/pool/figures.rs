@@ -125,7 +125,7 @@ pub(crate) fn is_sampled(nth: usize) -> bool {
     nth < 32 || nth % 128 == 0
 }
 
-/// Objects made for gets through a shard, dropped there by reason, and given up by whoever had them.
+/// Objects made for gets through a shard, dropped there by reason, and given up by their users.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) made: usize,

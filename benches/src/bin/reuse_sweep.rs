@@ -209,12 +209,19 @@ fn turn<T: Send>(kind: &Kind<T>, pool: &Objects<T>, percent: usize, pairs: usize
     thread::scope(|scope| scope.spawn(run).join().expect("no panic"))
 }
 
-/// Medians of the modes for one combination, and the pool in Auto.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Medians of the modes for one combination, Auto over the better of the others, and the pool in
+/// Auto. The ratio is the median of the rounds': a machine that slows down for a while slows all
+/// three of a round down.
 fn measure<T: Send + 'static>(
     kind: &Kind<T>,
     percent: usize,
     rounds: usize,
-) -> ([f64; 3], Objects<T>) {
+) -> ([f64; 3], f64, Objects<T>) {
     let pools = MODES.map(|mode| pool(kind, mode));
     for pool in &pools {
         turn(kind, pool, percent, kind.settling);
@@ -227,12 +234,12 @@ fn measure<T: Send + 'static>(
             turns[mode].push(turn(kind, &pools[mode], percent, kind.pairs));
         }
     }
-    let medians = turns.map(|mut turns| {
-        turns.sort_by(f64::total_cmp);
-        turns[turns.len() / 2]
-    });
+    let medians = turns.each_ref().map(|turns| median(turns.clone()));
+    let better = usize::from(medians[1] < medians[0]);
+    let rounds = turns[2].iter().zip(&turns[better]);
+    let ratio = median(rounds.map(|(auto, better)| auto / better).collect());
     let [_, _, auto] = pools;
-    (medians, auto)
+    (medians, ratio, auto)
 }
 
 /// The rate, 0 to 1, at which the first of two rows of figures falls below the second.
@@ -267,9 +274,8 @@ fn sweep<T: Send + 'static>(kind: &Kind<T>, rounds: usize) -> Point {
     let mut advice = None;
     let mut worst = 0.0_f64;
     for &percent in kind.percents {
-        let (medians, auto) = measure(kind, percent, rounds);
+        let (medians, ratio, auto) = measure(kind, percent, rounds);
         let [always, never, in_auto] = medians;
-        let ratio = in_auto / always.min(never);
         worst = worst.max(ratio);
         let reason = auto.stats().reason;
         println!(
