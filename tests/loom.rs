@@ -79,6 +79,8 @@ mod pool {
     pub(crate) mod magazine;
     #[path = "../../src/pool/shard.rs"]
     pub(crate) mod shard;
+    #[path = "../../src/pool/tally.rs"]
+    pub(crate) mod tally;
 }
 
 use loom::cell::UnsafeCell;

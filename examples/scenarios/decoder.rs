@@ -1,9 +1,9 @@
 //! The bad case: a decoder per request, made for the request's own schema, so that only every
 //! twentieth can be used again; and it is cheap to make.
 //!
-//! A pool has nothing to give here: it stores, finds and judges 20 objects for one that is used
-//! twice. `Mode::Auto`, the default, measures that and stops pooling; `advice` says why, in words
-//! that tell whether to do without. `Mode::Always` shows what it would have cost, `Mode::Never`
+//! A pool has nothing to give here: it clears, stores, finds and judges 20 objects for one that is
+//! used twice. `Mode::Auto`, the default, measures that and stops pooling; `advice` says why, in
+//! words that tell whether to do without. `Mode::Always` shows what it would have cost, `Mode::Never`
 //! what a pool that is passed by costs. The scenario fails when Auto has not noticed.
 
 use flagstone::{Keep, Mode, Pool, RecycleHook, Verdict};
@@ -13,9 +13,13 @@ use crate::measure::{Effort, compare, way};
 /// One request in so many has the schema of the one before.
 const REUSED_ONE_IN: u32 = 20;
 
+/// Entries of a decoder's table, and those that a request touches.
+const FIELDS: usize = 1024;
+const TOUCHED: usize = 16;
+
 struct Decoder {
     schema: u32,
-    fields: [u16; 16],
+    fields: [u16; FIELDS],
     total: u64,
 }
 
@@ -23,22 +27,25 @@ impl Decoder {
     fn new() -> Decoder {
         Decoder {
             schema: 0,
-            fields: [1; 16],
+            fields: [0; FIELDS],
             total: 0,
         }
     }
 
     fn decode(&mut self, request: u32) -> u64 {
         self.schema = request;
-        for (index, field) in self.fields.iter_mut().enumerate() {
+        for (index, field) in self.fields.iter_mut().take(TOUCHED).enumerate() {
             *field = (request >> (index % 8)) as u16;
         }
-        self.total = self.fields.iter().map(|&field| u64::from(field)).sum();
+        let touched = self.fields.iter().take(TOUCHED);
+        self.total = touched.map(|&field| u64::from(field)).sum();
         self.total
     }
 
-    /// What a decoder says when it comes back: almost always, that nobody else can use it.
+    /// What a decoder does when it comes back: nothing of a request may be left in it. Almost
+    /// always it then says that nobody else can use it.
     fn recycle(&mut self) -> Keep {
+        self.fields.fill(0);
         if self.schema % REUSED_ONE_IN == 0 {
             Keep::Yes
         } else {

@@ -12,7 +12,8 @@ use core::ptr::NonNull;
 
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pool::id::NO_ID;
-use crate::pool::seat::Seat;
+use crate::pool::mode::Route;
+use crate::pool::seat::{SHUT, Seat};
 use crate::pool::shard::{Shard, ShardRef, off_the_straight_path};
 use crate::pool::store::Store;
 
@@ -31,6 +32,8 @@ const PRUNE_FIRST: usize = 16;
 /// also while it lets nobody through.
 struct Place {
     pool: Cell<usize>,
+    /// The event that the thread knew when it sat down last, if its shard did, too.
+    heard: Cell<usize>,
     seat: Seat,
 }
 
@@ -38,12 +41,14 @@ impl Place {
     const fn empty() -> Place {
         Place {
             pool: Cell::new(NO_ID),
+            heard: Cell::new(SHUT),
             seat: Seat::empty(),
         }
     }
 
     fn clear(&self) {
         self.pool.set(NO_ID);
+        self.heard.set(SHUT);
         self.seat.clear();
     }
 }
@@ -232,18 +237,20 @@ impl Way<'_> {
         }
     }
 
-    /// As [`Way::seated`], if the seat lets gets through: nothing has happened since the thread sat
-    /// down, and nothing is to be told anew.
+    /// As [`Way::seated`], if nothing has happened since the thread sat down, and nothing is to be
+    /// told anew: the seat lets gets through, or the pool is bypassed, which no seat needs to know.
     pub(crate) fn settled(self, store: &Store) -> Option<&Shard> {
         let event = store.events.last();
         let shard = match self {
             Way::Handle(seat) => seat.serves(event).then(|| seat.shard()),
             Way::Table => SEATS.with(|seats| {
-                let Place { seat, .. } = seats.place(store);
-                seat.serves(event).then(|| seat.shard())
+                let Place { heard, seat, .. } = seats.place(store);
+                let bypassed = || heard.get() == event && store.control().route() == Route::Bypass;
+                (seat.serves(event) || bypassed()).then(|| seat.shard())
             }),
         };
-        // SAFETY: the seat proves the claim (`seat.rs`, I1) of a shard of this store, which has a
+        // SAFETY: the event, an id that is never used twice, tells that the seat is of this store,
+        // and so names the shard that this thread has claimed (`seat.rs`, I1); the store has a
         // reference of its own.
         shard.map(|shard| unsafe { shard.as_ref() })
     }
@@ -253,7 +260,7 @@ impl Way<'_> {
         let shard = match self {
             Way::Handle(seat) => seat.shard(),
             Way::Table => SEATS.with(|seats| {
-                let Place { pool, seat } = seats.place(store);
+                let Place { pool, seat, .. } = seats.place(store);
                 (pool.get() == store.id() && pool.get() != NO_ID).then(|| seat.shard())
             })?,
         };
@@ -291,16 +298,19 @@ impl Way<'_> {
         let (gets, puts) = store.short_ways();
         let open = |id: usize, is_open: bool| Some(id).filter(|id| is_open && *id != NO_ID);
         // Where memory ran out, or the depot was busy, it may hold what is to go.
-        let event = open(shard.seen(), gets && store.is_up_to_date(shard));
+        let is_up_to_date = store.is_up_to_date(shard);
+        let event = open(shard.seen(), gets && is_up_to_date);
         let generation = open(shard.generation(), puts);
         match self {
             Way::Handle(seat) => seat.set(event, generation, shard),
             Way::Table => SEATS.with(|seats| {
-                let Place { pool, seat } = seats.place(store);
-                if seat.says(event, generation, shard) {
+                let Place { pool, heard, seat } = seats.place(store);
+                let now = open(shard.seen(), is_up_to_date).unwrap_or(SHUT);
+                if heard.get() == now && seat.says(event, generation, shard) {
                     return;
                 }
                 pool.set(store.id());
+                heard.set(now);
                 seat.set(event, generation, shard);
                 // They know less.
                 let hot = seats.hot.iter();
@@ -318,7 +328,7 @@ impl Way<'_> {
         match self {
             Way::Handle(seat) => seat.shut_to_gets(),
             Way::Table => SEATS.with(|seats| {
-                let Place { pool, seat } = seats.place(store);
+                let Place { pool, seat, .. } = seats.place(store);
                 if pool.get() == store.id() {
                     let hot = seats.hot.iter();
                     hot.filter(|hot| hot.is_of(seat.shard()))

@@ -9,6 +9,7 @@ use crate::pool::mode::Totals;
 use crate::pool::shard::Shard;
 use crate::pool::stats::{PoolDrops, PoolStats};
 use crate::pool::store::{Store, lock, try_lock};
+use crate::pool::tally::{Tallied, count};
 
 /// Why an object came to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,26 +126,6 @@ pub(crate) fn is_sampled(nth: usize) -> bool {
     nth < 32 || nth % 128 == 0
 }
 
-/// Objects made for gets through a shard, dropped there by reason, and given up by their users.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Counts {
-    pub(crate) made: usize,
-    pub(crate) full: usize,
-    pub(crate) bypassed: usize,
-    pub(crate) discarded: usize,
-    pub(crate) given_up: usize,
-}
-
-impl Counts {
-    pub(crate) fn add(&mut self, other: Counts) {
-        self.made += other.made;
-        self.full += other.full;
-        self.bypassed += other.bypassed;
-        self.discarded += other.discarded;
-        self.given_up += other.given_up;
-    }
-}
-
 fn add(figure: &AtomicUsize) -> usize {
     figure.fetch_add(1, Ordering::Relaxed)
 }
@@ -179,7 +160,7 @@ impl Store {
     /// Counts an object made for a get.
     pub(crate) fn on_miss(&self, shard: Option<&Shard>) {
         match shard {
-            Some(shard) => shard.on_made(),
+            Some(shard) => drop(count(&shard.tally().made)),
             None => drop(add(&self.figures().misses)),
         }
     }
@@ -187,7 +168,7 @@ impl Store {
     /// Objects made for gets so far: by this shard, or by threads without one.
     pub(crate) fn made(&self, shard: Option<&Shard>) -> usize {
         match shard {
-            Some(shard) => shard.counts().made,
+            Some(shard) => shard.tally().made.load(Ordering::Relaxed),
             None => self.figures().misses.load(Ordering::Relaxed),
         }
     }
@@ -208,7 +189,7 @@ impl Store {
     /// Counts an object that its user discards.
     pub(crate) fn on_give_up(&self, shard: Option<&Shard>) {
         match shard {
-            Some(shard) => shard.on_give_up(),
+            Some(shard) => drop(count(&shard.tally().given_up)),
             None => drop(add(&self.figures().given_up)),
         }
     }
@@ -231,9 +212,9 @@ impl Store {
     /// Counts a drop. Returns whether it is to be measured.
     pub(crate) fn on_drop(&self, shard: Option<&Shard>, reason: Drops) -> bool {
         let before = match (shard, reason) {
-            (Some(shard), Drops::Full) => shard.on_full(),
-            (Some(shard), Drops::Bypassed) => shard.on_bypassed(),
-            (Some(shard), Drops::Discarded) => shard.on_discarded(),
+            (Some(shard), Drops::Full) => count(&shard.tally().full),
+            (Some(shard), Drops::Bypassed) => count(&shard.tally().bypassed),
+            (Some(shard), Drops::Discarded) => count(&shard.tally().discarded),
             _ => add(&self.figures().drops[reason as usize]),
         };
         reason.is_after_use() && is_sampled(before)
@@ -242,7 +223,7 @@ impl Store {
     /// Counts a get beyond the magazines; how many there were before.
     pub(crate) fn on_visit(&self, shard: Option<&Shard>) -> usize {
         match shard {
-            Some(shard) => shard.on_visit(),
+            Some(shard) => count(&shard.tally().visits),
             None => add(&self.figures().visits),
         }
     }
@@ -302,7 +283,7 @@ impl Store {
         }
         let figures = self.figures();
         sums.made = read(&figures.misses);
-        let mut counted = Counts::default();
+        let mut counted = Tallied::default();
         {
             let shards = if waits {
                 lock(shards)
@@ -314,25 +295,25 @@ impl Store {
                 let (shard_idle, shard_gets) = shard.figures();
                 sums.idle += shard_idle as u64;
                 sums.hits += shard_gets as u64;
-                counted.add(shard.counts());
+                counted.add(shard.tally());
             }
         }
         sums.hits = sums.hits.saturating_sub(read(&figures.refused));
-        sums.made += counted.made as u64;
+        sums.made += counted.made;
         sums.drops = self.drops(counted);
         sums.creates = sums.made + read(&figures.prefilled);
         (sums.adopted, sums.detached) = (read(&figures.adopted), read(&figures.detached));
-        sums.given_up = read(&figures.given_up) + counted.given_up as u64;
+        sums.given_up = read(&figures.given_up) + counted.given_up;
         sums.high_water = self.note_high_water((sums.outstanding() + sums.idle) as usize) as u64;
         Some(sums)
     }
 
     /// Drops by reason, with those that shards count.
-    fn drops(&self, counted: Counts) -> PoolDrops {
+    fn drops(&self, counted: Tallied) -> PoolDrops {
         let dropped = |reason: Drops| read(&self.figures().drops[reason as usize]);
         PoolDrops {
-            full: dropped(Drops::Full) + counted.full as u64,
-            discarded: dropped(Drops::Discarded) + counted.discarded as u64,
+            full: dropped(Drops::Full) + counted.full,
+            discarded: dropped(Drops::Discarded) + counted.discarded,
             oversize: dropped(Drops::Oversize),
             invalid: dropped(Drops::Invalid),
             poisoned: dropped(Drops::Poisoned),
@@ -341,7 +322,7 @@ impl Store {
             aged: dropped(Drops::Aged),
             pressed: dropped(Drops::Pressed),
             retired: dropped(Drops::Retired),
-            bypassed: dropped(Drops::Bypassed) + counted.bypassed as u64,
+            bypassed: dropped(Drops::Bypassed) + counted.bypassed,
         }
     }
 }

@@ -69,6 +69,8 @@ mod stats;
 #[cfg(feature = "std")]
 mod store;
 #[cfg(feature = "std")]
+mod tally;
+#[cfg(feature = "std")]
 mod trimming;
 #[cfg(feature = "std")]
 mod typed;

@@ -15,7 +15,7 @@ use core::ptr::NonNull;
 use crate::pool::shard::Shard;
 
 /// What no id is: a seat that lets nobody through.
-const SHUT: usize = usize::MAX;
+pub(crate) const SHUT: usize = usize::MAX;
 
 /// See the module.
 pub(crate) struct Seat {

@@ -29,9 +29,9 @@ use core::ptr::{self, NonNull};
 use std::alloc::{alloc, dealloc};
 
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
-use crate::pool::figures::Counts;
 use crate::pool::id::NO_ID;
 use crate::pool::magazine::{Chain, MAGAZINE_SLOTS, Magazine, NO_OBJECTS, OwnedMagazine};
+use crate::pool::tally::{Tally, count};
 
 const FREE: usize = 0;
 const CLAIMED: usize = 1;
@@ -59,16 +59,8 @@ pub(crate) struct Shard {
     state: AtomicUsize,
     references: AtomicUsize,
     vacant: UnsafeCell<Option<OwnedMagazine>>,
-    /// Objects made for gets through this shard, and dropped for want of room. Single writer: the
-    /// claimant.
-    made: AtomicUsize,
-    full: AtomicUsize,
-    /// Objects dropped while the pool was bypassed or because they were discarded, those discarded
-    /// by whoever had them, and gets beyond the magazines. As above.
-    bypassed: AtomicUsize,
-    discarded: AtomicUsize,
-    given_up: AtomicUsize,
-    visits: AtomicUsize,
+    /// Single writer: the claimant.
+    tally: Tally,
     /// Gets until the leak check looks out for one, or 0. As above.
     lookout: AtomicUsize,
 }
@@ -79,14 +71,6 @@ pub(crate) struct Shard {
 unsafe impl Sync for Shard {}
 // SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the claim.
 unsafe impl Send for Shard {}
-
-/// Counts one more, by the only one who writes: no update is lost. Returns how many there were.
-#[inline(always)]
-fn count(figure: &AtomicUsize) -> usize {
-    let so_far = figure.load(Ordering::Relaxed);
-    figure.store(so_far.wrapping_add(1), Ordering::Relaxed);
-    so_far
-}
 
 /// Tells the compiler to lay the code of a pair of one object out in a line, without a taken jump.
 #[cold]
@@ -123,51 +107,14 @@ impl Shard {
         Some(unsafe { Magazine::read(*self.loaded.get(), len) })
     }
 
-    /// Counts an object made for a get. The claimant calls it, as the next one.
-    pub(crate) fn on_made(&self) {
-        count(&self.made);
-    }
-
-    /// Counts an object dropped for want of room; how many there were before, as below.
-    pub(crate) fn on_full(&self) -> usize {
-        count(&self.full)
-    }
-
-    /// Counts an object dropped because the pool was bypassed.
-    pub(crate) fn on_bypassed(&self) -> usize {
-        count(&self.bypassed)
-    }
-
-    /// Counts an object dropped because it was discarded.
-    pub(crate) fn on_discarded(&self) -> usize {
-        count(&self.discarded)
-    }
-
-    /// Counts an object that its user discards.
-    pub(crate) fn on_give_up(&self) {
-        count(&self.given_up);
-    }
-
-    /// Counts a get beyond the magazines.
-    pub(crate) fn on_visit(&self) -> usize {
-        count(&self.visits)
+    /// What is counted beside gets. The claimant does.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// For `leaks.rs`; the claimant's.
     pub(crate) fn lookout(&self) -> &AtomicUsize {
         &self.lookout
-    }
-
-    /// What was counted here beside gets.
-    pub(crate) fn counts(&self) -> Counts {
-        let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed);
-        Counts {
-            made: read(&self.made),
-            full: read(&self.full),
-            bypassed: read(&self.bypassed),
-            discarded: read(&self.discarded),
-            given_up: read(&self.given_up),
-        }
     }
 
     /// Takes a slot without a value.
@@ -529,12 +476,7 @@ impl ShardRef {
                 state: AtomicUsize::new(FREE),
                 references: AtomicUsize::new(1),
                 vacant: UnsafeCell::new(None),
-                made: AtomicUsize::new(0),
-                full: AtomicUsize::new(0),
-                bypassed: AtomicUsize::new(0),
-                discarded: AtomicUsize::new(0),
-                given_up: AtomicUsize::new(0),
-                visits: AtomicUsize::new(0),
+                tally: Tally::new(),
                 lookout: AtomicUsize::new(0),
             });
         }
