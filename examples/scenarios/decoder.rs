@@ -3,8 +3,8 @@
 //!
 //! A pool has nothing to give here: it clears, stores, finds and judges 20 objects for one that is
 //! used twice. `Mode::Auto`, the default, measures that and stops pooling; `advice` says why, in
-//! words that tell whether to do without. `Mode::Always` shows what it would have cost, `Mode::Never`
-//! what a pool that is passed by costs. The scenario fails when Auto has not noticed.
+//! words that tell whether to do without. `Mode::Always` shows what it would have cost,
+//! `Mode::Never` what a pool that is passed by costs. The scenario fails when Auto has not noticed.
 
 use flagstone::{Keep, Mode, Pool, RecycleHook, Verdict};
 
