@@ -46,7 +46,7 @@ use canary::{AGINGS, Canary, steady, ticking};
 
 #[test]
 fn last_returned_is_first_handed_out() {
-    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
     let (a, b) = (pool.get(), pool.get());
     let (at_a, at_b) = (&raw const *a, &raw const *b);
     drop(a);
@@ -59,10 +59,11 @@ fn last_returned_is_first_handed_out() {
 #[test]
 fn create_runs_only_when_nothing_is_idle() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    let pool: Pool<Box<[usize; 1]>, _> =
-        Pool::builder(|| Box::new([MADE.fetch_add(1, Ordering::Relaxed) + 1]))
-            .recycle_with(|_| Keep::Yes)
-            .build();
+    let pool: Pool<Box<[usize; 1]>, _> = steady(Pool::builder(|| {
+        Box::new([MADE.fetch_add(1, Ordering::Relaxed) + 1])
+    }))
+    .recycle_with(|_| Keep::Yes)
+    .build();
     let (one, two) = (pool.get(), pool.get());
     assert_eq!((one[0], two[0]), (1, 2));
     pool.put(Box::new([42]));
@@ -118,7 +119,7 @@ fn zero_sized_large_and_over_aligned_objects() {
             Keep::Yes
         }
     }
-    let pool: Pool<Nothing> = Pool::new(|| Nothing);
+    let pool: Pool<Nothing> = steady(Pool::builder(|| Nothing)).build();
     let two = [pool.get(), pool.get()];
     assert_eq!(*two[0], *two[1]);
     drop(two);
@@ -149,7 +150,7 @@ fn zero_sized_large_and_over_aligned_objects() {
     drop(lines);
 
     type Huge = [u8; (1 << 20) - 64];
-    let pool: Pool<Huge, _> = Pool::builder(|| [3; (1 << 20) - 64])
+    let pool: Pool<Huge, _> = steady(Pool::builder(|| [3; (1 << 20) - 64]))
         .recycle_with(|_| Keep::Yes)
         .build();
     let mut huge = [pool.get(), pool.get(), pool.get()];
@@ -195,7 +196,7 @@ fn every_size_keeps_its_bytes() {
 #[test]
 fn std_collections_are_cleared_and_keep_their_room() {
     fn reused<T: Recycle + Default>(fill: fn(&mut T), check: fn(&T) -> bool) {
-        let pool: Pool<T> = Pool::new(T::default);
+        let pool: Pool<T> = steady(Pool::builder(T::default)).build();
         fill(&mut pool.get());
         assert!(check(&pool.get()));
         assert_eq!(pool.stats().creates, 1);

@@ -10,6 +10,8 @@ use std::thread;
 
 use flagstone::{Arena, ArenaPool, Pool};
 
+use crate::canary::steady;
+
 /// Pending once, as whatever a task waits for.
 async fn suspend() {
     let mut first = true;
@@ -51,7 +53,8 @@ fn bytes_made_across_an_await_are_frozen_on_any_thread() {
 
 #[test]
 fn bytes_that_do_not_come_about_give_their_arena_back() {
-    let arenas = Arc::new(ArenaPool::new());
+    let pool = steady(Pool::builder(Arena::new)).build();
+    let arenas = Arc::new(ArenaPool::from(pool));
     let expect_back = |count| {
         let stats = arenas.stats();
         assert_eq!((stats.gets, stats.outstanding), (count, 0));

@@ -69,7 +69,8 @@ fn no_object_of_before_is_handed_out_again() {
 #[test]
 fn handles_and_threads_that_were_there_before_give_theirs_up() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
-    let pool: Pool<Built> = Pool::new(|| Built(NOW.load(Ordering::SeqCst)));
+    let built = || Built(NOW.load(Ordering::SeqCst));
+    let pool: Pool<Built> = steady(Pool::builder(built)).build();
     let step = Barrier::new(2);
     thread::scope(|scope| {
         scope.spawn(|| {

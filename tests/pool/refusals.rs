@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use flagstone::{Capacity, Keep, LeakCheck, Mode, Oversize, Pool};
 
+use crate::canary::steady;
+
 /// Uses `used` of `capacity` bytes of an object.
 fn use_of(pool: &Pool<Vec<u8>, flagstone::RecycleHook<Vec<u8>>>, capacity: usize, used: usize) {
     let mut buffer = pool.get();
@@ -20,13 +22,13 @@ fn use_of(pool: &Pool<Vec<u8>, flagstone::RecycleHook<Vec<u8>>>, capacity: usize
 #[test]
 fn a_hard_cap_looks_at_what_is_held() {
     let cap = Oversize::HardCap(64 << 10);
-    let pool = Pool::builder(Vec::<u8>::new).oversize(cap).build();
+    let pool = steady(Pool::builder(Vec::<u8>::new).oversize(cap)).build();
     use_of(&pool, 64 << 10, 10);
     assert_eq!((pool.stats().idle, pool.get().len()), (1, 0));
     use_of(&pool, (64 << 10) + 1, 10);
     assert_eq!((pool.stats().idle, pool.stats().drops.oversize), (0, 1));
     // The object's own verdict comes after the policy's.
-    let pool = Pool::builder(Vec::<u8>::new)
+    let pool = steady(Pool::builder(Vec::<u8>::new))
         .recycle_with(|buffer| {
             buffer.clear();
             Keep::Discard
@@ -101,7 +103,7 @@ fn capacities_of_collections() {
 
 #[test]
 fn what_is_not_valid_is_not_kept_or_not_handed_out() {
-    let pool = Pool::builder(|| vec![0_u8; 4])
+    let pool = steady(Pool::builder(|| vec![0_u8; 4]))
         .recycle_with(|_| Keep::Yes)
         .validate_put(|buffer| buffer.len() == 4)
         .build();
@@ -111,7 +113,7 @@ fn what_is_not_valid_is_not_kept_or_not_handed_out() {
     assert_eq!(pool.stats().idle, 0);
 
     static GOOD: AtomicBool = AtomicBool::new(true);
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new))
         .validate_get(|_| GOOD.load(Ordering::Relaxed))
         .build();
     drop((0..10).map(|_| pool.get()).collect::<Vec<_>>());
@@ -212,7 +214,7 @@ fn suspects_are_reported_once_and_withdrawn() {
 #[test]
 #[cfg_attr(miri, ignore = "thousands of objects: minutes under the interpreter")]
 fn a_leak_shows_among_the_sampled_ones() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new))
         .leak_check(LeakCheck::Sampled)
         .leak_after(Duration::ZERO)
         .build();
@@ -260,7 +262,7 @@ fn an_object_that_was_looked_out_for_goes_back_like_any_other() {
 #[test]
 fn an_idle_object_that_is_refused_is_neither_a_get_nor_a_hit() {
     let refuses = |_: &Vec<u8>| false;
-    let pool = Pool::builder(Vec::<u8>::new).validate_get(refuses).build();
+    let pool = steady(Pool::builder(Vec::<u8>::new).validate_get(refuses)).build();
     pool.prefill(3);
     drop(pool.get());
     let stats = pool.stats();

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, LazyLock, mpsc};
 use std::thread;
 
 use flagstone::{Keep, LeakCheck, LocalHandle, OwnedPooled, Pool, Pooled};
@@ -169,7 +169,8 @@ fn more_threads_than_shards_take_turns_at_the_depot() {
 #[test]
 fn clear_reaches_a_running_thread_at_its_next_get() {
     static GENERATION: AtomicUsize = AtomicUsize::new(0);
-    let pool: Pool<Cell<usize>, _> = Pool::builder(|| Cell::new(GENERATION.load(Ordering::SeqCst)))
+    let built = || Cell::new(GENERATION.load(Ordering::SeqCst));
+    let pool: Pool<Cell<usize>, _> = steady(Pool::builder(built))
         .recycle_with(|_| Keep::Yes)
         .leak_check(LeakCheck::Sampled)
         .build();
@@ -220,7 +221,8 @@ fn local_handles_share_the_pool() {
 
 #[test]
 fn local_handle_in_a_thread_local_is_sound() {
-    static POOL: Pool<Vec<u8>> = Pool::new(Vec::new);
+    static POOL: LazyLock<Pool<Vec<u8>>> =
+        LazyLock::new(|| steady(Pool::builder(Vec::new)).build());
     struct Late(LocalHandle<'static, Vec<u8>>);
     impl Drop for Late {
         fn drop(&mut self) {
