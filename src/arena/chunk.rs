@@ -55,7 +55,7 @@ impl Chunk {
         bytes: usize,
         align: usize,
     ) -> Result<Chunk, AllocError> {
-        let span = pages.claim_span(bytes, align)?;
+        let span = pages.take_span(bytes, align)?;
         let (start, bytes) = (span.ptr, span.bytes);
         let header = Header {
             older: Cell::new(None),

@@ -20,7 +20,7 @@ use crate::heap::large::rounded;
 use crate::heap::process::{current, heap_count, heir, taken_bytes, trim_orphans, with_heap};
 use crate::heap::remote::free_without_heap;
 use crate::heap::thread::{HUGE_OWNER, allocate_large, free_large};
-use crate::pages::huge::huge_bytes;
+use crate::pages::huge_record::huge_bytes;
 use crate::pages::{Pages, Room, registry};
 use crate::slab::bin::message;
 use crate::slab::raw::{SlabHead, slot_at};

@@ -13,7 +13,7 @@ use crate::base::geometry::{SPAN_BYTES_MAX, UNIT_BYTES};
 use crate::base::size_class::class_of;
 use crate::base::trap::misuse;
 use crate::heap::Heap;
-use crate::pages::huge::{huge_bytes, huge_links};
+use crate::pages::huge_record::{huge_bytes, huge_links};
 use crate::pages::{Pages, Room, registry, span_bytes};
 use crate::slab::bin::message;
 use crate::slab::raw::SlabHead;

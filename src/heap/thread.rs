@@ -94,7 +94,7 @@ impl ThreadHeap {
     /// A fresh heap on pages of its own, which it keeps for ever.
     pub(crate) fn create() -> Result<&'static ThreadHeap, AllocError> {
         let bytes = size_of::<ThreadHeap>();
-        let span = Pages::global().claim_span(bytes, bytes)?;
+        let span = Pages::global().take_span(bytes, bytes)?;
         let heap = span.ptr.cast::<ThreadHeap>();
         // SAFETY: the span is ours, long enough and aligned, and is never released.
         unsafe {
@@ -199,7 +199,7 @@ impl ThreadHeap {
 
     fn magazine_storage(&self, class: usize) -> *mut usize {
         if self.magazines.get().is_null() {
-            match Pages::global().claim_span(MAGAZINE_STORAGE_BYTES, 1) {
+            match Pages::global().take_span(MAGAZINE_STORAGE_BYTES, 1) {
                 Ok(span) => self.magazines.set(span.ptr.as_ptr().cast()),
                 // Frees then go straight to the bitmaps.
                 Err(_) => return null_mut(),
@@ -318,7 +318,7 @@ impl SlabOwner for ThreadHeap {
     fn add_slab(&self, shape: &SlotShape, bytes: usize) -> Result<&'static SlabHead, AllocError> {
         // Before memory is taken anew: an orphan may have some to give back.
         visit_orphan();
-        let claim = || Pages::global().claim_span(bytes, 1);
+        let claim = || Pages::global().take_span(bytes, 1);
         let span = claim().or_else(|error| match self.release_spares() {
             true => claim(),
             false => Err(error),
@@ -381,7 +381,7 @@ pub(crate) fn allocate_large(
     if let Some(block) = heap.and_then(|heap| heap.spares.take(bytes, align)) {
         return Ok((block.base(), false));
     }
-    let claim = || Pages::global().claim_span_in(bytes, align, room);
+    let claim = || Pages::global().take_span_in(bytes, align, room);
     let span = claim().or_else(|error| match heap {
         Some(heap) if heap.release_spares() => claim(),
         _ => Err(error),

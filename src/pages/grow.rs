@@ -15,10 +15,11 @@ use crate::base::error::AllocError;
 use crate::base::geometry::{SEGMENT_BYTES, align_up};
 use crate::base::sync::Ordering;
 use crate::pages::map::process_number;
+use crate::pages::registry;
 use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE};
 use crate::pages::source::Reservation;
+use crate::pages::state::Pages;
 use crate::pages::table::{LAST_COUNT, Rest, Want};
-use crate::pages::{Pages, registry};
 
 /// A segment that is written but not yet published.
 struct Prepared {
@@ -31,7 +32,7 @@ struct Prepared {
 impl Pages {
     /// Publishes one more segment, from the rest of the newest reservation or from a new one.
     #[cold]
-    pub(crate) fn add_segment(&'static self) -> Result<(), AllocError> {
+    pub(super) fn add_segment(&'static self) -> Result<(), AllocError> {
         // The line's block first: a segment taken out of the rest without one would be lost.
         let published = self
             .table
@@ -158,7 +159,7 @@ impl Pages {
         let (entry, entry_index) = self.table.next_line(|bytes| self.map_block(bytes))?;
         let base = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(base))?;
         // SAFETY: the 4 MiB at `base` were just taken out of a zeroed reservation by us alone.
-        let head = unsafe { SegmentHead::write(base, self, entry, entry_index) };
+        let head = unsafe { SegmentHead::write(base, entry, entry_index) };
         Some(Prepared {
             base,
             entry,

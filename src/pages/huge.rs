@@ -1,15 +1,8 @@
 //! Blocks above 1 MiB (or aligned beyond it): a mapping of their own, kept for a while when
 //! released.
 //!
-//! ```text
-//! mapping:  slack | record (one page) | block ... | slack
-//! ```
-//! The record in front of the block keeps the reservation. The registry's table of huge blocks says
-//! whether a pointer is one before its record is read.
-//!
-//! I1: `bytes <= touched <= ` the room behind the block's start. `touched` is what the block is
-//! charged with; beyond it the mapping reads as zero and holds nothing.
-//! I2: a record is used by whoever owns the block: its user, or who took it out of the cache.
+//! Owns how such a block is mapped, used again, made longer or shorter. Its record and its end are
+//! in `huge_record.rs`, whose invariants hold here too.
 
 use core::ptr::NonNull;
 
@@ -18,41 +11,15 @@ use crate::base::geometry::{PAGE_BYTES, SEGMENT_BYTES, align_up};
 use crate::base::sync::Ordering;
 use crate::base::trap::misuse;
 use crate::pages::huge_cache::Kept;
-use crate::pages::registry::HugeTable;
-use crate::pages::source::Reservation;
-use crate::pages::{Pages, Span, registry};
-
-/// What is known of a huge block, one page in front of it.
-#[repr(C)]
-pub(crate) struct HugeRecord {
-    reservation: Reservation,
-    /// The block's length.
-    bytes: usize,
-    /// The longest it ever was since the rest of its mapping last read as zero (I1).
-    touched: usize,
-    /// Room for the owner of the block to link its blocks; zero at first.
-    links: [usize; 2],
-}
-
-const _: () = assert!(size_of::<HugeRecord>() <= PAGE_BYTES);
-
-impl HugeRecord {
-    /// Bytes from the block's start to the end of its mapping, in whole pages.
-    fn room(&self, start: usize) -> usize {
-        let end = self.reservation.base().addr().get() + self.reservation.bytes();
-        (end - start) / PAGE_BYTES * PAGE_BYTES
-    }
-}
+use crate::pages::huge_record::{HugeRecord, huge_bytes, record_of};
+use crate::pages::registry::{self, HugeTable};
+use crate::pages::state::{Pages, Span};
 
 impl Pages {
     /// A block of `bytes` bytes (a multiple of the page size) at `align`, up to 4 MiB: one that was
     /// kept, or a new mapping.
     #[cold]
-    pub(crate) fn claim_huge(
-        &'static self,
-        bytes: usize,
-        align: usize,
-    ) -> Result<Span, AllocError> {
+    pub(super) fn take_huge(&'static self, bytes: usize, align: usize) -> Result<Span, AllocError> {
         debug_assert!(bytes % PAGE_BYTES == 0 && align <= SEGMENT_BYTES);
         let align = align.max(PAGE_BYTES);
         let kept = self.huge_cache.take(bytes, align);
@@ -136,7 +103,7 @@ impl Pages {
     ///
     /// # Safety
     /// Nobody uses the block.
-    pub(crate) unsafe fn release_huge(&self, ptr: NonNull<u8>) {
+    pub(super) unsafe fn release_huge(&self, ptr: NonNull<u8>) {
         let start = ptr.addr().get();
         if !registry::remove_huge(start) {
             misuse("freed a huge block that is not allocated", start);
@@ -150,41 +117,6 @@ impl Pages {
             unsafe { self.unmap_huge(kept.start) };
             surplus = self.huge_cache.surplus();
         }
-    }
-
-    /// Unmaps a block. Returns the bytes that it held at most.
-    ///
-    /// # Safety
-    /// The block is the caller's, registered no more, and nobody uses it.
-    unsafe fn unmap_huge(&self, start: usize) -> usize {
-        // SAFETY: the caller's promise.
-        let record = unsafe { record_of(start).read() };
-        let touched = record.touched;
-        self.mapped
-            .fetch_sub(record.reservation.bytes(), Ordering::Relaxed);
-        self.discharge(touched);
-        // Dropping the reservation unmaps the block and the record's own page.
-        drop(record);
-        touched
-    }
-
-    /// Unmaps every block that is kept. Returns their bytes.
-    pub(crate) fn purge_huge(&self) -> usize {
-        let mut bytes = 0;
-        while let Some(kept) = self.huge_cache.take_any() {
-            // SAFETY: taken out of the cache, so it is ours and nobody uses it.
-            bytes += unsafe { self.unmap_huge(kept.start) };
-        }
-        bytes
-    }
-
-    /// Unmaps what was kept since this was last called.
-    pub(crate) fn purge_idle_huge(&self) {
-        while let Some(kept) = self.huge_cache.take_idle() {
-            // SAFETY: taken out of the cache, so it is ours and nobody uses it.
-            unsafe { self.unmap_huge(kept.start) };
-        }
-        self.huge_cache.age();
     }
 
     /// Makes a huge block longer or shorter, keeping its contents; it may move if `align` is no
@@ -289,27 +221,4 @@ impl Pages {
         self.mapped.fetch_sub(before, Ordering::Relaxed);
         (after >= offset + bytes).then_some(moved)
     }
-}
-
-/// The record of the huge block at `start`.
-fn record_of(start: usize) -> *mut HugeRecord {
-    core::ptr::with_exposed_provenance_mut(start - PAGE_BYTES)
-}
-
-/// Bytes of the huge block at `start`.
-///
-/// # Safety
-/// A huge block that nobody releases or resizes meanwhile starts there.
-pub(crate) unsafe fn huge_bytes(start: usize) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { (*record_of(start)).bytes }
-}
-
-/// The words in which the block's owner keeps links.
-///
-/// # Safety
-/// A huge block starts at `start`, and the caller owns it.
-pub(crate) unsafe fn huge_links(start: usize) -> *mut [usize; 2] {
-    // SAFETY: the caller's promise.
-    unsafe { &raw mut (*record_of(start)).links }
 }

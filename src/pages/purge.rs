@@ -5,42 +5,20 @@
 //! through a whole delay (1 s unless set) are returned by whoever releases a span after that. A
 //! process that does nothing purges nothing; `trim` does it now.
 //!
-//! Purging claims its units first, so nobody is handed pages that are being returned.
+//! Purging takes its units first, so nobody is handed pages that are being returned.
 
 use crate::base::geometry::{PAGE_BYTES, PAGES_PER_UNIT, UNIT_BYTES, run_mask};
-use crate::base::sync::{AtomicUsize, Ordering};
-use crate::pages::Pages;
+use crate::base::sync::Ordering;
 use crate::pages::map::clock_ms;
 use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE, UPPER_UNITS, metadata_of};
+use crate::pages::state::Pages;
 
 /// Spans released between two looks at the clock: a look costs about as much as a release.
 pub(crate) const RELEASES_PER_LOOK: usize = 16;
-/// Half of this would purge what a request per second uses; twice would double what idles.
-const DELAY_MS: usize = 1000;
-
-/// When what was last aged.
-#[derive(Debug)]
-pub(crate) struct Aging {
-    releases: AtomicUsize,
-    /// When the next aging is due, in milliseconds of the clock.
-    due_ms: AtomicUsize,
-    /// `usize::MAX` for never.
-    pub(crate) delay_ms: AtomicUsize,
-}
-
-impl Aging {
-    pub(crate) const fn new() -> Aging {
-        Aging {
-            releases: AtomicUsize::new(0),
-            due_ms: AtomicUsize::new(0),
-            delay_ms: AtomicUsize::new(DELAY_MS),
-        }
-    }
-}
 
 impl Pages {
     /// Returns every free dirty unit and piece to the source. Returns the bytes given back.
-    pub(crate) fn purge_all(&self) -> usize {
+    pub(super) fn purge_all(&self) -> usize {
         let mut bytes = self.purge_huge();
         for (entry, index) in self.segments() {
             bytes += self.purge_pieces(entry);
@@ -51,7 +29,7 @@ impl Pages {
 
     /// Returns the metadata of every segment in which nothing is in use. Not for a charge that was
     /// refused: the limit gains nothing, and others find the segments taken meanwhile.
-    pub(crate) fn purge_heads(&self) {
+    pub(super) fn purge_heads(&self) {
         for (entry, index) in self.segments() {
             self.purge_head(entry, index);
         }
@@ -69,14 +47,14 @@ impl Pages {
     /// half after the other, so that others find room for the longest span in the segment.
     fn purge_head(&self, entry: &SegmentEntry, index: usize) {
         for half in [UNITS_USABLE & !UPPER_UNITS, UPPER_UNITS] {
-            // Acquire: pairs with the release of the last span. Nobody claims one meanwhile. All
+            // Acquire: pairs with the release of the last span. Nobody takes one meanwhile. All
             // must be free, or two threads would take both halves at once.
             let order = (Ordering::Acquire, Ordering::Relaxed);
             let left = UNITS_USABLE & !half;
-            let claimed = entry
+            let taken = entry
                 .free
                 .compare_exchange(UNITS_USABLE, left, order.0, order.1);
-            if claimed.is_err() {
+            if taken.is_err() {
                 return;
             }
             // No page names a record, so none is read; words are filled when a slab is made, and
@@ -90,8 +68,8 @@ impl Pages {
 
     /// Called with every span that is released: now and then looks at the clock, and when the delay
     /// is over returns what lay idle all the while. Aging takes two visits: what is free and dirty
-    /// at one and was not claimed since is purged at the next.
-    pub(crate) fn purge_by_and_by(&self) {
+    /// at one and was not taken since is purged at the next.
+    pub(super) fn purge_by_and_by(&self) {
         let count = self.aging.releases.fetch_add(1, Ordering::Relaxed);
         if count % RELEASES_PER_LOOK == 0 {
             self.purge_if_due();
@@ -129,7 +107,7 @@ impl Pages {
             self.purge_units(entry, index, idle);
             let free = entry.free.load(Ordering::Relaxed);
             let now_idle = free & entry.dirty.load(Ordering::Relaxed);
-            // A claim in between clears its bits before or after; at worst a unit that was used for
+            // A take in between clears its bits before or after; at worst a unit that was used for
             // a moment counts as idle, and its next purge comes early.
             entry.idle.store(now_idle, Ordering::Relaxed);
         }
@@ -141,10 +119,10 @@ impl Pages {
         if candidates & entry.free.load(Ordering::Relaxed) == 0 {
             return 0;
         }
-        // Claims them: whoever allocates meanwhile looks elsewhere.
+        // Takes them out: whoever allocates meanwhile looks elsewhere.
         let taken = entry.free.fetch_and(!candidates, Ordering::Acquire) & candidates;
-        // Another purge may have cleaned some before they were claimed here. As their owner we now
-        // see their bits as they are (spans.rs, I1); purging twice would discharge twice.
+        // Another purge may have cleaned some before they were taken here. As their owner we now
+        // see their bits as they are (free.rs, I1); purging twice would discharge twice.
         let dirty = taken & entry.dirty.load(Ordering::Relaxed);
         if taken != dirty {
             self.release_mask(entry, index, taken & !dirty);
@@ -152,7 +130,7 @@ impl Pages {
         self.purge_runs(entry, index, dirty)
     }
 
-    /// Purges claimed units run by run, and releases each run at once: others may be waiting for
+    /// Purges taken units run by run, and releases each run at once: others may be waiting for
     /// nothing else.
     fn purge_runs(&self, entry: &SegmentEntry, index: usize, units: u64) -> usize {
         let mut left = units;
@@ -204,7 +182,7 @@ impl Pages {
         // mapping's first segment, which stays.
         let reservation = unsafe { &*head.reservation };
         let from_base = head.address() + offset - reservation.base().addr().get();
-        // SAFETY: the range was claimed, so nobody uses it, and it lies in the mapping.
+        // SAFETY: the range was taken, so nobody uses it, and it lies in the mapping.
         unsafe { self.source.purge(reservation, from_base, bytes) }
     }
 }

@@ -20,7 +20,6 @@ use crate::base::geometry::{
     segment_of,
 };
 use crate::base::sync::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
-use crate::pages::Pages;
 use crate::pages::source::Reservation;
 
 /// Units taken by the head: the records and words of 62 units are exactly what two units hold.
@@ -68,7 +67,7 @@ pub(crate) fn metadata_of(units: u64) -> [(usize, usize); 3] {
     })
 }
 
-/// A segment's line in the process table: everything that searching, claiming and purging touch,
+/// A segment's line in the process table: everything that searching, taking and purging touch,
 /// so that heads 4 MiB apart, which share a cache set, stay out of it.
 #[repr(C)]
 pub(crate) struct SegmentEntry {
@@ -76,7 +75,7 @@ pub(crate) struct SegmentEntry {
     pub(crate) free: AtomicU64,
     /// Units whose pages may hold memory or old contents; they count against the budget.
     pub(crate) dirty: AtomicU64,
-    /// Units that were free and dirty when they were last aged, and not claimed since.
+    /// Units that were free and dirty when they were last aged, and not taken since.
     pub(crate) idle: AtomicU64,
     /// Units split into pieces that may have a free piece.
     pub(crate) split: AtomicU64,
@@ -87,7 +86,6 @@ pub(crate) struct SegmentEntry {
 /// The typed first page of a segment.
 #[repr(C)]
 pub(crate) struct SegmentHead {
-    pub(crate) pages: *const Pages,
     pub(crate) entry: *const SegmentEntry,
     /// Number of the entry, which says where its summary bits are.
     pub(crate) entry_index: usize,
@@ -108,16 +106,14 @@ impl SegmentHead {
     ///
     /// # Safety
     /// `base` is the start of 4 MiB of zeroed memory, aligned to 4 MiB, that nobody else uses and
-    /// that lives as long as `pages`.
+    /// that lives for ever.
     pub(crate) unsafe fn write(
         base: NonNull<u8>,
-        pages: &'static Pages,
         entry: &'static SegmentEntry,
         entry_index: usize,
     ) -> NonNull<SegmentHead> {
         let head = base.cast::<SegmentHead>();
         let fresh = SegmentHead {
-            pages,
             entry,
             entry_index,
             reservation: null(),

@@ -204,7 +204,7 @@ unsafe impl PageSource for MmapSource {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeapSource;
 
-// SAFETY: blocks are allocated zeroed and belong to the caller; purge never claims to have worked.
+// SAFETY: blocks are allocated zeroed and belong to the caller; purge never says that it worked.
 unsafe impl PageSource for HeapSource {
     fn reserve(&self, bytes: usize) -> Option<Reservation> {
         // A small alignment on purpose: large blocks then come from untouched zero pages, where an

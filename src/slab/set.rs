@@ -100,7 +100,7 @@ impl SlabSet {
             self.release_spares();
             self.charge(bytes)?;
         }
-        let claim = || self.pages().claim_span_in(bytes, align, room);
+        let claim = || self.pages().take_span_in(bytes, align, room);
         let span = claim()
             .or_else(|error| match self.release_spares() {
                 true => claim(),

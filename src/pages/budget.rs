@@ -1,0 +1,41 @@
+//! The budget: what is charged before memory is handed out, and what is tried when it is refused.
+//!
+//! Owns nothing but the order of steps: a refusal, by the limit or by the source, is answered with
+//! a purge of what nobody uses, and then asked once more. The sums are in `state.rs` (I1).
+
+use crate::base::error::AllocError;
+use crate::base::sync::Ordering;
+use crate::pages::source::Reservation;
+use crate::pages::state::Pages;
+
+impl Pages {
+    /// Charges `bytes` against the limit (I1), purging unused pages if that makes room.
+    pub(super) fn charge(&self, bytes: usize) -> Result<(), AllocError> {
+        if self.try_charge(bytes) {
+            return Ok(());
+        }
+        // Room may also come from a purge of another thread, so what this one found says nothing.
+        self.purge_all();
+        if self.try_charge(bytes) {
+            return Ok(());
+        }
+        Err(AllocError::PagesLimit {
+            limit_bytes: self.limit.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Reserves through the source, counts the mapping and exposes its provenance.
+    pub(super) fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        let reservation = self.source.reserve(bytes).or_else(|| {
+            // What is kept counts against the system's limits, too.
+            (self.purge_huge() > 0).then(|| self.source.reserve(bytes))?
+        })?;
+        if reservation.bytes() < bytes {
+            return None;
+        }
+        self.mapped
+            .fetch_add(reservation.bytes(), Ordering::Relaxed);
+        let _ = reservation.base().as_ptr().expose_provenance();
+        Some(reservation)
+    }
+}
