@@ -3,7 +3,7 @@
 //! * [`Heap`]: fixed size classes tracked by bitmaps, for hot loops: replaces `Box` and `Vec`.
 //! * [`Flagstone`]: the same for a whole process, as its `#[global_allocator]`.
 //! * [`Arena`]: a two-ended bump arena, for everything that dies together.
-//! * [`Slab`]: many values of one type, with one-pointer handles and generation-checked keys.
+//! * [`Slab`]: many values of one type, with one-pointer handles and version-checked keys.
 //! * [`Pool`]: recycles live values that are costly to build. [`ArenaPool`]: one arena per request.
 //!
 //! All of them take their memory from [`pages`], under one byte budget. `DESIGN.md` in the

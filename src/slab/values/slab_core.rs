@@ -31,7 +31,7 @@ use crate::slab::set::SlabSet;
 use crate::slab::shape::SlotShape;
 
 /// What all handles of a slab share. `T` appears in none of it: values are the handles' concern.
-pub(super) struct Core {
+pub(super) struct SlabCore {
     /// The address of the slot freed last, if it was not taken since; else 0.
     last: Cell<usize>,
     /// The address of the slot freed before that (I5).
@@ -49,22 +49,22 @@ pub(super) struct Core {
 }
 
 /// The core of every slab that has none yet: so that taking a slot needs no test for that.
-pub(super) struct NoCore(UnsafeCell<Core>);
+pub(super) struct NoCore(UnsafeCell<SlabCore>);
 
 // SAFETY: nobody writes to it. Its list and word are empty, so nothing is taken out, and without
 // slots nothing is put in; everything else asks `is_real` first.
 unsafe impl Sync for NoCore {}
 
-static NO_CORE: NoCore = NoCore(UnsafeCell::new(Core::new(SlabSet::new(None, 0))));
+static NO_CORE: NoCore = NoCore(UnsafeCell::new(SlabCore::new(SlabSet::new(None, 0))));
 
 /// What the remote list of a slab that is gone is: no slot's address.
 const fn closed() -> *mut u8 {
     ptr::without_provenance_mut(1)
 }
 
-impl Core {
-    const fn new(set: SlabSet) -> Core {
-        Core {
+impl SlabCore {
+    const fn new(set: SlabSet) -> SlabCore {
+        SlabCore {
             last: Cell::new(0),
             free: Cell::new(0),
             bin: Bin::new(),
@@ -77,16 +77,16 @@ impl Core {
     }
 
     /// Stands for no core: nothing can be taken from it and nothing may be given to it.
-    pub(super) const fn none() -> *const Core {
+    pub(super) const fn none() -> *const SlabCore {
         NO_CORE.0.get()
     }
 
-    /// Whether it is a core of a slab, not [`Core::none`].
+    /// Whether it is a core of a slab, not [`SlabCore::none`].
     pub(super) fn is_real(&self) -> bool {
-        !ptr::eq(self, Core::none())
+        !ptr::eq(self, SlabCore::none())
     }
 
-    /// The slot freed last, or else the next one of the claimed word. `slot_bytes` is the shape's.
+    /// The slot freed last, or else the next one of the cached word. `slot_bytes` is the shape's.
     #[inline(always)]
     pub(super) fn pop(&self, slot_bytes: usize) -> Option<usize> {
         self.pop_free().or_else(|| self.bin.pop_word(slot_bytes))
@@ -96,7 +96,7 @@ impl Core {
     fn pop_free(&self) -> Option<usize> {
         let last = self.last.get();
         if last != 0 {
-            // Not before the test: the core may be `Core::none`.
+            // Not before the test: the core may be `SlabCore::none`.
             self.last.set(0);
             return Some(last);
         }
@@ -182,10 +182,10 @@ pub(super) unsafe fn value_at<T>(slot: usize) -> NonNull<T> {
     unsafe { slot_at(slot).cast() }
 }
 
-pub(super) fn new_core(pages: Option<&'static Pages>) -> Result<*const Core, AllocError> {
-    let layout = Layout::new::<Core>();
+pub(super) fn new_core(pages: Option<&'static Pages>) -> Result<*const SlabCore, AllocError> {
+    let layout = Layout::new::<SlabCore>();
     // SAFETY: the layout's size is not zero.
-    let block = unsafe { alloc::alloc::alloc(layout) }.cast::<Core>();
+    let block = unsafe { alloc::alloc::alloc(layout) }.cast::<SlabCore>();
     let Some(core) = NonNull::new(block) else {
         return Err(AllocError::SourceExhausted {
             bytes: layout.size(),
@@ -193,8 +193,8 @@ pub(super) fn new_core(pages: Option<&'static Pages>) -> Result<*const Core, All
     };
     let set = SlabSet::new(pages, usize::MAX);
     set.set_owner(block.expose_provenance());
-    // SAFETY: just allocated for a `Core`.
-    unsafe { core.write(Core::new(set)) };
+    // SAFETY: just allocated for a `SlabCore`.
+    unsafe { core.write(SlabCore::new(set)) };
     Ok(core.as_ptr())
 }
 
@@ -203,7 +203,7 @@ pub(super) fn new_core(pages: Option<&'static Pages>) -> Result<*const Core, All
 /// # Safety
 /// The slot is of this core, was placed by an owned handle, is the caller's and dead: no value is
 /// in it any more. `slot` has its segment's provenance.
-pub(super) unsafe fn give_remote(core: *const Core, slot: NonNull<u8>) {
+pub(super) unsafe fn give_remote(core: *const SlabCore, slot: NonNull<u8>) {
     // SAFETY: the handle's slot is not taken back yet, which keeps the core alive (I3) until the
     // push below succeeds, or the reference is given up.
     let remote = unsafe { &(*core).remote };
@@ -227,7 +227,7 @@ pub(super) unsafe fn give_remote(core: *const Core, slot: NonNull<u8>) {
 ///
 /// # Safety
 /// The slab's core, not used through it any more; no `Slot` and no keyed value is left.
-pub(super) unsafe fn close_core(core: *const Core) {
+pub(super) unsafe fn close_core(core: *const SlabCore) {
     // SAFETY: the slab's core lives until it is closed (I3).
     let (owned, refs, remote) = unsafe { (&(*core).owned, &(*core).refs, &(*core).remote) };
     if owned.get() == 0 {
@@ -253,7 +253,7 @@ pub(super) unsafe fn close_core(core: *const Core) {
 ///
 /// # Safety
 /// The caller held the references, and uses neither the core nor, if it was the last, any slot.
-unsafe fn release_core(core: *const Core, count: usize) {
+unsafe fn release_core(core: *const SlabCore, count: usize) {
     // AcqRel: Release what we did to the core, Acquire what the others did before the last one
     // takes it apart.
     // SAFETY: the references given up keep the core alive until here.
@@ -265,12 +265,12 @@ unsafe fn release_core(core: *const Core, count: usize) {
 
 /// # Safety
 /// Nobody else uses the core or its slots, nor will.
-unsafe fn end_core(core: *const Core) {
+unsafe fn end_core(core: *const SlabCore) {
     let core = core.cast_mut();
     // SAFETY: the caller's promise; it was allocated in `new_core` with this layout.
     unsafe {
         (*core).set.remove_all();
         core.drop_in_place();
-        alloc::alloc::dealloc(core.cast(), Layout::new::<Core>());
+        alloc::alloc::dealloc(core.cast(), Layout::new::<SlabCore>());
     }
 }

@@ -1,6 +1,6 @@
 //! [`Slab<T>`]: many values of one type, in slots of a raw slab.
 //!
-//! The values' memory and the rules of sharing it are the core's (`shared.rs`, I1 to I5).
+//! The values' memory and the rules of sharing it are the core's (`slab_core.rs`, I1 to I5).
 
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
@@ -10,13 +10,13 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::base::trap::refused;
 use crate::pages::Pages;
-use crate::slab::handles::{OwnedSlot, Slot};
-use crate::slab::keys::{Key, KeyTable};
 use crate::slab::shape::{SLOT_ALIGN_MAX, SLOT_BYTES_MAX, SlotShape};
-use crate::slab::shared::{Core, close_core, new_core, value_at};
+use crate::slab::values::handles::{OwnedSlot, Slot};
+use crate::slab::values::keys::{Key, KeyTable};
+use crate::slab::values::slab_core::{SlabCore, close_core, new_core, value_at};
 
 /// Many values of one type: a fast place to put them, with one-pointer handles and
-/// generation-checked keys.
+/// version-checked keys.
 ///
 /// Nothing is mapped until the first value. Values keep their address. `Slab` is `Send` if `T` is,
 /// and not `Sync`. Values may be up to 1 MiB, aligned up to 64 KiB (checked at compile time).
@@ -67,8 +67,8 @@ use crate::slab::shared::{Core, close_core, new_core, value_at};
 /// slab.insert(vec![short.as_str()]);
 /// ```
 pub struct Slab<T> {
-    /// [`Core::none`] until first used.
-    core: Cell<*const Core>,
+    /// [`SlabCore::none`] until first used.
+    core: Cell<*const SlabCore>,
     /// Used by the slab's thread alone, like the core's parts (I1).
     keys: UnsafeCell<KeyTable>,
     pages: Option<&'static Pages>,
@@ -114,7 +114,7 @@ impl<T> Slab<T> {
     /// A slab over the process's pages. Nothing is mapped yet.
     pub const fn new() -> Slab<T> {
         Slab {
-            core: Cell::new(Core::none()),
+            core: Cell::new(SlabCore::none()),
             keys: UnsafeCell::new(KeyTable::new()),
             pages: None,
             values: PhantomData,
@@ -124,7 +124,7 @@ impl<T> Slab<T> {
     /// A slab over pages of your own.
     pub const fn with_pages(pages: &'static Pages) -> Slab<T> {
         Slab {
-            core: Cell::new(Core::none()),
+            core: Cell::new(SlabCore::none()),
             keys: UnsafeCell::new(KeyTable::new()),
             pages: Some(pages),
             values: PhantomData,
@@ -295,8 +295,8 @@ impl<T> Slab<T> {
     }
 
     #[inline(always)]
-    fn core(&self) -> &Core {
-        // SAFETY: the slab's core lives as long as the slab (I3); `Core::none` is a static.
+    fn core(&self) -> &SlabCore {
+        // SAFETY: the slab's core lives as long as the slab (I3); `SlabCore::none` is a static.
         unsafe { &*self.core.get() }
     }
 
@@ -307,7 +307,7 @@ impl<T> Slab<T> {
         unsafe { &*self.keys.get() }
     }
 
-    fn ensure_core(&self) -> Result<&Core, AllocError> {
+    fn ensure_core(&self) -> Result<&SlabCore, AllocError> {
         if !self.core().is_real() {
             self.core.set(new_core(self.pages)?);
         }
@@ -398,7 +398,7 @@ impl<T> Slab<T> {
     }
 
     /// Moves what owned handles freed, and what waits in the key table, to the free list.
-    fn collect(&self, core: &Core) {
+    fn collect(&self, core: &SlabCore) {
         core.collect_remote();
         // SAFETY: no other reference to the table is alive (I1).
         while let Some(slot) = unsafe { (*self.keys.get()).unpark() } {

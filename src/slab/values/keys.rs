@@ -1,12 +1,12 @@
-//! The table behind a slab's keys: an entry per key with its slot and a generation.
+//! The table behind a slab's keys: an entry per key with its slot and a version.
 //!
 //! The bits of a raw slab say what the slab has given out, not what holds a value, so they never
-//! drive iteration; the generations do. The table holds addresses; it never touches the values. An
+//! drive iteration; the versions do. The table holds addresses; it never touches the values. An
 //! entry keeps its slot when its value is removed, so that the next insert asks nobody for one.
 //!
-//! * I1: an entry's generation is odd exactly while its slot holds a value.
-//! * I2: a generation grows by one at each insert and remove and never comes back: an entry whose
-//!   generation would wrap is retired, and its slot with it, once in 2^31 uses of one entry.
+//! * I1: an entry's version is odd exactly while its slot holds a value.
+//! * I2: a version grows by one at each insert and remove and never comes back: an entry whose
+//!   version would wrap is retired, and its slot with it, once in 2^31 uses of one entry.
 //! * I3: entries without a value that are not retired are in one of two lists linked through
 //!   `next`: those in `parked` have a slot, those in `bare` have none.
 #![forbid(unsafe_code)]
@@ -23,7 +23,7 @@ use crate::base::error::AllocError;
 pub struct Key {
     index: u32,
     /// Odd, hence never zero.
-    generation: core::num::NonZeroU32,
+    version: core::num::NonZeroU32,
 }
 
 /// No entry: an index that no table reaches, as it is not below any number of entries.
@@ -34,7 +34,7 @@ const NONE: u32 = u32::MAX;
 struct Entry {
     /// The slot's address, 0 for none.
     slot: usize,
-    generation: u32,
+    version: u32,
     /// The next entry of the list that this one is in.
     next: u32,
 }
@@ -91,7 +91,7 @@ impl KeyTable {
             None => {
                 self.entries.push(Entry {
                     slot: 0,
-                    generation: 0,
+                    version: 0,
                     next: NONE,
                 });
                 self.entries.len() as u32 - 1
@@ -107,8 +107,8 @@ impl KeyTable {
     #[inline(always)]
     pub(crate) fn get(&self, key: Key) -> Option<usize> {
         let entry = self.entries.get(key.index as usize)?;
-        // A used entry's generation is odd and a key's too, so equality says used.
-        (entry.generation == key.generation.get()).then_some(entry.slot)
+        // A used entry's version is odd and a key's too, so equality says used.
+        (entry.version == key.version.get()).then_some(entry.slot)
     }
 
     /// Takes a key out. The value in its slot is the caller's, to be moved out before the table is
@@ -116,13 +116,13 @@ impl KeyTable {
     #[inline(always)]
     pub(crate) fn remove(&mut self, key: Key) -> Option<usize> {
         let entry = self.entries.get_mut(key.index as usize)?;
-        if entry.generation != key.generation.get() {
+        if entry.version != key.version.get() {
             return None;
         }
         self.len -= 1;
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.version = entry.version.wrapping_add(1);
         // Otherwise retired (I2): 0 is even, so no key matches, and it is in no list.
-        if entry.generation != 0 {
+        if entry.version != 0 {
             entry.next = self.parked;
             self.parked = key.index;
         }
@@ -160,16 +160,16 @@ impl KeyTable {
 
 impl Entry {
     fn is_used(&self) -> bool {
-        self.generation % 2 == 1
+        self.version % 2 == 1
     }
 
     /// The key of the value that comes into the entry, whose number is `index`.
     #[inline(always)]
     fn occupy(&mut self, index: u32) -> Key {
         // Even, so this adds one.
-        let generation = core::num::NonZeroU32::MIN | self.generation;
-        self.generation = generation.get();
-        Key { index, generation }
+        let version = core::num::NonZeroU32::MIN | self.version;
+        self.version = version.get();
+        Key { index, version }
     }
 }
 
@@ -178,14 +178,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_whose_generation_is_used_up_is_retired() {
+    fn an_entry_whose_version_is_used_up_is_retired() {
         let mut table = KeyTable::new();
         table.reserve().unwrap();
         let first = table.insert(16);
-        table.entries[0].generation = u32::MAX;
+        table.entries[0].version = u32::MAX;
         let last = Key {
             index: 0,
-            generation: core::num::NonZeroU32::MAX,
+            version: core::num::NonZeroU32::MAX,
         };
         assert_eq!(table.remove(last), Some(16));
         assert_eq!(table.get(first), None);

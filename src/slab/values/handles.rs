@@ -1,7 +1,7 @@
 //! The handles of a [`Slab<T>`](crate::Slab): one pointer each, dropped with their value.
 //!
 //! A [`Slot`] gives its slot back on the slab's own thread, an [`OwnedSlot`] through the core's
-//! remote list from any (see `shared.rs`). Either does so also when the value's drop panics.
+//! remote list from any (see `slab_core.rs`). Either does so also when the value's drop panics.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -10,8 +10,8 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use crate::slab::raw::{owner_of, slot_at};
-use crate::slab::shared::{Core, give_remote};
-use crate::slab::typed::Slab;
+use crate::slab::values::slab::Slab;
+use crate::slab::values::slab_core::{SlabCore, give_remote};
 
 /// A value in a [`Slab`]: one pointer, dropped with the handle.
 #[must_use = "the value is dropped with its handle"]
@@ -41,7 +41,7 @@ impl<T> Slot<'_, T> {
 #[inline(always)]
 unsafe fn give_local<T>(slot: NonNull<T>) {
     // SAFETY: the slot lies in a slab of the core, which lives while its `Slab` is borrowed.
-    let core = unsafe { &*owner_of(slot.cast()).cast::<Core>() };
+    let core = unsafe { &*owner_of(slot.cast()).cast::<SlabCore>() };
     // SAFETY: the caller's promise.
     unsafe { core.push(slot.addr().get()) };
 }
@@ -97,7 +97,7 @@ impl<T> OwnedSlot<T> {
 #[inline(always)]
 unsafe fn give_owned<T>(slot: NonNull<T>) {
     // SAFETY: the slot lies in a slab of the core, which lives at least until it comes back (I3 of
-    // `shared.rs`). Its address gets the segment's provenance.
+    // `slab_core.rs`). Its address gets the segment's provenance.
     unsafe { give_remote(owner_of(slot.cast()).cast(), slot_at(slot.addr().get())) };
 }
 
