@@ -4,7 +4,7 @@
 //!
 //! * I1: every free slot in a word that was ever taken is filled with `FREED`; slots never taken
 //!   are not (their pages stay untouched).
-//! * I2: a heap's quarantine is a ring of the newest freed slots, in the storage that magazines
+//! * I2: a heap's quarantine is a ring of the newest freed slots, in the storage that stacks
 //!   would use; `storage[0]` counts all that ever entered.
 
 use crate::base::config::Check;
@@ -104,7 +104,7 @@ impl Heap {
     }
 
     fn quarantine(&self) -> &[usize] {
-        let storage = self.magazines.get();
+        let storage = self.stacks.get();
         if self.check != Check::Full || storage.is_null() {
             return &[];
         }
@@ -118,7 +118,7 @@ impl Heap {
 
     /// Hands every waiting slot to its slab.
     pub(super) fn drain_quarantine(&self) {
-        let storage = self.magazines.get();
+        let storage = self.stacks.get();
         if self.quarantine().is_empty() {
             return;
         }

@@ -40,7 +40,7 @@ use crate::slab::raw::{SlabHead, slot_at};
 /// ```
 ///
 /// Exhaustion returns null, and [`last_error`] says which limit was hit. A double free, a foreign
-/// pointer or a wrong layout that shows when a magazine is flushed prints one line and aborts; one
+/// pointer or a wrong layout that shows when a stack is flushed prints one line and aborts; one
 /// that was handed out again before is not seen, unless
 /// [`Check::Full`](crate::Check::Full) was chosen.
 ///
@@ -121,7 +121,7 @@ pub fn trim() -> usize {
 pub struct Stats {
     /// An upper bound of the bytes of live blocks, each counted with the whole of its slot or span.
     /// What the calling thread and ended threads cache is not in it, what other running threads
-    /// cache in their magazines and claimed words is. (With [`Check::Full`](crate::Check::Full)
+    /// cache in their stacks and cached words is. (With [`Check::Full`](crate::Check::Full)
     /// nobody caches, and what waits in the quarantine is not in it.) While others allocate and
     /// free, their counts are of slightly different moments.
     pub allocated: usize,
@@ -133,7 +133,7 @@ pub struct Stats {
     pub mapped: usize,
     /// Bytes kept for reuse without an owner.
     pub retained: usize,
-    /// Bytes that the calling thread caches in magazines and claimed words.
+    /// Bytes that the calling thread caches in stacks and cached words.
     pub cached_here: usize,
     /// Thread heaps there are: as many as threads were allocating at one time.
     pub thread_heaps: usize,

@@ -6,21 +6,21 @@
 use crate::base::size_class::CLASS_COUNT;
 use crate::heap::global::Flagstone;
 use crate::heap::thread::ThreadHeap;
-use crate::heap::{MAGAZINE_STORAGE_BYTES, SHAPES};
-use crate::slab::bin::MAGAZINE_FIRST;
-use crate::slab::set::MAGAZINES_BYTES_MAX;
+use crate::heap::{SHAPES, STACK_ROOM_BYTES};
+use crate::slab::bin::STACK_FIRST;
+use crate::slab::set::STACKS_BYTES_MAX;
 use crate::slab::shape::SlotShape;
 use crate::slab::spares::SPARES_BYTES_MAX;
 
 /// A thread's heap, which stays until the process ends and serves one thread after the other, and
-/// the room for its magazines and the large blocks that it keeps, which stay until `trim`.
-const HEAP_BYTES: usize = size_of::<ThreadHeap>() + MAGAZINE_STORAGE_BYTES + SPARES_BYTES_MAX;
+/// the room for its stacks and the large blocks that it keeps, which stay until `trim`.
+const HEAP_BYTES: usize = size_of::<ThreadHeap>() + STACK_ROOM_BYTES + SPARES_BYTES_MAX;
 
 impl Flagstone {
-    /// Bytes of slots that a thread caches at most, in magazines and claimed words: 6.2 MiB. Each
+    /// Bytes of slots that a thread caches at most, in stacks and cached words: 6.2 MiB. Each
     /// class has some; a thread that uses few classes caches little.
     pub const CACHED_BYTES_MAX: usize = {
-        let (mut sum, mut class) = (MAGAZINES_BYTES_MAX, 0);
+        let (mut sum, mut class) = (STACKS_BYTES_MAX, 0);
         while class < CLASS_COUNT {
             sum += cached_bytes(&SHAPES[class]);
             class += 1;
@@ -46,17 +46,17 @@ impl Flagstone {
     };
 }
 
-/// Slots of a class that a bin caches before its magazine is lengthened.
+/// Slots of a class that a bin caches before its stack is lengthened.
 const fn cached_bytes(shape: &SlotShape) -> usize {
     let per_slab = (shape.span_bytes / shape.slot_bytes) as usize;
-    let magazine = min(MAGAZINE_FIRST, shape.magazine_max as usize);
-    (magazine + min(64, per_slab)) * shape.slot_bytes as usize
+    let stack = min(STACK_FIRST, shape.stack_max as usize);
+    (stack + min(64, per_slab)) * shape.slot_bytes as usize
 }
 
-/// The slabs of a class that a bin keeps from going back: one for each slot of the magazine, the
-/// claimed word's, and an empty one.
+/// The slabs of a class that a bin keeps from going back: one for each slot of the stack, the
+/// cached word's, and an empty one.
 const fn pinned_bytes(shape: &SlotShape) -> usize {
-    (shape.magazine_max as usize + 2) * shape.span_bytes as usize
+    (shape.stack_max as usize + 2) * shape.span_bytes as usize
 }
 
 const fn min(a: usize, b: usize) -> usize {

@@ -103,7 +103,7 @@ impl Heap {
         self.ensure_owner();
         let bytes = rounded(layout)?;
         if bytes > SPAN_BYTES_MAX {
-            let span = self.set.claim(bytes, layout.align())?;
+            let span = self.set.take_span(bytes, layout.align())?;
             let address = span.ptr.addr().get();
             registry::set_huge_owner(address, self.set.owner());
             // SAFETY: just claimed.

@@ -2,7 +2,7 @@
 //! bitvec.
 //!
 //! "Taken" in the picture is what the slab has given out: live slots, and those that wait in a
-//! magazine or claimed word. The totals subtract the latter.
+//! stack or cached word. The totals subtract the latter.
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write};

@@ -7,7 +7,7 @@
 //!
 //! * I1: `bins[c]` holds slots of `CLASS_BYTES[c]` bytes from slabs of this heap alone.
 //! * I2: used by one thread at a time (`!Sync`); nothing in it depends on which.
-//! * I3: with [`Check::Full`] magazines have no room and words are never kept, so that every
+//! * I3: with [`Check::Full`] stacks have no room and words are never kept, so that every
 //!   operation reaches `check.rs` without a branch on the fast path.
 
 mod builder;
@@ -69,21 +69,21 @@ const SHAPES: [SlotShape; CLASS_COUNT] = {
 /// The shapes as a static: one copy, whose parts the slow paths refer to.
 static SHAPE_TABLE: [SlotShape; CLASS_COUNT] = SHAPES;
 
-/// First magazine entry of each class in the storage, and the number of entries in all at the end.
-const MAGAZINE_OFFSETS: [usize; CLASS_COUNT + 1] = {
+/// First stack entry of each class in the storage, and the number of entries in all at the end.
+const STACK_OFFSETS: [usize; CLASS_COUNT + 1] = {
     let mut offsets = [0; CLASS_COUNT + 1];
     let mut class = 0;
     while class < CLASS_COUNT {
-        offsets[class + 1] = offsets[class] + SHAPES[class].magazine_max as usize;
+        offsets[class + 1] = offsets[class] + SHAPES[class].stack_max as usize;
         class += 1;
     }
     offsets
 };
 
-/// Room for every magazine at full length: a piece of a shared unit, of which only the pages that
+/// Room for every stack at full length: a piece of a shared unit, of which only the pages that
 /// are used become resident.
-const MAGAZINE_STORAGE_BYTES: usize = 16 << 10;
-const _: () = assert!(MAGAZINE_OFFSETS[CLASS_COUNT] * size_of::<usize>() <= MAGAZINE_STORAGE_BYTES);
+const STACK_ROOM_BYTES: usize = 16 << 10;
+const _: () = assert!(STACK_OFFSETS[CLASS_COUNT] * size_of::<usize>() <= STACK_ROOM_BYTES);
 
 /// Memory of fixed size classes for one thread at a time: the fastest way to replace `Box` and
 /// `Vec` in a hot loop.
@@ -107,8 +107,8 @@ const _: () = assert!(MAGAZINE_OFFSETS[CLASS_COUNT] * size_of::<usize>() <= MAGA
 pub struct Heap {
     bins: [Bin; CLASS_COUNT],
     set: SlabSet,
-    /// The magazines' storage, or null before the first free.
-    magazines: Cell<*mut usize>,
+    /// The stacks' storage, or null before the first free.
+    stacks: Cell<*mut usize>,
     /// First of the huge blocks' list, as an address; 0 for none.
     huge: Cell<usize>,
     check: Check,
@@ -138,7 +138,7 @@ impl Heap {
         Heap {
             bins: [const { Bin::new() }; CLASS_COUNT],
             set: SlabSet::new(pages, limit),
-            magazines: Cell::new(null_mut()),
+            stacks: Cell::new(null_mut()),
             huge: Cell::new(0),
             check,
             pressure: Cell::new(0),
@@ -338,33 +338,33 @@ impl Heap {
         self.ensure_owner();
         let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
         match self.check {
-            Check::Fast => bin.push_slow(&self.set, shape, self.magazine_storage(class), address),
+            Check::Fast => bin.push_slow(&self.set, shape, self.stack_room(class), address),
             Check::Full => self.free_checked(class, address),
         }
     }
 
-    /// Room for the class's magazine; null when there is none to be had, and frees then go
+    /// Room for the class's stack; null when there is none to be had, and frees then go
     /// straight to the bitmaps.
-    fn magazine_storage(&self, class: usize) -> *mut usize {
+    fn stack_room(&self, class: usize) -> *mut usize {
         let storage = self.storage();
         if storage.is_null() {
             return null_mut();
         }
         // SAFETY: the offsets lie in the storage (const assertion).
-        unsafe { storage.add(MAGAZINE_OFFSETS[class]) }
+        unsafe { storage.add(STACK_OFFSETS[class]) }
     }
 
-    /// The storage of `MAGAZINE_STORAGE_BYTES`, claimed on first use; null when refused.
+    /// The storage of `STACK_ROOM_BYTES`, claimed on first use; null when refused.
     fn storage(&self) -> *mut usize {
-        if self.magazines.get().is_null() {
-            if let Ok(span) = self.set.claim(MAGAZINE_STORAGE_BYTES, 1) {
+        if self.stacks.get().is_null() {
+            if let Ok(span) = self.set.take_span(STACK_ROOM_BYTES, 1) {
                 if self.check == Check::Full {
                     check::clear_quarantine(&span);
                 }
-                self.magazines.set(span.ptr.as_ptr().cast());
+                self.stacks.set(span.ptr.as_ptr().cast());
             }
         }
-        self.magazines.get()
+        self.stacks.get()
     }
 
     fn check_live(&self, address: usize, layout: Layout) -> Result<(), FreeError> {
@@ -396,12 +396,12 @@ impl Drop for Heap {
         self.release_all_huge();
         // SAFETY: whoever borrowed the heap is gone, and raw blocks die with it.
         unsafe { self.set.remove_all() };
-        if let Some(storage) = NonNull::new(self.magazines.get()) {
-            // SAFETY: the storage is ours, and no magazine is used any more.
+        if let Some(storage) = NonNull::new(self.stacks.get()) {
+            // SAFETY: the storage is ours, and no stack is used any more.
             unsafe {
                 self.set
                     .pages()
-                    .release_span(storage.cast(), MAGAZINE_STORAGE_BYTES)
+                    .release_span(storage.cast(), STACK_ROOM_BYTES)
             };
         }
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::base::size_class::CLASS_BYTES;
-use crate::heap::{Heap, MAGAZINE_STORAGE_BYTES};
+use crate::heap::{Heap, STACK_ROOM_BYTES};
 use crate::pages::segment::RECORD_BYTES;
 
 /// Figures of a [`Heap`], in bytes, in jemalloc's words:
@@ -29,17 +29,17 @@ pub struct HeapStats {
     pub mapped: usize,
     /// Bytes that the heap's pages keep for reuse, for all their owners.
     pub retained: usize,
-    /// Bytes of bitmaps, records and magazines.
+    /// Bytes of bitmaps, records and stacks.
     pub metadata: usize,
 }
 
 impl Heap {
     /// The heap's figures now. Walks its slabs: a few nanoseconds each.
     pub fn stats(&self) -> HeapStats {
-        let storage = if self.magazines.get().is_null() {
+        let storage = if self.stacks.get().is_null() {
             0
         } else {
-            MAGAZINE_STORAGE_BYTES
+            STACK_ROOM_BYTES
         };
         let mut held = self.huge_total();
         let mut metadata = storage;
@@ -49,7 +49,7 @@ impl Heap {
         }
         let mut cached = self.quarantined_bytes();
         for (bin, bytes) in self.bins.iter().zip(CLASS_BYTES) {
-            cached += (bin.cached().len() + bin.claimed_count()) * bytes as usize;
+            cached += (bin.cached().len() + bin.word_count()) * bytes as usize;
         }
         let active = self.set.active() - storage;
         let pages = self.set.pages().stats();

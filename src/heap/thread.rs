@@ -4,7 +4,7 @@
 //! (`remote.rs`). A thread heap belongs to one thread at a time: it is claimed when a thread first
 //! allocates, and left for the next one when the thread ends (`process.rs`).
 //!
-//! * I1: bins and magazines are used by the thread that holds the heap; the inbox by all.
+//! * I1: bins and stacks are used by the thread that holds the heap; the inbox by all.
 //! * I2: a thread heap is never freed and never moves.
 //! * I3: `in_slow` is set while bins and lists may be inconsistent: between operations and on the
 //!   fast paths they never are, at worst one slot is lost, so that a forked child can adopt a heap
@@ -21,7 +21,7 @@ use crate::base::size_class::{CLASS_BYTES, CLASS_COUNT, class_of};
 use crate::base::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap::misuse;
 use crate::heap::process::{own, visit_orphan};
-use crate::heap::{MAGAZINE_OFFSETS, MAGAZINE_STORAGE_BYTES, SHAPE_TABLE, check, choices, remote};
+use crate::heap::{SHAPE_TABLE, STACK_OFFSETS, STACK_ROOM_BYTES, check, choices, remote};
 use crate::pages::{Pages, Room, registry};
 use crate::slab::bin::Bin;
 use crate::slab::owner::SlabOwner;
@@ -38,13 +38,13 @@ pub(crate) type CurrentCell = Cell<&'static ThreadHeap>;
 #[repr(C, align(4096))]
 pub(crate) struct ThreadHeap {
     bins: [Bin; CLASS_COUNT],
-    magazines: Cell<*mut usize>,
+    stacks: Cell<*mut usize>,
     /// The cell of the thread that holds the heap; null for none.
     pub(crate) current: Cell<*const CurrentCell>,
     /// Next in the list of all thread heaps, which only grows.
     pub(crate) next_all: Cell<*const ThreadHeap>,
     in_slow: AtomicBool,
-    /// Bytes of slots that magazines were lengthened by.
+    /// Bytes of slots that stacks were lengthened by.
     cached_max: Cell<usize>,
     /// Large blocks kept for later.
     spares: Spares,
@@ -76,7 +76,7 @@ impl ThreadHeap {
     pub(crate) const fn empty() -> ThreadHeap {
         ThreadHeap {
             bins: [const { Bin::new() }; CLASS_COUNT],
-            magazines: Cell::new(null_mut()),
+            stacks: Cell::new(null_mut()),
             current: Cell::new(null()),
             next_all: Cell::new(null()),
             in_slow: AtomicBool::new(false),
@@ -159,7 +159,7 @@ impl ThreadHeap {
         result
     }
 
-    /// A slot when magazine and word are empty.
+    /// A slot when stack and word are empty.
     pub(crate) fn refill(&self, class: usize) -> Result<usize, AllocError> {
         self.slow(|| {
             self.empty_inbox();
@@ -174,18 +174,18 @@ impl ThreadHeap {
             if choices::is_full() {
                 check::keep_one(bin, self, shape, address);
             }
-            self.count_taken((1 + bin.claimed_count()) * shape.slot_bytes as usize);
+            self.count_taken((1 + bin.word_count()) * shape.slot_bytes as usize);
             Ok(address)
         })
     }
 
-    /// Frees a slot when the magazine has no room.
+    /// Frees a slot when the stack has no room.
     pub(crate) fn push_slow(&self, class: usize, address: usize) {
         self.slow(|| {
             if choices::is_full() {
                 self.free_checked(class, address);
             } else {
-                let storage = self.magazine_storage(class);
+                let storage = self.stack_room(class);
                 let (bin, shape) = (&self.bins[class], &SHAPE_TABLE[class]);
                 let before = bin.cached().len();
                 bin.push_slow(self, shape, storage, address);
@@ -197,16 +197,16 @@ impl ThreadHeap {
         });
     }
 
-    fn magazine_storage(&self, class: usize) -> *mut usize {
-        if self.magazines.get().is_null() {
-            match Pages::global().take_span(MAGAZINE_STORAGE_BYTES, 1) {
-                Ok(span) => self.magazines.set(span.ptr.as_ptr().cast()),
+    fn stack_room(&self, class: usize) -> *mut usize {
+        if self.stacks.get().is_null() {
+            match Pages::global().take_span(STACK_ROOM_BYTES, 1) {
+                Ok(span) => self.stacks.set(span.ptr.as_ptr().cast()),
                 // Frees then go straight to the bitmaps.
                 Err(_) => return null_mut(),
             }
         }
         // SAFETY: the offsets lie in the storage (const assertion).
-        unsafe { self.magazines.get().add(MAGAZINE_OFFSETS[class]) }
+        unsafe { self.stacks.get().add(STACK_OFFSETS[class]) }
     }
 
     /// Tells the holder that slots of `slab`, which is its, come back. Any thread.
@@ -267,17 +267,17 @@ impl ThreadHeap {
         });
     }
 
-    /// Gives everything back but the heap itself: also the magazines' room, until the next free.
+    /// Gives everything back but the heap itself: also the stacks' room, until the next free.
     pub(crate) fn trim_whole(&self) {
         self.trim();
         self.slow(|| {
-            let Some(storage) = NonNull::new(self.magazines.replace(null_mut())) else {
+            let Some(storage) = NonNull::new(self.stacks.replace(null_mut())) else {
                 return;
             };
-            self.bins.iter().for_each(Bin::end_magazine);
+            self.bins.iter().for_each(Bin::end_stack);
             self.cached_max.set(0);
-            // SAFETY: claimed in `magazine_storage`; no bin points there any more.
-            unsafe { Pages::global().release_span(storage.cast(), MAGAZINE_STORAGE_BYTES) };
+            // SAFETY: claimed in `stack_room`; no bin points there any more.
+            unsafe { Pages::global().release_span(storage.cast(), STACK_ROOM_BYTES) };
         });
     }
 
@@ -306,10 +306,10 @@ impl ThreadHeap {
         self.spares.keep(Pages::global(), block, release);
     }
 
-    /// Bytes in magazines and claimed words. By the holder.
+    /// Bytes in stacks and cached words. By the holder.
     pub(crate) fn cached_bytes(&self) -> usize {
         let cached =
-            |(bin, bytes): (&Bin, u32)| (bin.cached().len() + bin.claimed_count()) * bytes as usize;
+            |(bin, bytes): (&Bin, u32)| (bin.cached().len() + bin.word_count()) * bytes as usize;
         self.bins.iter().zip(CLASS_BYTES).map(cached).sum()
     }
 }

@@ -1,8 +1,8 @@
-//! The fast path for slots of one size: a magazine and a claimed word in front of the slabs.
+//! The fast path for slots of one size: a stack and a cached word in front of the slabs.
 //!
-//! Alloc: the magazine has a slot, pop it; else the claimed 64-bit word has one, take its lowest;
-//! else refill. Free: the magazine has room, push; else flush the older half into the bitmaps. The
-//! magazine (jemalloc's and Bonwick's array cache) makes reuse cheap; the word (as in Go's
+//! Alloc: the stack has a slot, pop it; else the cached 64-bit word has one, take its lowest;
+//! else refill. Free: the stack has room, push; else flush the older half into the bitmaps. The
+//! stack (jemalloc's and Bonwick's array cache) makes reuse cheap; the word (as in Go's
 //! allocation cache and libpas) makes slots never used cheap. Measured in a prototype, either alone
 //! loses where the other wins (see the table in DESIGN.md).
 //!
@@ -22,8 +22,8 @@ use crate::slab::owner::SlabOwner;
 use crate::slab::raw::{List, SlabHead};
 use crate::slab::shape::SlotShape;
 
-/// Slots a magazine starts with. It doubles each time it fills, so short-lived owners stay small.
-pub(crate) const MAGAZINE_FIRST: usize = 8;
+/// Slots a stack starts with. It doubles each time it fills, so short-lived owners stay small.
+pub(crate) const STACK_FIRST: usize = 8;
 
 /// Slow frees between two looks at a partial list, at least: a free-only owner's list is short.
 #[cfg(all(unix, feature = "std"))]
@@ -42,12 +42,12 @@ pub(crate) struct Bin {
     word: Cell<u64>,
     word_base: Cell<usize>,
     partial: Cell<*const SlabHead>,
-    /// The claimed word's slots read as zero.
+    /// The cached word's slots read as zero.
     word_zeroed: Cell<bool>,
-    /// The claimed word's slots were never handed out before.
+    /// The cached word's slots were never handed out before.
     word_untouched: Cell<bool>,
     /// Empty slabs that are kept in the partial list: one, so that alloc and free of a single slot
-    /// do not claim and release a span each time.
+    /// do not take and release a span each time.
     kept_count: Cell<u8>,
     /// How often the slabs' length doubled so far.
     doublings: Cell<u8>,
@@ -81,14 +81,14 @@ impl Bin {
         }
     }
 
-    /// The newest slot of the magazine.
+    /// The newest slot of the stack.
     #[inline(always)]
     pub(crate) fn pop(&self) -> Option<usize> {
         let top = self.top.get();
         if top == self.base.get() {
             return None;
         }
-        // SAFETY: `top` is above `base`, so the entry below it is in the magazine (I1).
+        // SAFETY: `top` is above `base`, so the entry below it is in the stack (I1).
         unsafe {
             let entry = top.sub(1);
             self.top.set(entry);
@@ -96,7 +96,7 @@ impl Bin {
         }
     }
 
-    /// The lowest slot of the claimed word. `slot_bytes` is the shape's, passed so that it can be a
+    /// The lowest slot of the cached word. `slot_bytes` is the shape's, passed so that it can be a
     /// constant.
     #[inline(always)]
     pub(crate) fn pop_word(&self, slot_bytes: usize) -> Option<usize> {
@@ -108,7 +108,7 @@ impl Bin {
         Some(self.word_base.get() + word.trailing_zeros() as usize * slot_bytes)
     }
 
-    /// Puts a slot on the magazine; `false` when it is full (or there is none).
+    /// Puts a slot on the stack; `false` when it is full (or there is none).
     #[inline(always)]
     pub(crate) fn push(&self, slot: usize) -> bool {
         let top = self.top.get();
@@ -123,18 +123,18 @@ impl Bin {
         true
     }
 
-    /// Whether the slots of the claimed word (also the one just taken) read as zero.
+    /// Whether the slots of the cached word (also the one just taken) read as zero.
     #[inline(always)]
     pub(crate) fn word_is_zeroed(&self) -> bool {
         self.word_zeroed.get()
     }
 
-    /// Whether the slots of the claimed word were never handed out before it was claimed.
+    /// Whether the slots of the cached word were never handed out before it was taken.
     pub(crate) fn word_is_untouched(&self) -> bool {
         self.word_untouched.get()
     }
 
-    /// Claims the next word and takes its first slot. Magazine and word are empty.
+    /// Takes the next word and takes its first slot. Stack and word are empty.
     #[cold]
     pub(crate) fn refill(
         &self,
@@ -149,7 +149,7 @@ impl Bin {
         if slab.is_kept.replace(false) {
             self.kept_count.set(self.kept_count.get() - 1);
         }
-        let Some(claim) = slab.take_word() else {
+        let Some(taken) = slab.take_word() else {
             misuse(
                 "internal: a partial slab without a free slot",
                 slab.base().addr().get(),
@@ -161,12 +161,12 @@ impl Bin {
                 slab.link(List::Partial, &self.partial);
             }
         }
-        let lowest = claim.word.trailing_zeros() as usize;
-        self.word.set(claim.word & (claim.word - 1));
-        self.word_base.set(slab.address_of(claim.first));
-        self.word_zeroed.set(claim.zeroed);
-        self.word_untouched.set(claim.untouched);
-        Ok(slab.address_of(claim.first + lowest))
+        let lowest = taken.word.trailing_zeros() as usize;
+        self.word.set(taken.word & (taken.word - 1));
+        self.word_base.set(slab.address_of(taken.first));
+        self.word_zeroed.set(taken.zeroed);
+        self.word_untouched.set(taken.untouched);
+        Ok(slab.address_of(taken.first + lowest))
     }
 
     /// The first slab of the partial list with a free slot, counting what other threads gave back.
@@ -242,8 +242,8 @@ impl Bin {
         Ok(slab)
     }
 
-    /// Frees a slot when the magazine has no room: starts or lengthens it, or flushes its older
-    /// half. `storage` is room for `shape.magazine_max` entries, null for none.
+    /// Frees a slot when the stack has no room: starts or lengthens it, or flushes its older
+    /// half. `storage` is room for `shape.stack_max` entries, null for none.
     #[cold]
     pub(crate) fn push_slow(
         &self,
@@ -252,7 +252,7 @@ impl Bin {
         storage: *mut usize,
         slot: usize,
     ) {
-        let max = shape.magazine_max as usize;
+        let max = shape.stack_max as usize;
         if self.base.get().is_null() {
             if storage.is_null() {
                 self.give(owner, shape, &[slot]);
@@ -260,7 +260,7 @@ impl Bin {
             }
             self.base.set(storage);
             self.top.set(storage);
-            self.set_capacity(MAGAZINE_FIRST.min(max));
+            self.set_capacity(STACK_FIRST.min(max));
         } else if !self.lengthen(owner, shape) {
             let capacity = self.capacity();
             self.flush(owner, shape, capacity - capacity / 2);
@@ -269,10 +269,10 @@ impl Bin {
         debug_assert!(pushed, "room was just made");
     }
 
-    /// Doubles the magazine, within its own bound and its owner's.
+    /// Doubles the stack, within its own bound and its owner's.
     fn lengthen(&self, owner: &impl SlabOwner, shape: &SlotShape) -> bool {
         let capacity = self.capacity();
-        let wanted = (capacity * 2).min(shape.magazine_max as usize);
+        let wanted = (capacity * 2).min(shape.stack_max as usize);
         let bytes = (wanted - capacity) * shape.slot_bytes as usize;
         let may = wanted > capacity && owner.may_cache(bytes);
         if may {
@@ -286,11 +286,11 @@ impl Bin {
     }
 
     fn set_capacity(&self, entries: usize) {
-        // SAFETY: `base` is room for `magazine_max` entries, and `entries` is at most that.
+        // SAFETY: `base` is room for `stack_max` entries, and `entries` is at most that.
         self.limit.set(unsafe { self.base.get().add(entries) });
     }
 
-    /// Slots in the magazine.
+    /// Slots in the stack.
     pub(crate) fn cached(&self) -> &[usize] {
         if self.base.get().is_null() {
             return &[];
@@ -301,18 +301,18 @@ impl Bin {
         unsafe { core::slice::from_raw_parts(self.base.get(), count) }
     }
 
-    /// Slots in the claimed word.
-    pub(crate) fn claimed_count(&self) -> usize {
+    /// Slots in the cached word.
+    pub(crate) fn word_count(&self) -> usize {
         self.word.get().count_ones() as usize
     }
 
-    /// Gives the `count` oldest slots of the magazine back to their slabs.
+    /// Gives the `count` oldest slots of the stack back to their slabs.
     fn flush(&self, owner: &impl SlabOwner, shape: &SlotShape, count: usize) {
         let cached = self.cached();
         let kept = cached.len() - count;
         self.give(owner, shape, &cached[..count]);
         let base = self.base.get();
-        // SAFETY: `kept` entries follow the first `count`; both ranges lie in the magazine (I1).
+        // SAFETY: `kept` entries follow the first `count`; both ranges lie in the stack (I1).
         unsafe {
             base.copy_from(base.add(count), kept);
             self.top.set(base.add(kept));
@@ -423,12 +423,12 @@ impl Bin {
         unsafe { owner.remove(slab) };
     }
 
-    /// Whether this bin holds the slot, by magazine, claimed word or bitmap: then it is not live.
+    /// Whether this bin holds the slot, by stack, cached word or bitmap: then it is not live.
     pub(crate) fn holds(&self, slab: &SlabHead, index: usize) -> bool {
         let first = index / 64 * 64;
-        let claimed = slab.address_of(first) == self.word_base.get()
+        let in_word = slab.address_of(first) == self.word_base.get()
             && self.word.get() >> (index % 64) & 1 == 1;
-        claimed || slab.holds(index) || self.cached().contains(&slab.address_of(index))
+        in_word || slab.holds(index) || self.cached().contains(&slab.address_of(index))
     }
 
     /// Gives everything cached back and releases empty slabs.
@@ -448,9 +448,9 @@ impl Bin {
         self.kept_count.set(0);
     }
 
-    /// Forgets the room of the magazine, which is empty.
+    /// Forgets the room of the stack, which is empty.
     #[cfg(all(unix, feature = "std"))]
-    pub(crate) fn end_magazine(&self) {
+    pub(crate) fn end_stack(&self) {
         debug_assert!(self.cached().is_empty());
         for place in [&self.base, &self.top, &self.limit] {
             place.set(core::ptr::null_mut());

@@ -16,7 +16,7 @@ pub(crate) trait SlabOwner {
     /// It is this owner's, in no partial list, and nobody uses its slots.
     unsafe fn remove(&self, slab: &SlabHead);
 
-    /// Whether magazines may get longer by so many bytes of slots.
+    /// Whether stacks may get longer by so many bytes of slots.
     fn may_cache(&self, _bytes: usize) -> bool {
         true
     }

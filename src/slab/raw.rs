@@ -4,7 +4,7 @@
 //! ([`SlabHead`]) and its words lie out of line, so a write past a slot cannot damage them and an
 //! empty slab's pages can be returned whole.
 //!
-//! * I1: a set bit means that the slab itself holds the slot. Live, cached and claimed slots look
+//! * I1: a set bit means that the slab itself holds the slot. Live and cached slots look
 //!   alike here; no operation on a single slot touches a bit.
 //! * I2: `free_count` is the number of set bits.
 //! * I3: every page of a slab or large block names its record in the segment's page table from
@@ -65,7 +65,7 @@ enum Kind {
 }
 
 /// A word of slots taken out of a slab.
-pub(crate) struct Claim {
+pub(crate) struct TakenWord {
     /// Number of the word's first slot.
     pub(crate) first: usize,
     /// Its slots.
@@ -304,7 +304,7 @@ impl SlabHead {
     }
 
     /// Takes the first word with a free slot out of the bitmap, whole.
-    pub(crate) fn take_word(&self) -> Option<Claim> {
+    pub(crate) fn take_word(&self) -> Option<TakenWord> {
         let (index, word) = bitmap::take_word(self.words(), self.hint.get() as usize)?;
         self.hint.set(index as u8);
         let left = self.free_count() - word.count_ones() as usize;
@@ -314,7 +314,7 @@ impl SlabHead {
             self.fresh.set(index as u8 + 1);
         }
         let zeroed = untouched && self.kind == Kind::ZeroedSlab;
-        Some(Claim {
+        Some(TakenWord {
             first: index * 64,
             word,
             untouched,
@@ -353,7 +353,7 @@ impl SlabHead {
     }
 
     /// Gives back the first of `slots`, up to one that is no slot of this slab, of this shape. The
-    /// caller holds the slots `claimed.1` of the word whose first slot starts at `claimed.0`.
+    /// caller holds the slots `held.1` of the word whose first slot starts at `held.0`.
     /// Returns how many were given and how many are free now; or the address of one that was free
     /// already.
     #[inline(always)]
@@ -361,11 +361,11 @@ impl SlabHead {
         &self,
         slots: &[usize],
         shape: &SlotShape,
-        claimed: (usize, u64),
+        held: (usize, u64),
     ) -> (usize, Result<usize, usize>) {
-        // The number of the claimed word, unless it is another slab's.
-        let claimed_word = self.index_in(claimed.0, shape).map(|index| index / 64);
-        let claimed_word = claimed_word.unwrap_or(usize::MAX);
+        // The number of the word held, unless it is another slab's.
+        let held_word = self.index_in(held.0, shape).map(|index| index / 64);
+        let held_word = held_word.unwrap_or(usize::MAX);
         // What was allocated together is often freed in the same order; then neighbours in a word
         // need no look-up of their own. Whether that is so is asked once and not for each slot:
         // where it is so now and then, the processor would guess wrong each time.
@@ -391,8 +391,8 @@ impl SlabHead {
             // SAFETY: the slot is one of this slab's, so there is a word for it.
             let word = unsafe { self.segment().local_word(self.page(), number) };
             let before = word.load(Ordering::Relaxed);
-            let held = if number == claimed_word { claimed.1 } else { 0 };
-            let twice = (before | held) & bits;
+            let cached = if number == held_word { held.1 } else { 0 };
+            let twice = (before | cached) & bits;
             if twice != 0 {
                 let slot = self.address_of(number * 64 + twice.trailing_zeros() as usize);
                 return (count, Err(slot));
@@ -528,7 +528,7 @@ impl SlabHead {
 }
 
 /// A pointer to the slot at `address`, with the segment's exposed provenance: a freed pointer came
-/// back narrowed to the user's value, so magazines keep addresses and pointers are issued anew.
+/// back narrowed to the user's value, so stacks keep addresses and pointers are issued anew.
 ///
 /// # Safety
 /// `address` is a slot's.

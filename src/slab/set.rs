@@ -1,4 +1,4 @@
-//! The slabs and large blocks of one owner: claiming, releasing and counting their spans.
+//! The slabs and large blocks of one owner: taking, releasing and counting their spans.
 //!
 //! I1: every slab and large block of the owner is in the list of all, and `active` is the sum of
 //! their bytes.
@@ -14,14 +14,14 @@ use crate::slab::raw::{List, SlabHead};
 use crate::slab::shape::SlotShape;
 use crate::slab::spares::Spares;
 
-/// What the magazines of one owner may hold together beyond their first entries: it is what five
+/// What the stacks of one owner may hold together beyond their first entries: it is what five
 /// hundred idle threads can strand, half a gigabyte; a single busy class fills an eighth of it.
-pub(crate) const MAGAZINES_BYTES_MAX: usize = 1 << 20;
+pub(crate) const STACKS_BYTES_MAX: usize = 1 << 20;
 
-/// Counts `bytes` of magazine room against the bound of an owner.
+/// Counts `bytes` of stack room against the bound of an owner.
 pub(crate) fn may_cache(count: &Cell<usize>, bytes: usize) -> bool {
     let sum = count.get() + bytes;
-    let may = sum <= MAGAZINES_BYTES_MAX;
+    let may = sum <= STACKS_BYTES_MAX;
     if may {
         count.set(sum);
     }
@@ -32,11 +32,11 @@ pub(crate) fn may_cache(count: &Cell<usize>, bytes: usize) -> bool {
 #[derive(Debug)]
 pub(crate) struct SlabSet {
     pages: Option<&'static Pages>,
-    /// What slabs name as their owner; never 0 once something is claimed.
+    /// What slabs name as their owner; never 0 once something was taken.
     owner: Cell<usize>,
     all: Cell<*const SlabHead>,
     active: Cell<usize>,
-    /// Bytes of slots that magazines were lengthened by.
+    /// Bytes of slots that stacks were lengthened by.
     cached_max: Cell<usize>,
     /// Large blocks kept for later: of the list and counted, like those in use.
     spares: Spares,
@@ -91,19 +91,19 @@ impl SlabSet {
     }
 
     /// A span, counted.
-    pub(crate) fn claim(&self, bytes: usize, align: usize) -> Result<Span, AllocError> {
-        self.claim_in(bytes, align, Room::Fit)
+    pub(crate) fn take_span(&self, bytes: usize, align: usize) -> Result<Span, AllocError> {
+        self.take_span_in(bytes, align, Room::Fit)
     }
 
-    fn claim_in(&self, bytes: usize, align: usize, room: Room) -> Result<Span, AllocError> {
+    fn take_span_in(&self, bytes: usize, align: usize, room: Room) -> Result<Span, AllocError> {
         if self.charge(bytes).is_err() {
             self.release_spares();
             self.charge(bytes)?;
         }
-        let claim = || self.pages().take_span_in(bytes, align, room);
-        let span = claim()
+        let take = || self.pages().take_span_in(bytes, align, room);
+        let span = take()
             .or_else(|error| match self.release_spares() {
-                true => claim(),
+                true => take(),
                 false => Err(error),
             })
             .inspect_err(|_| self.discharge(bytes))?;
@@ -122,8 +122,8 @@ impl SlabSet {
         if let Some(block) = self.spares.take(bytes, align) {
             return Ok((block, false));
         }
-        let span = self.claim_in(bytes, align, room)?;
-        // SAFETY: just claimed.
+        let span = self.take_span_in(bytes, align, room)?;
+        // SAFETY: just taken.
         let block = unsafe { SlabHead::create_large(&span, self.owner.get(), false) };
         block.link(List::All, &self.all);
         Ok((block, span.zeroed))
@@ -174,8 +174,8 @@ impl SlabSet {
 
 impl SlabOwner for SlabSet {
     fn add_slab(&self, shape: &SlotShape, bytes: usize) -> Result<&'static SlabHead, AllocError> {
-        let span = self.claim(bytes, 1)?;
-        // SAFETY: just claimed.
+        let span = self.take_span(bytes, 1)?;
+        // SAFETY: just taken.
         let slab = unsafe { SlabHead::create(&span, shape, self.owner.get(), false) };
         slab.link(List::All, &self.all);
         Ok(slab)

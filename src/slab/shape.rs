@@ -1,4 +1,4 @@
-//! How slots of one size are cut into slabs, and how many of them a magazine caches.
+//! How slots of one size are cut into slabs, and how many of them a stack caches.
 //!
 //! Numbers only: a shape is a constant of each size class and each slot type.
 #![forbid(unsafe_code)]
@@ -22,22 +22,22 @@ pub(crate) struct SlotShape {
     pub(crate) first_bytes: u32,
     /// What slabs grow to, by doubling.
     pub(crate) span_bytes: u32,
-    /// Longest magazine, in slots.
-    pub(crate) magazine_max: u32,
+    /// Longest stack, in slots.
+    pub(crate) stack_max: u32,
 }
 
-/// A magazine of small slots holds at most this many bytes: twice as much would double what idle
+/// A stack of small slots holds at most this many bytes: twice as much would double what idle
 /// owners strand, half as much would halve the distance between flushes.
-const MAGAZINE_BYTES: u32 = 8 << 10;
+const STACK_BYTES: u32 = 8 << 10;
 /// But at most this many slots: their addresses take 2 KiB then.
-const MAGAZINE_MOST: u32 = 256;
-/// Slots above 256 B get magazines of this many entries all the same: with three entries almost
+const STACK_MOST: u32 = 256;
+/// Slots above 256 B get stacks of this many entries all the same: with three entries almost
 /// every operation of a random mix went the slow way (churn of 10k mixed sizes: 39 ns; with 16
 /// entries 12, with 32 a tenth less).
-const MAGAZINE_LEAST: u32 = 32;
-/// But not beyond this many bytes. What all magazines of an owner may hold together is bounded
-/// again, by `MAGAZINES_BYTES_MAX` in `set.rs`.
-const MAGAZINE_BYTES_MAX: u32 = 128 << 10;
+const STACK_LEAST: u32 = 32;
+/// But not beyond this many bytes. What all stacks of an owner may hold together is bounded
+/// again, by `STACKS_BYTES_MAX` in `set.rs`.
+const STACK_BYTES_MAX: u32 = 128 << 10;
 
 impl SlotShape {
     /// The shape for slots of at least `size` bytes at `align`. The size is rounded up to a
@@ -71,15 +71,15 @@ impl SlotShape {
             8 * UNIT_BYTES
         };
         let span = if wanted < most { wanted } else { most };
-        let most = MAGAZINE_BYTES_MAX / slot as u32;
-        let least = if most < MAGAZINE_LEAST {
+        let most = STACK_BYTES_MAX / slot as u32;
+        let least = if most < STACK_LEAST {
             most
         } else {
-            MAGAZINE_LEAST
+            STACK_LEAST
         };
-        let entries = MAGAZINE_BYTES / slot as u32;
-        let entries = if entries > MAGAZINE_MOST {
-            MAGAZINE_MOST
+        let entries = STACK_BYTES / slot as u32;
+        let entries = if entries > STACK_MOST {
+            STACK_MOST
         } else {
             entries
         };
@@ -89,7 +89,7 @@ impl SlotShape {
             reciprocal: reciprocal(slot as u32),
             first_bytes: first as u32,
             span_bytes: span as u32,
-            magazine_max: if entries < 2 { 2 } else { entries },
+            stack_max: if entries < 2 { 2 } else { entries },
         }
     }
 

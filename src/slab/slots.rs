@@ -27,7 +27,7 @@ pub(crate) struct SlotSource {
 unsafe impl Send for SlotSource {}
 
 impl SlotSource {
-    /// Slots of `layout`. Claims nothing before the first `take`.
+    /// Slots of `layout`. Takes nothing before the first `take`.
     ///
     /// # Panics
     /// (At compile time in a constant) for a layout above 1 MiB or an alignment above 64 KiB.

@@ -16,7 +16,7 @@ use crate::slab::raw::SlabHead;
 /// Blocks that are kept: as many as a program commonly has buffers in turn.
 const PLACES: usize = 4;
 /// Bytes that they come to at most. The first touch of a longer block's pages takes a hundred times
-/// as long as claiming it, and each idle heap may hold so much.
+/// as long as taking it, and each idle heap may hold so much.
 pub(crate) const SPARES_BYTES_MAX: usize = 256 << 10;
 
 /// See the module's header. All null when it is empty.
