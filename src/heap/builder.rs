@@ -3,7 +3,7 @@
 use crate::base::config::Check;
 use crate::base::error::AllocError;
 use crate::base::geometry::PAGE_BYTES;
-use crate::heap::Heap;
+use crate::heap::heap::Heap;
 use crate::pages::Pages;
 
 /// Builds a [`Heap`] with choices; made by [`Heap::builder`].
@@ -20,6 +20,13 @@ pub struct HeapBuilder {
     limit_bytes: usize,
     huge_pages: bool,
     check: Check,
+}
+
+impl Heap {
+    /// A heap with choices: limit, pages, checks.
+    pub const fn builder() -> HeapBuilder {
+        HeapBuilder::new()
+    }
 }
 
 impl HeapBuilder {

@@ -12,7 +12,8 @@ use crate::base::error::{AllocError, FreeError};
 use crate::base::geometry::{SPAN_BYTES_MAX, UNIT_BYTES};
 use crate::base::size_class::class_of;
 use crate::base::trap::misuse;
-use crate::heap::Heap;
+use crate::heap::heap::Heap;
+use crate::heap::resize::Resize;
 use crate::pages::huge_record::{huge_bytes, huge_links};
 use crate::pages::{Pages, Room, registry, span_bytes};
 use crate::slab::bin::message;
@@ -36,8 +37,7 @@ pub(super) unsafe fn resize_units(
     pages: &'static Pages,
     block: &SlabHead,
     start: NonNull<u8>,
-    old_bytes: usize,
-    new_bytes: usize,
+    (old_bytes, new_bytes): (usize, usize),
 ) -> bool {
     if new_bytes > old_bytes {
         // SAFETY: the block's units are the caller's.
@@ -65,16 +65,6 @@ impl Heap {
     pub(super) fn allocate_other(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         self.allocate_span(layout, Room::Fit)
             .map(|(block, _)| block)
-    }
-
-    /// A block to move one into that did not fit where it was any more.
-    pub(super) fn allocate_moved(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        match class_of(layout.size(), layout.align()) {
-            Some(_) => self.allocate(layout),
-            None => self
-                .allocate_span(layout, Room::Grow)
-                .map(|(block, _)| block),
-        }
     }
 
     #[cold]
@@ -106,7 +96,7 @@ impl Heap {
             let span = self.set.take_span(bytes, layout.align())?;
             let address = span.ptr.addr().get();
             registry::set_huge_owner(address, self.set.owner());
-            // SAFETY: just claimed.
+            // SAFETY: just taken.
             unsafe { self.link_huge(address) };
             return Ok((NonNull::slice_from_raw_parts(span.ptr, bytes), span.zeroed));
         }
@@ -126,36 +116,32 @@ impl Heap {
         if let Err(error) = self.check_live_large(address, layout) {
             misuse(message(error), address);
         }
-        // SAFETY: checked to be a live block of this heap that this layout belongs to; the caller
-        // does not use it any more.
-        unsafe { self.release_span(address) };
-    }
-
-    /// # Safety
-    /// A live large or huge block of this heap starts at `address`, and nobody uses it.
-    unsafe fn release_span(&self, address: usize) {
         match SlabHead::of_owner(address, self.set.owner()) {
-            // SAFETY: the caller's promise.
+            // SAFETY: checked to be a live block of this heap that this layout belongs to; the
+            // caller does not use it any more.
             Some(block) => unsafe { self.set.remove_large(block) },
-            // SAFETY: the caller's promise.
+            // SAFETY: as above.
             None => unsafe { self.release_huge(address) },
         }
     }
 
     /// Whether a live large or huge block of this heap with this layout's length starts there.
     pub(super) fn check_live_large(&self, address: usize, layout: Layout) -> Result<(), FreeError> {
-        self.ensure_owner();
         let bytes = rounded(layout).map_err(|_| FreeError::WrongClass)?;
+        self.check_live_span(address, bytes)
+    }
+
+    fn check_live_span(&self, address: usize, bytes: usize) -> Result<(), FreeError> {
+        self.ensure_owner();
         let Some(block) = SlabHead::of_owner(address, self.set.owner()) else {
-            if !self.owns_huge(address) {
+            // The record of another's block may go away while we look, so it is not read.
+            if !registry::is_huge_of(address, self.set.owner()) {
                 return Err(FreeError::Foreign);
             }
             // SAFETY: registered and ours, so it stays while we look.
-            let is_right = unsafe { huge_bytes(address) } == bytes;
-            return if is_right {
-                Ok(())
-            } else {
-                Err(FreeError::WrongClass)
+            return match unsafe { huge_bytes(address) } == bytes {
+                true => Ok(()),
+                false => Err(FreeError::WrongClass),
             };
         };
         if block.index_of(address).is_none() {
@@ -167,20 +153,6 @@ impl Heap {
         } else {
             Ok(())
         }
-    }
-
-    /// What is wrong with a pointer that no slab of this heap holds, given a small layout.
-    pub(super) fn huge_error(&self, address: usize, error: FreeError) -> FreeError {
-        if self.owns_huge(address) {
-            FreeError::WrongClass
-        } else {
-            error
-        }
-    }
-
-    fn owns_huge(&self, address: usize) -> bool {
-        // The record of another's block may go away while we look, so it is not read.
-        registry::is_huge_of(address, self.set.owner())
     }
 
     /// Puts a huge block in front of the list.
@@ -215,37 +187,6 @@ impl Heap {
                 (*huge_links(next))[PREV] = prev;
             }
         }
-    }
-
-    /// Makes a huge block longer or shorter, and moves it if need be. Returns where it starts now;
-    /// `None` if it is as before.
-    ///
-    /// # Safety
-    /// A live huge block, `old_bytes` long and aligned to what is asked for, starts at `address`;
-    /// nobody uses pointers into it.
-    pub(super) unsafe fn resize_huge(
-        &self,
-        address: usize,
-        old_bytes: usize,
-        (new_bytes, align): (usize, usize),
-    ) -> Option<NonNull<u8>> {
-        if !self.owns_huge(address) {
-            return None;
-        }
-        let growth = new_bytes.saturating_sub(old_bytes);
-        self.set.charge(growth).ok()?;
-        // SAFETY: the caller's promise; it is relinked wherever it is then.
-        let resized = unsafe {
-            self.unlink_huge(address);
-            let resized = self.set.pages().resize_huge(address, new_bytes, align);
-            self.link_huge(resized.map_or(address, |start| start.addr().get()));
-            resized
-        };
-        self.set.discharge(match resized {
-            Some(_) => old_bytes.saturating_sub(new_bytes),
-            None => growth,
-        });
-        resized
     }
 
     /// # Safety
@@ -283,5 +224,71 @@ impl Heap {
             }
         }
         total
+    }
+}
+
+impl Resize for Heap {
+    type Refused = AllocError;
+
+    fn allocate_moved(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        match class_of(layout.size(), layout.align()) {
+            Some(_) => self.allocate(layout),
+            None => self
+                .allocate_span(layout, Room::Grow)
+                .map(|(block, _)| block),
+        }
+    }
+
+    unsafe fn free(&self, ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate(ptr, layout) };
+    }
+
+    unsafe fn live_span(&self, address: usize, bytes: usize) -> Option<&'static SlabHead> {
+        if let Err(error) = self.check_live_span(address, bytes) {
+            misuse(message(error), address);
+        }
+        SlabHead::of_owner(address, self.set.owner())
+    }
+
+    unsafe fn resize_units(
+        &self,
+        block: &SlabHead,
+        ptr: NonNull<u8>,
+        bytes: (usize, usize),
+    ) -> bool {
+        let growth = bytes.1.saturating_sub(bytes.0);
+        if self.set.charge(growth).is_err() {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        let resized = unsafe { resize_units(self.set.pages(), block, ptr, bytes) };
+        self.set.discharge(match resized {
+            true => bytes.0.saturating_sub(bytes.1),
+            false => growth,
+        });
+        resized
+    }
+
+    unsafe fn resize_huge(
+        &self,
+        address: usize,
+        bytes: (usize, usize),
+        align: usize,
+    ) -> Option<NonNull<u8>> {
+        let growth = bytes.1.saturating_sub(bytes.0);
+        self.set.charge(growth).ok()?;
+        // SAFETY: the caller's promise; it is relinked wherever it is then.
+        let resized = unsafe {
+            self.unlink_huge(address);
+            let resized = self.set.pages().resize_huge(address, bytes.1, align);
+            self.link_huge(resized.map_or(address, |start| start.addr().get()));
+            resized
+        };
+        self.set.discharge(match resized {
+            Some(_) => bytes.0.saturating_sub(bytes.1),
+            None => growth,
+        });
+        resized
     }
 }

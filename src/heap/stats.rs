@@ -2,9 +2,12 @@
 
 use core::fmt;
 
-use crate::base::size_class::CLASS_BYTES;
-use crate::heap::{Heap, STACK_ROOM_BYTES};
+use crate::heap::bins::STACK_ROOM_BYTES;
+use crate::heap::check::Quarantine;
+use crate::heap::heap::Heap;
 use crate::pages::segment::RECORD_BYTES;
+use crate::slab::owner::SlabOwner;
+use crate::slab::raw::SlabHead;
 
 /// Figures of a [`Heap`], in bytes, in jemalloc's words:
 /// `allocated <= active <= resident <= mapped`.
@@ -36,22 +39,17 @@ pub struct HeapStats {
 impl Heap {
     /// The heap's figures now. Walks its slabs: a few nanoseconds each.
     pub fn stats(&self) -> HeapStats {
-        let storage = if self.stacks.get().is_null() {
-            0
-        } else {
-            STACK_ROOM_BYTES
-        };
+        let room = self.bins.taken_room().map_or(0, |_| STACK_ROOM_BYTES);
         let mut held = self.huge_total();
-        let mut metadata = storage;
+        let mut metadata = room;
         for slab in self.set.iter() {
             held += (slab.slot_count() - slab.free_count()) * slab.slot_bytes();
             metadata += RECORD_BYTES + size_of_val(slab.words());
         }
-        let mut cached = self.quarantined_bytes();
-        for (bin, bytes) in self.bins.iter().zip(CLASS_BYTES) {
-            cached += (bin.cached().len() + bin.word_count()) * bytes as usize;
-        }
-        let active = self.set.active() - storage;
+        let waiting = self.quarantine().into_iter().flat_map(Quarantine::slots);
+        let slot_bytes = |slot| self.set.find(slot).map_or(0, SlabHead::slot_bytes);
+        let cached = self.bins.cached_bytes() + waiting.map(slot_bytes).sum::<usize>();
+        let active = self.set.active() - room;
         let pages = self.set.pages().stats();
         let resident = active + metadata;
         HeapStats {
@@ -73,5 +71,15 @@ impl fmt::Display for HeapStats {
             "allocated {} active {} resident {} mapped {} retained {} metadata {} (bytes)",
             self.allocated, self.active, self.resident, self.mapped, self.retained, self.metadata
         )
+    }
+}
+
+impl fmt::Debug for Heap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = self.stats();
+        f.debug_struct("Heap")
+            .field("check", &self.check)
+            .field("stats", &stats)
+            .finish()
     }
 }

@@ -1,9 +1,9 @@
 //! [`Pages`] itself: what its parts share, and the sums that they keep.
 //!
 //! Owns the source, the limit, the table of segments and the figures. Its parts stand in files of
-//! their own, each over those it uses: `free.rs` (which units and pieces are free), `huge_record.rs`,
-//! `purge.rs`, `budget.rs`, then `grow.rs`, `spans.rs`, `huge.rs`, and `face.rs`, which the rest of
-//! the crate calls.
+//! their own, each over those it uses: `free.rs` (which units and pieces are free),
+//! `huge_record.rs`, `purge.rs`, `budget.rs`, then `grow.rs`, `spans.rs`, `huge.rs`, and `face.rs`,
+//! which the rest of the crate calls.
 //!
 //! I1: `charged` counts every unit that may hold memory (in use, or dirty and not purged) and every
 //! huge block; a unit is charged before it is handed out and discharged after it was purged.

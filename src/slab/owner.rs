@@ -48,6 +48,12 @@ pub(crate) trait SlabOwner {
         Ok((slab, index))
     }
 
+    /// Whether slot `index` of a slab whose slots may be freed here is free already, as far as its
+    /// words say.
+    fn holds(&self, slab: &SlabHead, index: usize) -> bool {
+        slab.holds(index)
+    }
+
     /// Whether the slab, whose slots may be freed here, is this owner's.
     fn owns(&self, _slab: &SlabHead) -> bool {
         true

@@ -21,11 +21,11 @@ use core::ptr::null;
 use crate::base::config::Config;
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use crate::heap::choices::decide;
-use crate::heap::thread::{CurrentCell, ThreadHeap};
+use crate::heap::process::choices::decide;
+use crate::heap::process::thread::{CurrentCell, ThreadHeap};
 
 /// The heap of a thread that has not allocated yet.
-pub(crate) static FRESH: ThreadHeap = ThreadHeap::empty();
+pub(super) static FRESH: ThreadHeap = ThreadHeap::empty();
 /// The heap of a thread whose heap was left to others.
 static GONE: ThreadHeap = ThreadHeap::empty();
 
@@ -61,23 +61,23 @@ const fn next_count(word: u64) -> u64 {
 
 /// The calling thread's heap, possibly one that fails every operation.
 #[inline(always)]
-pub(crate) fn current() -> &'static ThreadHeap {
+pub(super) fn current() -> &'static ThreadHeap {
     CURRENT.with(Cell::get)
 }
 
 /// The calling thread's heap, if it has one.
-pub(crate) fn own() -> Option<&'static ThreadHeap> {
+pub(super) fn own() -> Option<&'static ThreadHeap> {
     let heap = current();
     let is_own = !core::ptr::eq(heap, &FRESH) && !core::ptr::eq(heap, &GONE);
     is_own.then_some(heap)
 }
 
-/// Runs `operation` with a heap that works: the thread's, after claiming one if it has none, or a
-/// borrowed one when the thread is past its exit hook, or when `choices` is `None`: whoever claims
-/// a heap decides (see `choices.rs`).
+/// Runs `operation` with a heap that works: the thread's, after adopting or making one if it has
+/// none; or a borrowed one when the thread is past its exit hook, or when `choices` is `None`:
+/// whoever gets a heap decides (see `choices.rs`).
 #[cold]
 #[inline(never)]
-pub(crate) fn with_heap<R>(
+pub(super) fn with_heap<R>(
     choices: Option<Config>,
     operation: impl FnOnce(&'static ThreadHeap) -> R,
 ) -> Result<R, AllocError> {
@@ -106,7 +106,7 @@ pub(crate) fn with_heap<R>(
 /// A heap to give a slab to, for a thread that has none: the newest that is not on its slow path
 /// just now, since those of threads that a fork took away there are lost for ever. `None` where no
 /// thread ever had a heap.
-pub(crate) fn heir() -> Option<&'static ThreadHeap> {
+pub(super) fn heir() -> Option<&'static ThreadHeap> {
     all()
         .find(|heap| !heap.is_in_slow())
         .or_else(|| all().next())
@@ -194,7 +194,8 @@ fn push(stack: &AtomicU64, heap: &'static ThreadHeap) {
     let address = core::ptr::from_ref(heap).expose_provenance() as u64;
     let mut top = stack.load(Ordering::Relaxed);
     loop {
-        heap.next_orphan()
+        heap.shared
+            .next_orphan
             .store((top & ADDRESS) as usize, Ordering::Relaxed);
         let word = address | next_count(top);
         // Release: the next holder sees the heap as we leave it.
@@ -214,7 +215,7 @@ fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
         }
         // SAFETY: addresses on the stack are thread heaps.
         let heap = unsafe { ThreadHeap::at((top & ADDRESS) as usize) };
-        let below = heap.next_orphan().load(Ordering::Relaxed) as u64;
+        let below = heap.shared.next_orphan.load(Ordering::Relaxed) as u64;
         let word = below | (top & !ADDRESS);
         // Acquire on both: as above.
         match stack.compare_exchange_weak(top, word, Ordering::Acquire, Ordering::Acquire) {
@@ -225,7 +226,7 @@ fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
 }
 
 /// Lets every orphan give up what it holds, all but itself.
-pub(crate) fn trim_orphans() {
+pub(super) fn trim_orphans() {
     start_visits();
     // As many as there can be: others may be trimming too.
     for _ in 0..heap_count() {
@@ -237,7 +238,7 @@ pub(crate) fn trim_orphans() {
 
 /// Lets the next orphan take in what other threads gave back to it. Without this, the memory that
 /// ended threads left in use would stay with their heaps after the last of it was freed.
-pub(crate) fn visit_orphan() {
+pub(super) fn visit_orphan() {
     if !visit(ThreadHeap::take_in) {
         start_visits();
     }
@@ -278,14 +279,14 @@ extern "C" fn after_fork_in_child() {
 }
 
 /// Number of thread heaps, held or not.
-pub(crate) fn heap_count() -> usize {
+pub(super) fn heap_count() -> usize {
     // Relaxed: a figure, and a bound on visits, which one heap more or less does not spoil.
     COUNT.load(Ordering::Relaxed)
 }
 
 /// Bytes of slots that thread heaps took out of slabs and did not give back; those that a heap gave
 /// back for another count negative in it.
-pub(crate) fn taken_bytes() -> usize {
+pub(super) fn taken_bytes() -> usize {
     all().fold(0, |sum, heap| sum.wrapping_add(heap.taken_bytes()))
 }
 

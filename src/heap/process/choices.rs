@@ -1,7 +1,7 @@
 //! What was chosen for the process's heap: one word, decided once.
 //!
 //! The choices travel with each [`Flagstone`](crate::Flagstone) and are looked at where a thread
-//! without a heap claims one and where a large block is claimed, both of them slow.
+//! without a heap gets one and where a large block is taken, both of them slow.
 //!
 //! * I1: the check is fixed before the first thread heap hands out a slot, because what one heap
 //!   left unfilled another would take for damage.
@@ -17,14 +17,14 @@ static CHOICES: AtomicU64 = AtomicU64::new(0);
 
 /// Whether every free is checked exactly (I1). By holders of a heap they allocated with.
 #[inline]
-pub(crate) fn is_full() -> bool {
+pub(super) fn is_full() -> bool {
     // Relaxed: the caller decided, or took its heap from somebody who did.
     Config::from_word(CHOICES.load(Ordering::Relaxed)).is_some_and(Config::is_full)
 }
 
 /// Puts the choices of an allocator that is about to allocate into effect, unless others are.
 #[cold]
-pub(crate) fn decide(wanted: Config) {
+pub(super) fn decide(wanted: Config) {
     // Acquire: pairs with the Release below; who sees the bit sees what it says.
     let mut word = CHOICES.load(Ordering::Acquire);
     let decided = loop {

@@ -4,9 +4,9 @@
 #![forbid(unsafe_code)]
 
 use crate::base::size_class::CLASS_COUNT;
-use crate::heap::global::Flagstone;
-use crate::heap::thread::ThreadHeap;
-use crate::heap::{SHAPES, STACK_ROOM_BYTES};
+use crate::heap::bins::{SHAPES, STACK_ROOM_BYTES};
+use crate::heap::process::global::Flagstone;
+use crate::heap::process::thread::ThreadHeap;
 use crate::slab::bin::STACK_FIRST;
 use crate::slab::set::STACKS_BYTES_MAX;
 use crate::slab::shape::SlotShape;
