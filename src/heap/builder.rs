@@ -3,7 +3,7 @@
 use crate::base::config::Check;
 use crate::base::error::AllocError;
 use crate::base::geometry::PAGE_BYTES;
-use crate::heap::heap::Heap;
+use crate::heap::single::Heap;
 use crate::pages::Pages;
 
 /// Builds a [`Heap`] with choices; made by [`Heap::builder`].

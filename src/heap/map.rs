@@ -11,7 +11,7 @@ use bitvec::prelude::{BitSlice, Lsb0};
 
 use crate::base::bitmap;
 use crate::base::geometry::SEGMENT_BYTES;
-use crate::heap::heap::Heap;
+use crate::heap::single::Heap;
 use crate::heap::stats::HeapStats;
 
 /// Characters of a slab's row in the text picture: 32 keep a row with its labels under 80 columns.

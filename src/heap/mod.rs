@@ -7,17 +7,17 @@
 mod bins;
 mod builder;
 mod check;
-mod heap;
 mod large;
 mod map;
 #[cfg(all(unix, feature = "std"))]
 mod process;
 mod resize;
+mod single;
 mod stats;
 
 pub use builder::HeapBuilder;
-pub use heap::Heap;
 pub use map::HeapMap;
 #[cfg(all(unix, feature = "std"))]
 pub use process::{Flagstone, Stats, last_error, set_limit, stats, trim};
+pub use single::Heap;
 pub use stats::HeapStats;

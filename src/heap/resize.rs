@@ -10,8 +10,8 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::base::geometry::SPAN_BYTES_MAX;
 use crate::base::size_class::{CLASS_BYTES, class_of};
-use crate::heap::heap::Heap;
 use crate::heap::large::rounded;
+use crate::heap::single::Heap;
 use crate::slab::raw::{SlabHead, slot_at};
 
 /// The block as it is, where both layouts are of one class; any slot of a class is aligned for all

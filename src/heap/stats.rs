@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::heap::bins::STACK_ROOM_BYTES;
 use crate::heap::check::Quarantine;
-use crate::heap::heap::Heap;
+use crate::heap::single::Heap;
 use crate::pages::segment::RECORD_BYTES;
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::SlabHead;
