@@ -11,10 +11,10 @@ use core::mem::MaybeUninit;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use crate::arena::chunk::{Chunk, Window};
 use crate::arena::handle::Arena;
 use crate::arena::scope::Scope;
-use crate::arena::state::State;
+use crate::arena::windows::chunk::{Chunk, Window};
+use crate::arena::windows::state::State;
 
 /// An arena whose first chunk is a buffer of yours: on the stack, in a static, from anywhere. 33
 /// bytes of it, and up to 30 for alignment, are the chunk's own. What does not fit beside the rest

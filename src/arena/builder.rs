@@ -5,8 +5,8 @@ use core::mem::MaybeUninit;
 
 use crate::arena::buffer::BufferArena;
 use crate::arena::handle::Arena;
-use crate::arena::keeping::Keeping;
-use crate::arena::state::State;
+use crate::arena::windows::keeping::Keeping;
+use crate::arena::windows::state::State;
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 
@@ -26,6 +26,21 @@ pub struct ArenaBuilder {
     keeping: Keeping,
     capacity_bytes: usize,
     pages: Option<&'static Pages>,
+}
+
+impl Arena {
+    /// Limits, what a reset keeps, a first capacity, other pages.
+    ///
+    /// ```
+    /// use flagstone::{AllocError, Arena};
+    /// let arena = Arena::builder().limit_bytes(64 << 10).build()?;
+    /// let refused = arena.try_alloc_slice_fill_copy(64 << 10, 0u8);
+    /// assert_eq!(refused.unwrap_err(), AllocError::OwnerLimit { limit_bytes: 64 << 10 });
+    /// # Ok::<(), AllocError>(())
+    /// ```
+    pub const fn builder() -> ArenaBuilder {
+        ArenaBuilder::new()
+    }
 }
 
 impl ArenaBuilder {
@@ -58,7 +73,7 @@ impl ArenaBuilder {
     }
 
     /// A reset keeps what recent rounds used, four times over and at least 64 KiB; what a rare
-    /// large round claimed fades by a sixty-fourth with each reset that did not need it, and goes
+    /// large round took fades by a sixty-fourth with each reset that did not need it, and goes
     /// back to the pages. For arenas that serve requests of many sizes: those of an `ArenaPool` are
     /// built so. `keep_bytes` is its bound.
     #[must_use]
@@ -69,7 +84,7 @@ impl ArenaBuilder {
 
     /// A reset after a round that took several chunks replaces them by one as large as all of them
     /// (at most `keep_bytes`), so that the next such round runs through without a slow step. Costs
-    /// the claim, and touching fresh pages, at each reset whose round was larger than those before.
+    /// the span, and touching fresh pages, at each reset whose round was larger than those before.
     ///
     /// ```
     /// let mut arena = flagstone::Arena::builder().merge_chunks().build()?;
@@ -86,8 +101,8 @@ impl ArenaBuilder {
         self
     }
 
-    /// Claims room for so many bytes at once when the arena is built. Without it the first
-    /// allocation claims the first chunk.
+    /// Takes room for so many bytes at once when the arena is built. Without it the first
+    /// allocation takes the first chunk.
     #[must_use]
     pub const fn capacity_bytes(mut self, bytes: usize) -> ArenaBuilder {
         self.capacity_bytes = bytes;

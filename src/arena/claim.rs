@@ -11,8 +11,8 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 
 use crate::arena::handle::Arena;
-use crate::arena::lending::Mark;
 use crate::arena::scope::Scope;
+use crate::arena::windows::lending::Mark;
 
 /// A scope that is entered from `&Arena`, also while collections borrow the arena: an arena of its
 /// own that starts in the rest of the other's chunk. What was made in it is gone when it is

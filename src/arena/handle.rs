@@ -10,14 +10,10 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::arena::builder::ArenaBuilder;
-use crate::arena::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_packed, carve_up, carve_value};
-use crate::arena::keeping::Keeping;
-use crate::arena::lending::Mark;
-use crate::arena::scope::Scope;
-use crate::arena::session::Session;
-use crate::arena::state::State;
-use crate::arena::stats::ArenaStats;
+use crate::arena::windows::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_value, raised};
+use crate::arena::windows::keeping::Keeping;
+use crate::arena::windows::state::State;
+use crate::arena::windows::stats::ArenaStats;
 use crate::base::error::AllocError;
 
 /// A bump arena: allocating is moving a cursor, and everything is freed at once.
@@ -76,19 +72,6 @@ impl Arena {
     pub const fn new() -> Arena {
         Arena::with_min_align()
     }
-
-    /// Limits, what a reset keeps, a first capacity, other pages.
-    ///
-    /// ```
-    /// use flagstone::{AllocError, Arena};
-    /// let arena = Arena::builder().limit_bytes(64 << 10).build()?;
-    /// let refused = arena.try_alloc_slice_fill_copy(64 << 10, 0u8);
-    /// assert_eq!(refused.unwrap_err(), AllocError::OwnerLimit { limit_bytes: 64 << 10 });
-    /// # Ok::<(), AllocError>(())
-    /// ```
-    pub const fn builder() -> ArenaBuilder {
-        ArenaBuilder::new()
-    }
 }
 
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
@@ -140,61 +123,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// ```
     pub fn trim(&mut self) -> usize {
         self.state.trim()
-    }
-
-    /// Runs `body` with a [`Scope`]: what is allocated through it is gone after, also when `body`
-    /// panics, and owned values made in it are dropped.
-    ///
-    /// ```
-    /// let mut arena = flagstone::Arena::new();
-    /// let sum: u64 = arena.scope(|mut outer| {
-    ///     let one = *outer.alloc(1);
-    ///     one + outer.scope(|inner| *inner.alloc(2))
-    /// });
-    /// assert_eq!((sum, arena.used_bytes()), (3, 0));
-    /// ```
-    /// Nothing of it can leave:
-    /// ```compile_fail
-    /// let mut arena = flagstone::Arena::new();
-    /// let n = arena.scope(|inner| inner.alloc(1));
-    /// ```
-    ///
-    /// # Panics
-    /// When `body` or the drop of an owned value does.
-    pub fn scope<R>(&mut self, body: impl for<'s> FnOnce(Scope<'s, MIN_ALIGN>) -> R) -> R {
-        struct Rewind<'a, const M: usize> {
-            arena: &'a mut Arena<M>,
-            mark: Mark,
-        }
-        impl<const M: usize> Drop for Rewind<'_, M> {
-            fn drop(&mut self) {
-                // SAFETY: of this arena, which only `body` had since; what it made there cannot
-                // leave it; its sessions and claims borrowed the scope, which has ended.
-                unsafe { self.arena.state.rewind(&self.mark) };
-            }
-        }
-        let mark = self.state.mark();
-        let rewind = Rewind { arena: self, mark };
-        body(Scope::new(&mut *rewind.arena))
-    }
-
-    /// Holds both ends of the current chunk in registers until it is dropped: the fastest way to
-    /// allocate in a loop. What it makes lives as long as the borrow of the arena.
-    ///
-    /// The arena stays usable meanwhile, through a chunk of its own; a session that is forgotten
-    /// costs the rest of the chunk it held.
-    ///
-    /// ```
-    /// let arena = flagstone::Arena::new();
-    /// let mut session = arena.session();
-    /// let kept: Vec<&mut u64> = (0..9).map(|i| session.alloc(i)).collect();
-    /// drop(session);
-    /// assert_eq!(kept.iter().map(|n| **n).sum::<u64>(), 36);
-    /// assert_eq!(arena.used_bytes(), 72);
-    /// ```
-    #[inline]
-    pub fn session(&self) -> Session<'_, MIN_ALIGN> {
-        Session::new(&self.state)
     }
 
     /// Bytes handed out since the last reset, with the padding between them. A chunk that a
@@ -291,78 +219,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         let block = carve_down::<MIN_ALIGN>(lo, hi, layout.size(), layout.align())?;
         self.state.hi.set(block);
         Some(block)
-    }
-}
-
-impl State {
-    /// Bytes of the low end. Committed when they come back.
-    #[inline(always)]
-    pub(crate) fn reserve_bytes(&self, bytes: usize) -> NonNull<u8> {
-        match self.fast_bytes(bytes) {
-            Some(block) => block,
-            None => self.slow_or_refuse(bytes, 1, End::Up),
-        }
-    }
-
-    /// Bytes of the low end, or an error. Committed when they come back.
-    #[inline(always)]
-    pub(crate) fn try_reserve_bytes(&self, bytes: usize) -> Result<NonNull<u8>, AllocError> {
-        match self.fast_bytes(bytes) {
-            Some(block) => Ok(block),
-            None => self.slow(bytes, 1, End::Up),
-        }
-    }
-
-    #[inline(always)]
-    fn fast_bytes(&self, bytes: usize) -> Option<NonNull<u8>> {
-        let block = self.lo.get();
-        self.lo.set(carve_packed(block, self.hi.get(), bytes)?);
-        Some(block)
-    }
-
-    /// A block of the low end, or an error. Committed when it comes back.
-    #[inline(always)]
-    pub(crate) fn try_reserve_up(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
-        match self.fast_up(layout) {
-            Some(block) => Ok(block),
-            None => {
-                let mut why = AllocError::LayoutTooLarge;
-                self.slow_up(layout, &mut why).ok_or(why)
-            }
-        }
-    }
-
-    /// [`State::slow`] for the low end. Its arguments come in the order in which those of
-    /// [`Arena::allocate`] do, and its result leaves in a register, so that the fast path moves
-    /// neither.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn slow_up(&self, layout: Layout, why: &mut AllocError) -> Option<NonNull<u8>> {
-        match self.slow(layout.size(), layout.align(), End::Up) {
-            Ok(block) => Some(block),
-            Err(error) => {
-                *why = error;
-                None
-            }
-        }
-    }
-
-    /// A block of the low end if the window has room for it.
-    #[inline(always)]
-    pub(crate) fn fast_up(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let (block, lo) = carve_up(self.lo.get(), self.hi.get(), layout.size(), layout.align())?;
-        self.lo.set(lo);
-        Some(block)
-    }
-}
-
-/// The alignment of a slow request: at least the minimum, so that `hi` stays a multiple of it.
-#[inline(always)]
-pub(crate) fn raised<const MIN_ALIGN: usize>(layout: Layout) -> usize {
-    if layout.align() > MIN_ALIGN {
-        layout.align()
-    } else {
-        MIN_ALIGN
     }
 }
 

@@ -4,13 +4,13 @@
 //!     `mem::swap` and `mem::forget`. A scope only lends the arena, shared.
 //! I2: an arena that is a claim's never leaves its thread, also not by `&mut`: its slow steps use
 //!     the root's lists. Here alone is such a `&mut` in reach of others.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
 use crate::arena::handle::Arena;
+use crate::arena::windows::lending::Mark;
 
 /// The arena inside [`Arena::scope`]: dereferences to [`Arena`], so it allocates everything an
 /// arena does. It cannot be reset.
@@ -31,6 +31,44 @@ pub struct Scope<'s, const MIN_ALIGN: usize = 8> {
     region: PhantomData<fn(&'s ()) -> &'s ()>,
     /// Stays on its thread, though `&mut Arena` need not: the arena may be a claim's (I2).
     thread: PhantomData<&'s Arena<MIN_ALIGN>>,
+}
+
+impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
+    /// Runs `body` with a [`Scope`]: what is allocated through it is gone after, also when `body`
+    /// panics, and owned values made in it are dropped.
+    ///
+    /// ```
+    /// let mut arena = flagstone::Arena::new();
+    /// let sum: u64 = arena.scope(|mut outer| {
+    ///     let one = *outer.alloc(1);
+    ///     one + outer.scope(|inner| *inner.alloc(2))
+    /// });
+    /// assert_eq!((sum, arena.used_bytes()), (3, 0));
+    /// ```
+    /// Nothing of it can leave:
+    /// ```compile_fail
+    /// let mut arena = flagstone::Arena::new();
+    /// let n = arena.scope(|inner| inner.alloc(1));
+    /// ```
+    ///
+    /// # Panics
+    /// When `body` or the drop of an owned value does.
+    pub fn scope<R>(&mut self, body: impl for<'s> FnOnce(Scope<'s, MIN_ALIGN>) -> R) -> R {
+        struct Rewind<'a, const M: usize> {
+            arena: &'a mut Arena<M>,
+            mark: Mark,
+        }
+        impl<const M: usize> Drop for Rewind<'_, M> {
+            fn drop(&mut self) {
+                // SAFETY: of this arena, which only `body` had since; what it made there cannot
+                // leave it; its sessions and claims borrowed the scope, which has ended.
+                unsafe { self.arena.state.rewind(&self.mark) };
+            }
+        }
+        let mark = self.state.mark();
+        let rewind = Rewind { arena: self, mark };
+        body(Scope::new(&mut *rewind.arena))
+    }
 }
 
 impl<'s, const MIN_ALIGN: usize> Scope<'s, MIN_ALIGN> {

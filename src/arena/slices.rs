@@ -5,15 +5,12 @@
 //! does. As with single values: reserve, commit, run user code, write.
 
 use core::alloc::Layout;
-use core::fmt;
 use core::ptr::NonNull;
 
-use crate::arena::chunk::End;
-use crate::arena::copying;
 use crate::arena::handle::Arena;
-use crate::arena::string::ArenaString;
-use crate::arena::typed::assert_no_drop;
-use crate::arena::vec::ArenaVec;
+use crate::arena::values::assert_no_drop;
+use crate::arena::windows::chunk::{End, end_of};
+use crate::arena::windows::copying;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 
@@ -205,66 +202,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), len) })
     }
 
-    /// Everything an iterator yields, in order. The iterator may allocate in this arena. A type
-    /// that needs drop is a compile error.
-    ///
-    /// ```
-    /// let arena = flagstone::Arena::new();
-    /// let squares: &mut [u64] = arena.alloc_from_iter((0..9).map(|i| i * i));
-    /// assert_eq!(squares[8], 64);
-    /// ```
-    ///
-    /// # Panics
-    /// When the iterator does, or [`Arena::try_alloc_from_iter`] would return an error.
-    #[inline]
-    pub fn alloc_from_iter<T>(&self, values: impl IntoIterator<Item = T>) -> &mut [T] {
-        or_refuse(self.try_alloc_from_iter(values))
-    }
-
-    /// Everything an iterator yields, in order.
-    ///
-    /// # Errors
-    /// The limit that was hit; the values so far are gone then.
-    ///
-    /// # Panics
-    /// When the iterator does.
-    #[inline]
-    pub fn try_alloc_from_iter<T>(
-        &self,
-        values: impl IntoIterator<Item = T>,
-    ) -> Result<&mut [T], AllocError> {
-        let mut collected = ArenaVec::new_in(self);
-        collected.try_extend(values)?;
-        Ok(collected.into_slice())
-    }
-
-    /// Formatted text. [`format_in!`](crate::format_in) gives a string that can go on growing.
-    ///
-    /// ```
-    /// let arena = flagstone::Arena::new();
-    /// let label: &mut str = arena.alloc_fmt(format_args!("{}-{}", 1, 2));
-    /// assert_eq!(label, "1-2");
-    /// ```
-    ///
-    /// # Panics
-    /// When a formatting trait panics or returns an error of its own (as `format!` does), or
-    /// [`Arena::try_alloc_fmt`] would return an error.
-    #[inline]
-    pub fn alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> &mut str {
-        or_refuse(self.try_alloc_fmt(arguments))
-    }
-
-    /// Formatted text.
-    ///
-    /// # Errors
-    /// The limit that was hit.
-    ///
-    /// # Panics
-    /// When a formatting trait panics or returns an error of its own, as `format!` does.
-    pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&mut str, AllocError> {
-        ArenaString::try_from_fmt_in(arguments, self).map(ArenaString::into_str)
-    }
-
     /// An exclusive block for `len` values of type `T`, uninitialised.
     #[inline]
     fn try_place_slice<T>(&self, len: usize) -> Result<NonNull<T>, AllocError> {
@@ -274,15 +211,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
             End::Down => self.try_reserve_down(layout),
         };
         block.map(NonNull::cast)
-    }
-}
-
-/// The end for slices of `T`: bytes need no alignment, so they are packed at the low one.
-pub(crate) const fn end_of<T>() -> End {
-    if align_of::<T>() == 1 {
-        End::Up
-    } else {
-        End::Down
     }
 }
 

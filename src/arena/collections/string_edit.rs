@@ -5,10 +5,10 @@
 
 use core::ops::{Range, RangeBounds};
 
-use crate::arena::drain::{ArenaStringDrain, ArenaVecDrain};
+use crate::arena::collections::drain::{ArenaStringDrain, ArenaVecDrain};
+use crate::arena::collections::string::ArenaString;
+use crate::arena::collections::vec_edit::{Gap, bounds};
 use crate::arena::handle::Arena;
-use crate::arena::string::ArenaString;
-use crate::arena::vec_edit::{Gap, bounds};
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 

@@ -25,12 +25,12 @@
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-use crate::arena::bumping;
-use crate::arena::bumping::{CHUNK_BYTES_MAX, chunk_bytes_next, gets_own_span};
-use crate::arena::chunk::{CHUNK_END_ALIGN, Chunk, ChunkList, End, HEADER_BYTES, Window};
-use crate::arena::keeping::Keeping;
-use crate::arena::owned::OwnedList;
-use crate::arena::stats::ArenaStats;
+use crate::arena::windows::bumping;
+use crate::arena::windows::bumping::{CHUNK_BYTES_MAX, chunk_bytes_next, gets_own_span};
+use crate::arena::windows::chunk::{CHUNK_END_ALIGN, Chunk, ChunkList, End, HEADER_BYTES, Window};
+use crate::arena::windows::keeping::Keeping;
+use crate::arena::windows::owned::OwnedList;
+use crate::arena::windows::stats::ArenaStats;
 use crate::base::error::AllocError;
 use crate::base::geometry::SEGMENT_BYTES;
 use crate::base::trap::refused;
@@ -165,7 +165,7 @@ impl State {
         }
         let chunk = match spare {
             Some(chunk) => chunk,
-            None => root.claim_for(size, align)?,
+            None => root.take_chunk_for(size, align)?,
         };
         let Some((block, fresh)) = chunk.open().carve(size, align, end) else {
             // Cannot happen, since both ways above look at the size; an error is better than a
@@ -203,8 +203,8 @@ impl State {
         let mut best: Option<Chunk> = None;
         for chunk in self.spare.iter() {
             let large = chunk.bytes() > CHUNK_BYTES_MAX;
-            // A chunk this large was claimed for one large request and waits for the next of them:
-            // as a window for small ones it would make that request claim a second one.
+            // A chunk this large was taken for one large request and waits for the next of them:
+            // as a window for small ones it would make that request take a second one.
             let reserved = large && !gets_own_span(size, CHUNK_BYTES_MAX);
             if reserved || chunk.open().carve(size, align, end).is_none() {
                 continue;
@@ -223,28 +223,28 @@ impl State {
         Some(chunk)
     }
 
-    /// Claims a chunk for a request: of the regular size, or as small as can be when the request
+    /// Takes a chunk for a request: of the regular size, or as small as can be when the request
     /// is large, the limit near or the pages exhausted.
-    fn claim_for(&self, size: usize, align: usize) -> Result<Chunk, AllocError> {
+    fn take_chunk_for(&self, size: usize, align: usize) -> Result<Chunk, AllocError> {
         let needed = size + HEADER_BYTES;
         if needed > isize::MAX as usize || align > SEGMENT_BYTES {
             return Err(AllocError::LayoutTooLarge);
         }
         let regular = chunk_bytes_next(self.capacity_bytes.get());
         if !gets_own_span(size, regular) {
-            if let Ok(chunk) = self.claim(regular, align) {
+            if let Ok(chunk) = self.take_chunk(regular, align) {
                 return Ok(chunk);
             }
         }
-        match self.claim(needed, align) {
+        match self.take_chunk(needed, align) {
             Err(error) if self.release_spare(0) == 0 => Err(error),
-            Err(_) => self.claim(needed, align),
-            claimed => claimed,
+            Err(_) => self.take_chunk(needed, align),
+            taken => taken,
         }
     }
 
-    /// Claims a span of at least `bytes` within the limit.
-    pub(crate) fn claim(&self, bytes: usize, align: usize) -> Result<Chunk, AllocError> {
+    /// Takes a span of at least `bytes` within the limit.
+    pub(crate) fn take_chunk(&self, bytes: usize, align: usize) -> Result<Chunk, AllocError> {
         let within = |bytes: usize| {
             let sum = self.capacity_bytes.get().checked_add(bytes);
             sum.filter(|sum| *sum <= self.limit_bytes)
@@ -253,14 +253,14 @@ impl State {
                 })
         };
         within(bytes)?;
-        let chunk = Chunk::claim(self.pages(), bytes, align)?;
+        let chunk = Chunk::take(self.pages(), bytes, align)?;
         match within(chunk.bytes()) {
             Ok(sum) => {
                 self.capacity_bytes.set(sum);
                 Ok(chunk)
             }
             Err(error) => {
-                // SAFETY: claimed above and shown to nobody.
+                // SAFETY: taken above and shown to nobody.
                 unsafe { chunk.release(self.pages()) };
                 Err(error)
             }
@@ -272,7 +272,7 @@ impl State {
         let bytes = bytes
             .checked_add(HEADER_BYTES)
             .ok_or(AllocError::LayoutTooLarge)?;
-        let chunk = self.claim(bytes, CHUNK_END_ALIGN)?;
+        let chunk = self.take_chunk(bytes, CHUNK_END_ALIGN)?;
         self.use_chunk(chunk);
         self.abandon(self.window());
         self.set_window(chunk.open());
@@ -288,7 +288,7 @@ impl State {
             self.hi
                 .set(unsafe { block.byte_add(size.next_multiple_of(align)) });
         } else if let Some(chunk) = self.in_use.head() {
-            // A chunk of its own, and nothing was claimed since: it holds nothing else.
+            // A chunk of its own, and nothing was taken since: it holds nothing else.
             if chunk.is_own() && chunk.contains(block.addr().get()) {
                 self.in_use.pop();
                 self.payload_bytes
@@ -328,7 +328,7 @@ impl State {
     }
 
     /// Whether the part of the low end's last block that was never part of a block before reads
-    /// zero. Such a block lies in the window's chunk, or in one that was claimed for it just now.
+    /// zero. Such a block lies in the window's chunk, or in one that was taken for it just now.
     pub(crate) fn is_zeroed(&self, block: NonNull<u8>) -> bool {
         let chunks = [self.chunk.get(), self.in_use.head()];
         let holds = |chunk: &Chunk| chunk.contains(block.addr().get());

@@ -10,7 +10,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::ops::{Add, AddAssign, Deref, DerefMut};
 
-use crate::arena::string::ArenaString;
+use crate::arena::collections::string::ArenaString;
 use crate::base::trap::or_refuse;
 
 impl<const MIN_ALIGN: usize> Deref for ArenaString<'_, MIN_ALIGN> {

@@ -22,9 +22,9 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use crate::arena::collections::vec::ArenaVec;
 use crate::arena::handle::Arena;
-use crate::arena::typed::assert_no_drop;
-use crate::arena::vec::ArenaVec;
+use crate::arena::values::assert_no_drop;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 

@@ -4,13 +4,13 @@
 //!     and no window refers to them (state.rs, I2).
 //! I2: owned values are dropped before anything of the memory they lie in changes.
 
-use crate::arena::bumping::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, merged_bytes};
-use crate::arena::chunk::{CHUNK_END_ALIGN, Chunk, ChunkList};
-use crate::arena::owned::OwnedList;
-use crate::arena::state::State;
+use crate::arena::windows::bumping::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, merged_bytes};
+use crate::arena::windows::chunk::{CHUNK_END_ALIGN, Chunk, ChunkList};
+use crate::arena::windows::owned::OwnedList;
+use crate::arena::windows::state::State;
 
 /// A reset that follows recent rounds keeps this much in any case: less than a unit of the pages is
-/// not worth claiming again.
+/// not worth taking again.
 const RECENT_BYTES_MIN: usize = 64 << 10;
 /// A reset that follows recent rounds keeps this many times what they used: chunks that double from
 /// a page come to 3.3 times what is used at worst, so a steady round never gives anything back.
@@ -163,13 +163,13 @@ impl State {
     }
 
     /// Makes one chunk of `bytes` the window, in place of all others. When there is none to be had
-    /// the arena is left with nothing, and claims what it needs as a new one would.
+    /// the arena is left with nothing, and takes what it needs as a new one would.
     fn open_merged(&self, bytes: usize) {
         self.release_spare(0);
         if bytes < CHUNK_BYTES_MIN {
             return;
         }
-        if let Ok(chunk) = self.claim(bytes, CHUNK_END_ALIGN) {
+        if let Ok(chunk) = self.take_chunk(bytes, CHUNK_END_ALIGN) {
             // `open_again` will widen its window without a word.
             chunk.set_used();
             self.use_chunk(chunk);

@@ -3,25 +3,26 @@
 //! A chunk is a span whose last bytes are its header; the payload lies before it, so that it starts
 //! where the span does and is as aligned as the span. A window is the free middle of one chunk.
 //!
-//! I1: a `Chunk` points at the header of a span that is claimed and not yet released, or of a
+//! I1: a `Chunk` points at the header of a span that is taken and not yet released, or of a
 //!     caller's buffer that is lent to an arena.
 //! I2: in a window that is not empty, `lo` and `hi` lie in its chunk's payload, `lo <= hi`, both
 //!     carry the provenance of the whole span, and no byte between them belongs to anybody.
 //! I3: `is_own` says that a chunk holds one request, which may be taken back, and never became a
 //!     window.
-//! I4: a chunk is pristine while its span was claimed zeroed and its window has only ever become
+//! I4: a chunk is pristine while its span was taken zeroed and its window has only ever become
 //!     smaller: so every byte of that window reads zero. Whoever widens a window, or makes one of
 //!     a chunk that had one before, calls `set_used`.
 //!
 //! Knows nothing of lists of chunks, limits or values.
 
+use core::alloc::Layout;
 use core::cell::Cell;
 use core::fmt;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
-use crate::arena::bumping;
-use crate::arena::bumping::{CHUNK_BYTES_MIN, LOWEST_ADDRESS};
+use crate::arena::windows::bumping;
+use crate::arena::windows::bumping::{CHUNK_BYTES_MIN, LOWEST_ADDRESS};
 use crate::base::error::AllocError;
 use crate::pages::Pages;
 
@@ -44,13 +45,13 @@ struct Header {
     is_own: Cell<bool>,
 }
 
-/// A claimed span with its header (I1).
+/// A taken span with its header (I1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chunk(NonNull<Header>);
 
 impl Chunk {
-    /// Claims a span of at least `bytes` bytes, header included, and writes its header.
-    pub(crate) fn claim(
+    /// Takes a span of at least `bytes` bytes, header included, and writes its header.
+    pub(crate) fn take(
         pages: &'static Pages,
         bytes: usize,
         align: usize,
@@ -102,11 +103,11 @@ impl Chunk {
     /// Gives the span back.
     ///
     /// # Safety
-    /// `pages` is where it was claimed, nobody keeps a copy of this `Chunk` or a window of it, and
+    /// `pages` is where it was taken, nobody keeps a copy of this `Chunk` or a window of it, and
     /// every block in it is dead.
     pub(crate) unsafe fn release(self, pages: &'static Pages) {
         let (start, bytes) = (self.header().start, self.bytes());
-        // SAFETY: the very span that was claimed; the caller promises that its use is over.
+        // SAFETY: the very span that was taken; the caller promises that its use is over.
         unsafe { pages.release_span(start, bytes) };
     }
 
@@ -151,7 +152,7 @@ impl Chunk {
         self.header().is_own.set(true);
     }
 
-    /// A mark counts from this chunk: what it was claimed for is not taken back any more.
+    /// A mark counts from this chunk: what it was taken for is not taken back any more.
     pub(crate) fn set_marked(self) {
         self.header().is_own.set(false);
     }
@@ -347,5 +348,24 @@ impl fmt::Debug for ChunkList {
         f.debug_list()
             .entries(self.iter().map(Chunk::bytes))
             .finish()
+    }
+}
+
+/// The alignment of a slow request: at least the minimum, so that `hi` stays a multiple of it.
+#[inline(always)]
+pub(crate) fn raised<const MIN_ALIGN: usize>(layout: Layout) -> usize {
+    if layout.align() > MIN_ALIGN {
+        layout.align()
+    } else {
+        MIN_ALIGN
+    }
+}
+
+/// The end for slices of `T`: bytes need no alignment, so they are packed at the low one.
+pub(crate) const fn end_of<T>() -> End {
+    if align_of::<T>() == 1 {
+        End::Up
+    } else {
+        End::Down
     }
 }

@@ -9,7 +9,7 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::ops::Range;
 
-use crate::arena::vec_edit::Gap;
+use crate::arena::collections::vec_edit::Gap;
 
 /// The values of a range of an [`ArenaVec`](crate::ArenaVec), moved out one by one; from
 /// [`ArenaVec::drain`](crate::ArenaVec::drain).

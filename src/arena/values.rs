@@ -7,9 +7,9 @@ use core::mem::needs_drop;
 use core::ptr::NonNull;
 
 use crate::arena::arena_box::ArenaBox;
-use crate::arena::chunk::{End, carve_value};
-use crate::arena::handle::{Arena, raised};
-use crate::arena::owned::Owned;
+use crate::arena::handle::Arena;
+use crate::arena::windows::chunk::{End, carve_value, raised};
+use crate::arena::windows::owned::Owned;
 use crate::base::error::AllocError;
 
 /// Refuses to compile for a type whose values would have to be dropped.

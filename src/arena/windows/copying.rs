@@ -5,7 +5,7 @@
 //! I1: a copy of `n` bytes in two moves of `m`, `m <= n <= 2 * m`, one from the start and one that
 //!     ends with the last byte: they overlap in the middle, where both write the same.
 
-use crate::arena::chunk::End;
+use crate::arena::windows::chunk::End;
 
 /// Above this many bytes the call of `memcpy` is worth it: eight moves of 16 bytes, the widest that
 /// every target has.

@@ -8,8 +8,8 @@ use core::fmt;
 use core::fmt::Write;
 use core::str::Utf8Error;
 
+use crate::arena::collections::vec::ArenaVec;
 use crate::arena::handle::Arena;
-use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 

@@ -9,9 +9,9 @@
 
 use core::ops::{Bound, Range, RangeBounds};
 
-use crate::arena::drain::ArenaVecDrain;
+use crate::arena::collections::drain::ArenaVecDrain;
+use crate::arena::collections::vec::ArenaVec;
 use crate::arena::handle::Arena;
-use crate::arena::vec::ArenaVec;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 

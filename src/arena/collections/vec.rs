@@ -21,10 +21,10 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use crate::arena::chunk::End;
-use crate::arena::copying;
 use crate::arena::handle::Arena;
-use crate::arena::typed::assert_no_drop;
+use crate::arena::values::assert_no_drop;
+use crate::arena::windows::chunk::End;
+use crate::arena::windows::copying;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 

@@ -8,9 +8,9 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::ops::{Deref, DerefMut};
 
-use crate::arena::drain::ArenaVecIntoIter;
-use crate::arena::thin_vec::ArenaThinVec;
-use crate::arena::vec::ArenaVec;
+use crate::arena::collections::drain::ArenaVecIntoIter;
+use crate::arena::collections::thin_vec::ArenaThinVec;
+use crate::arena::collections::vec::ArenaVec;
 use crate::base::trap::or_refuse;
 
 impl<T, const MIN_ALIGN: usize> Deref for ArenaVec<'_, T, MIN_ALIGN> {

@@ -9,10 +9,10 @@
 
 use core::ptr::NonNull;
 
-use crate::arena::chunk::{Chunk, End, Window};
-use crate::arena::keeping::Keeping;
-use crate::arena::owned::OwnedList;
-use crate::arena::state::State;
+use crate::arena::windows::chunk::{Chunk, End, Window};
+use crate::arena::windows::keeping::Keeping;
+use crate::arena::windows::owned::OwnedList;
+use crate::arena::windows::state::State;
 
 /// What a scope has to come back to.
 #[derive(Debug)]

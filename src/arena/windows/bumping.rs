@@ -15,7 +15,7 @@ pub(crate) const LOWEST_ADDRESS: usize = 4 << 10;
 /// Half would be no smaller in resident memory; double would double the cost of idle arenas.
 pub(crate) const CHUNK_BYTES_MIN: usize = 4 << 10;
 /// Chunks stop growing here: a quarter of a segment, so that segments pack; doubling further would
-/// save nothing (one slow step in 10^4 allocations) and waste up to half of what is claimed.
+/// save nothing (one slow step in 10^4 allocations) and waste up to half of what is taken.
 pub(crate) const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Above a quarter of a chunk a request gets a span of its own: then at most a quarter of a chunk
 /// is abandoned when a request does not fit. At half it would be half; at an eighth ordinary
