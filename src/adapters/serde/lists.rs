@@ -1,6 +1,6 @@
 //! Lists and maps: read into a vector that grows in place at the arena's low end, then frozen.
 //!
-//! I1: the length that the input claims decides only what is reserved before the first element, at
+//! I1: the length that the input states decides only what is reserved before the first element, at
 //!     most [`RESERVED_BYTES_MAX`]; the elements that come decide the rest.
 
 use core::borrow::Borrow;
@@ -13,7 +13,7 @@ use ::serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use crate::adapters::serde::{ArenaSeed, DeserializeIn};
 use crate::arena::{Arena, ArenaVec};
 
-/// What a claimed length may reserve: an arena's first chunk. A vector grows in place anyway, so
+/// What a stated length may reserve: an arena's first chunk. A vector grows in place anyway, so
 /// more would save little; a document that nests lies 128 deep makes half a megabyte of it.
 const RESERVED_BYTES_MAX: usize = 4 << 10;
 
@@ -116,10 +116,10 @@ impl<'a, T, const MIN_ALIGN: usize> List<'a, T, MIN_ALIGN> {
         List { arena, element }
     }
 
-    /// An empty vector with what room there is for `claimed` values within the bound (I1).
-    fn start(&self, claimed: Option<usize>) -> ArenaVec<'a, T, MIN_ALIGN> {
+    /// An empty vector with what room there is for `stated` values within the bound (I1).
+    fn start(&self, stated: Option<usize>) -> ArenaVec<'a, T, MIN_ALIGN> {
         let most = RESERVED_BYTES_MAX / size_of::<T>().max(1);
-        let reserved = claimed.unwrap_or(0).min(most);
+        let reserved = stated.unwrap_or(0).min(most);
         ArenaVec::try_with_capacity_in(reserved, self.arena)
             .unwrap_or_else(|_| ArenaVec::new_in(self.arena))
     }

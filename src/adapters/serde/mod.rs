@@ -4,7 +4,7 @@
 //! `scalars` (single values), `text` (strings and bytes), `lists` (lists and maps), `derive` (the
 //! macro for structs and enums), `serialize`.
 //!
-//! I1: a length that the input claims reserves a bounded number of bytes (`lists`), and reserving
+//! I1: a length that the input states reserves a bounded number of bytes (`lists`), and reserving
 //!     that is refused is no error: a lying length cannot make a document fail.
 //! I2: a refused allocation becomes the format's error, with the text of the `AllocError`. Nothing
 //!     panics, and the arena stays usable: what was read so far stays in it until its reset.
@@ -89,7 +89,7 @@ use crate::arena::{Arena, ArenaVec};
 /// ```
 ///
 /// # Hostile input
-/// A length that the input claims reserves at most 4 KiB before elements have come; limit the arena
+/// A length that the input states reserves at most 4 KiB before elements have come; limit the arena
 /// ([`ArenaBuilder::limit_bytes`](crate::ArenaBuilder::limit_bytes)) to bound the whole. Types that
 /// contain themselves are read by recursion, as deep as the format allows: serde_json stops at a
 /// depth of 128 unless told otherwise.
