@@ -1,27 +1,31 @@
 //! The iterators that take values out of collections: of a range ([`ArenaVecDrain`],
 //! [`ArenaStringDrain`]), or all of them ([`ArenaVecIntoIter`]).
 //!
-//! I1: `left` lies within the gap of `gap` (vec_edit.rs, G1), which starts where the first `left`
+//! I1: `left` lies within the gap of `gap` (raw_vec.rs, G1), which starts where the first `left`
 //!     did; values in `left` are initialised and nobody's but the iterator's.
 //! I2: of a string's drain, what lies before, in and behind `left` is UTF-8.
 
 use core::fmt;
 use core::iter::FusedIterator;
+use core::marker::PhantomData;
 use core::ops::Range;
 
-use crate::arena::collections::vec_edit::Gap;
+use crate::arena::collections::raw_vec::Gap;
+use crate::arena::collections::vec::ArenaVec;
 
 /// The values of a range of an [`ArenaVec`](crate::ArenaVec), moved out one by one; from
 /// [`ArenaVec::drain`](crate::ArenaVec::drain).
 pub struct ArenaVecDrain<'v, 'a, T, const MIN_ALIGN: usize = 8> {
-    gap: Gap<'v, 'a, T, MIN_ALIGN>,
+    gap: Gap<'v, T>,
     left: Range<usize>,
+    vec: PhantomData<&'v mut ArenaVec<'a, T, MIN_ALIGN>>,
 }
 
 impl<'v, 'a, T, const MIN_ALIGN: usize> ArenaVecDrain<'v, 'a, T, MIN_ALIGN> {
     /// `left` is what `gap` was opened around.
-    pub(crate) fn new(gap: Gap<'v, 'a, T, MIN_ALIGN>, left: Range<usize>) -> Self {
-        ArenaVecDrain { gap, left }
+    pub(super) fn new(gap: Gap<'v, T>, left: Range<usize>) -> Self {
+        let vec = PhantomData;
+        ArenaVecDrain { gap, left, vec }
     }
 
     /// The values not taken yet.

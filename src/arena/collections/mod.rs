@@ -1,10 +1,12 @@
 //! Vectors and strings in an arena. They have no destructor, so trees of them can lie there too.
 //!
-//! `vec` and `string` own the buffers, each with `_edit` and `_traits`; `thin_vec` leaves the arena
-//! out; `drain` has the iterators, `freezing` what an arena collects and freezes at once.
+//! `raw_vec` is the values in their buffer; `vec` and `string` are those and an arena, each with
+//! `_edit` and `_traits`; `thin_vec` leaves the arena out; `drain` has the iterators, `freezing`
+//! what an arena collects and freezes at once.
 
 mod drain;
 mod freezing;
+mod raw_vec;
 mod string;
 mod string_edit;
 mod string_traits;

@@ -6,8 +6,8 @@
 use core::ops::{Range, RangeBounds};
 
 use crate::arena::collections::drain::{ArenaStringDrain, ArenaVecDrain};
+use crate::arena::collections::raw_vec::{Gap, bounds};
 use crate::arena::collections::string::ArenaString;
-use crate::arena::collections::vec_edit::{Gap, bounds};
 use crate::arena::handle::Arena;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
@@ -102,7 +102,7 @@ impl<'a, const MIN_ALIGN: usize> ArenaString<'a, MIN_ALIGN> {
     /// Keeps only the characters that `keep` accepts, in order. When `keep` panics, the character
     /// it looked at and those behind it are kept.
     pub fn retain(&mut self, mut keep: impl FnMut(char) -> bool) {
-        let mut gap = Gap::open(&mut self.bytes, 0..0);
+        let mut gap = Gap::open(&mut self.bytes.raw, 0..0);
         while gap.tail < gap.end {
             // SAFETY: the tail is initialised (vec_edit.rs, G1), UTF-8, and starts at a character,
             // since whole ones were passed before (I1).
@@ -133,7 +133,7 @@ impl<'a, const MIN_ALIGN: usize> ArenaString<'a, MIN_ALIGN> {
     /// When the range is not in the string, or an end of it is not between characters.
     pub fn drain(&mut self, range: impl RangeBounds<usize>) -> ArenaStringDrain<'_, 'a, MIN_ALIGN> {
         let range = self.between_characters(range);
-        let gap = Gap::open(&mut self.bytes, range.clone());
+        let gap = Gap::open(&mut self.bytes.raw, range.clone());
         // SAFETY: the range's ends lie between characters.
         unsafe { ArenaStringDrain::new(ArenaVecDrain::new(gap, range)) }
     }

@@ -16,12 +16,15 @@
 //!     where its claim has one. An arena without a window resizes nothing.
 //! I3: `T` needs no drop; as in vec.rs.
 //!
-//! What grows it is [`ArenaVec`]: this is the same vector with the arena left out. Its traits are
-//! in `vec_traits`.
+//! What changes it is a `raw_vec`, made for the moment: this is the same vector as [`ArenaVec`] with
+//! the arena left out. Its traits are in `vec_traits`.
+//!
+//! Length: the methods of one type, and more than half of the lines say what they do.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use crate::arena::collections::raw_vec::RawVec;
 use crate::arena::collections::vec::ArenaVec;
 use crate::arena::handle::Arena;
 use crate::arena::values::assert_no_drop;
@@ -108,7 +111,7 @@ impl<'a, T> ArenaThinVec<'a, T> {
         arena: &'a Arena<MIN_ALIGN>,
     ) -> Result<Self, AllocError> {
         Self::count(capacity)?;
-        ArenaVec::try_with_capacity_in(capacity, arena).map(Self::of)
+        ArenaVec::try_with_capacity_in(capacity, arena).map(Self::from_vec)
     }
 
     /// A vector of copies of values that are plain bits.
@@ -134,7 +137,7 @@ impl<'a, T> ArenaThinVec<'a, T> {
         T: Copy,
     {
         Self::count(values.len())?;
-        ArenaVec::try_from_slice_in(values, arena).map(Self::of)
+        ArenaVec::try_from_slice_in(values, arena).map(Self::from_vec)
     }
 
     /// The same values without the arena.
@@ -143,10 +146,10 @@ impl<'a, T> ArenaThinVec<'a, T> {
     /// When there are more than `u32::MAX`.
     pub fn from_vec<const MIN_ALIGN: usize>(vec: ArenaVec<'a, T, MIN_ALIGN>) -> Self {
         assert!(
-            u32::try_from(vec.len).is_ok(),
+            u32::try_from(vec.len()).is_ok(),
             "a thin vector holds at most u32::MAX values"
         );
-        Self::of(vec)
+        Self::of(&vec.raw)
     }
 
     /// The same values with an arena, for everything that an [`ArenaVec`] can do. Copies nothing.
@@ -165,7 +168,8 @@ impl<'a, T> ArenaThinVec<'a, T> {
         self,
         arena: &'a Arena<MIN_ALIGN>,
     ) -> ArenaVec<'a, T, MIN_ALIGN> {
-        self.with(arena)
+        // SAFETY: I1 is what `ArenaVec` asks for.
+        unsafe { ArenaVec::from_raw(self.raw(), arena) }
     }
 
     /// Appends a value; `arena` is where the buffer grows, nearly always the one it is in.
@@ -226,15 +230,13 @@ impl<'a, T> ArenaThinVec<'a, T> {
     where
         T: Copy,
     {
-        self.try_reserve(arena, values.len())?;
-        // SAFETY: there is room for them now; the unused tail is not borrowed by anybody.
-        unsafe {
-            let tail = self.ptr.add(self.len as usize).as_ptr();
-            tail.copy_from_nonoverlapping(values.as_ptr(), values.len());
-        }
-        // No more than the capacity, which is a `u32`.
-        self.len += values.len() as u32;
-        Ok(())
+        Self::count(self.len().saturating_add(values.len()))?;
+        self.edit(|raw| {
+            raw.try_reserve(&arena.state, values.len())?;
+            // SAFETY: there is room for them now.
+            unsafe { raw.extend_within(values) };
+            Ok(())
+        })
     }
 
     /// Appends everything an iterator yields. The iterator may allocate in the same arena.
@@ -296,10 +298,8 @@ impl<'a, T> ArenaThinVec<'a, T> {
         index: usize,
         value: T,
     ) -> Result<(), AllocError> {
-        assert!(index <= self.len(), "insertion index is past the end");
-        self.try_push(arena, value)?;
-        self[index..].rotate_right(1);
-        Ok(())
+        Self::count(self.len() + 1)?;
+        self.edit(|raw| raw.try_insert(&arena.state, index, value))
     }
 
     /// Makes room for `additional` more values.
@@ -333,9 +333,7 @@ impl<'a, T> ArenaThinVec<'a, T> {
     /// Gives unused room back to `arena`, if the vector is the last thing at its end; else changes
     /// nothing.
     pub fn shrink_to_fit<const MIN_ALIGN: usize>(&mut self, arena: &'a Arena<MIN_ALIGN>) {
-        let mut vec = self.with(arena);
-        vec.shrink_to_fit();
-        *self = Self::of(vec);
+        self.edit(|raw| raw.shrink_to(&arena.state, 0));
     }
 
     /// Takes the last value.
@@ -351,11 +349,7 @@ impl<'a, T> ArenaThinVec<'a, T> {
     /// # Panics
     /// When `index >= len`.
     pub fn remove(&mut self, index: usize) -> T {
-        assert!(index < self.len(), "removal index is past the end");
-        self[index..].rotate_left(1);
-        self.len -= 1;
-        // SAFETY: initialised (I1), and no longer counted.
-        unsafe { self.ptr.add(self.len as usize).read() }
+        self.edit(|raw| raw.remove(index))
     }
 
     /// Takes the value at `index` and puts the last one in its place.
@@ -363,28 +357,25 @@ impl<'a, T> ArenaThinVec<'a, T> {
     /// # Panics
     /// When `index >= len`.
     pub fn swap_remove(&mut self, index: usize) -> T {
-        assert!(index < self.len(), "removal index is past the end");
-        self.len -= 1;
-        // SAFETY: both are initialised (I1) and one of them is no longer counted.
-        unsafe {
-            let (at, last) = (self.ptr.add(index), self.ptr.add(self.len as usize));
-            let value = at.read();
-            at.copy_from(last, 1);
-            value
-        }
+        self.edit(|raw| raw.swap_remove(index))
     }
 
-    /// Keeps only the values that `keep` accepts, in order. When `keep` panics nothing is removed,
-    /// and the order may be another.
-    pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
-        let mut kept = 0;
-        for index in 0..self.len() {
-            if keep(&mut self[index]) {
-                self.swap(kept, index);
-                kept += 1;
-            }
-        }
-        self.truncate(kept);
+    /// Keeps only the values that `keep` accepts, in order. When `keep` panics, the value it looked
+    /// at and those behind it are kept.
+    ///
+    /// ```
+    /// let arena = flagstone::Arena::new();
+    /// let mut list = flagstone::ArenaThinVec::from_slice_in(&[1, 2, 3], &arena);
+    /// list.retain(|value| value % 2 == 1);
+    /// assert_eq!(list, [1, 3]);
+    /// ```
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        self.retain_mut(|value| keep(value));
+    }
+
+    /// [`ArenaThinVec::retain`] for a `keep` that may change the values.
+    pub fn retain_mut(&mut self, keep: impl FnMut(&mut T) -> bool) {
+        self.edit(|raw| raw.retain_mut(keep));
     }
 
     /// Shortens the vector to at most `len` values. The buffer stays.
@@ -460,15 +451,13 @@ impl<'a, T> ArenaThinVec<'a, T> {
     #[cold]
     #[inline(never)]
     fn grown<const MIN_ALIGN: usize>(
-        self,
+        mut self,
         arena: &'a Arena<MIN_ALIGN>,
         additional: usize,
     ) -> Result<(NonNull<T>, u32), AllocError> {
         Self::count(self.len().saturating_add(additional))?;
-        let mut vec = self.with(arena);
-        vec.try_reserve(additional)?;
-        let grown = Self::of(vec);
-        Ok((grown.ptr, grown.capacity))
+        self.edit(|raw| raw.try_reserve(&arena.state, additional))?;
+        Ok((self.ptr, self.capacity))
     }
 
     #[cold]
@@ -481,29 +470,43 @@ impl<'a, T> ArenaThinVec<'a, T> {
         or_refuse(self.grown(arena, additional))
     }
 
-    /// The same vector with an arena, while `self` is not used.
+    /// The same vector as a raw one, while `self` is not used.
     #[inline]
-    fn with<const MIN_ALIGN: usize>(
-        &self,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> ArenaVec<'a, T, MIN_ALIGN> {
-        let capacity = match size_of::<T>() {
-            0 => usize::MAX,
-            _ => self.capacity(),
-        };
-        // SAFETY: I1 is what `ArenaVec` asks for.
-        unsafe { ArenaVec::from_parts(self.ptr, self.len(), capacity, arena) }
+    fn raw(&self) -> RawVec<T> {
+        RawVec {
+            ptr: self.ptr,
+            len: self.len(),
+            capacity: match size_of::<T>() {
+                0 => usize::MAX,
+                _ => self.capacity(),
+            },
+        }
     }
 
-    /// The same vector without the arena; it has at most `u32::MAX` values.
+    /// Changes the vector as a raw one, and takes over what became of it, also when that panics. It
+    /// has at most `u32::MAX` values then.
     #[inline]
-    fn of<const MIN_ALIGN: usize>(vec: ArenaVec<'a, T, MIN_ALIGN>) -> Self {
-        debug_assert!(u32::try_from(vec.len).is_ok());
+    fn edit<R>(&mut self, change: impl FnOnce(&mut RawVec<T>) -> R) -> R {
+        struct Back<'v, 'a, T>(&'v mut ArenaThinVec<'a, T>, RawVec<T>);
+        impl<T> Drop for Back<'_, '_, T> {
+            #[inline]
+            fn drop(&mut self) {
+                *self.0 = ArenaThinVec::of(&self.1);
+            }
+        }
+        let raw = self.raw();
+        change(&mut Back(self, raw).1)
+    }
+
+    /// The same vector without what there is no room for; it has at most `u32::MAX` values.
+    #[inline]
+    fn of(raw: &RawVec<T>) -> Self {
+        debug_assert!(u32::try_from(raw.len).is_ok());
         ArenaThinVec {
-            ptr: vec.ptr,
-            len: vec.len as u32,
+            ptr: raw.ptr,
+            len: raw.len as u32,
             // What is beyond is not used any more.
-            capacity: u32::try_from(vec.capacity()).unwrap_or(u32::MAX),
+            capacity: u32::try_from(raw.capacity).unwrap_or(u32::MAX),
             owns: PhantomData,
         }
     }

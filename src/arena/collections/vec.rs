@@ -1,30 +1,22 @@
-//! [`ArenaVec`]: a vector without a destructor, whose buffer grows at the low end of an arena. This
-//! file owns the buffer; `vec_edit` has what moves values about in it, `vec_traits` the traits.
+//! [`ArenaVec`]: a vector without a destructor, whose buffer grows at the low end of an arena: a
+//! `raw_vec` that knows where. `vec_edit` has what moves values about in it, `vec_traits` the
+//! traits.
 //!
-//! I1: `ptr` is a block of `capacity` values of an arena that is borrowed for `'a`, nearly always
-//!     `arena` (dangling when the capacity is 0 or the values are zero-sized); the first `len` of
-//!     them are initialised. A block of another arena, which comes from an `ArenaThinVec`, is never
-//!     the last one of this arena, so it is never resized in place but copied.
-//! I2: `T` needs no drop, so losing values is never wrong and a panic in the middle of a change may
-//!     simply leave fewer of them. No destructor: a vector may lie in the arena itself, and be
-//!     alive, unused, across a reset.
-//! I3: no user code runs while `len` counts a value that is not initialised.
-//!
-//! I4: no method that is called in a loop takes the vector by reference into code that is not
-//!     inlined: the slow step takes and returns pointer and capacity by value. Else they and the
-//!     length would live in memory, and each push would store the length.
+//! I1: `raw` is as `raw_vec.rs` says (I1), of an arena that is borrowed for `'a`, nearly always
+//!     `arena`. A block of another arena, which comes from an `ArenaThinVec`, is never the last one
+//!     of this arena, so it is never resized in place but copied.
+//! I2: `T` needs no drop, so a panic in the middle of a change may simply leave fewer values. No
+//!     destructor: a vector may lie in the arena itself, and be alive, unused, across a reset.
 //!
 //! The generic part is thin: growth is `State::grow_buffer` on the layout of an element.
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
 
+use crate::arena::collections::raw_vec::RawVec;
 use crate::arena::handle::Arena;
 use crate::arena::values::assert_no_drop;
-use crate::arena::windows::chunk::End;
-use crate::arena::windows::copying;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 
@@ -44,10 +36,8 @@ use crate::base::trap::or_refuse;
 /// assert!(arena.used_bytes() <= 2 * 800);
 /// ```
 pub struct ArenaVec<'a, T, const MIN_ALIGN: usize = 8> {
-    pub(crate) ptr: NonNull<T>,
-    pub(crate) len: usize,
-    capacity: usize,
-    arena: &'a Arena<MIN_ALIGN>,
+    pub(super) raw: RawVec<T>,
+    pub(super) arena: &'a Arena<MIN_ALIGN>,
     owns: PhantomData<T>,
 }
 
@@ -56,14 +46,8 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     #[inline]
     pub const fn new_in(arena: &'a Arena<MIN_ALIGN>) -> Self {
         assert_no_drop::<T>();
-        let capacity = if size_of::<T>() == 0 { usize::MAX } else { 0 };
-        ArenaVec {
-            ptr: NonNull::dangling(),
-            len: 0,
-            capacity,
-            arena,
-            owns: PhantomData,
-        }
+        // SAFETY: an empty buffer is nobody's.
+        unsafe { ArenaVec::from_raw(RawVec::new(), arena) }
     }
 
     /// An empty vector with room for `capacity` values.
@@ -85,8 +69,8 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         arena: &'a Arena<MIN_ALIGN>,
     ) -> Result<Self, AllocError> {
         let mut vec = ArenaVec::new_in(arena);
-        if capacity > vec.capacity {
-            vec.set_capacity(capacity)?;
+        if capacity > vec.raw.capacity {
+            vec.raw.set_capacity(&arena.state, capacity)?;
         }
         Ok(vec)
     }
@@ -98,8 +82,8 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         let mut vec = ArenaVec::new_in(arena);
         let layout = Layout::array::<T>(capacity);
         if let Some(block) = layout.ok().and_then(|layout| arena.state.fast_up(layout)) {
-            vec.ptr = block.cast();
-            vec.capacity = capacity;
+            vec.raw.ptr = block.cast();
+            vec.raw.capacity = capacity;
         }
         vec
     }
@@ -127,7 +111,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     {
         let mut vec = ArenaVec::try_with_capacity_in(values.len(), arena)?;
         // SAFETY: there is room for them.
-        unsafe { vec.extend_within(values) };
+        unsafe { vec.raw.extend_within(values) };
         Ok(vec)
     }
 
@@ -172,11 +156,11 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// When [`ArenaVec::try_push`] would return an error.
     #[inline]
     pub fn push(&mut self, value: T) {
-        if self.len == self.capacity {
-            self.grow_or_refuse(1);
+        if self.raw.len == self.raw.capacity {
+            self.raw.grow_or_refuse(&self.arena.state, 1);
         }
         // SAFETY: `len < capacity` (I1).
-        unsafe { self.push_within(value) };
+        unsafe { self.raw.push_within(value) };
     }
 
     /// Appends a value.
@@ -185,32 +169,30 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// The limit that was hit; `value` is gone then and the vector unchanged.
     #[inline]
     pub fn try_push(&mut self, value: T) -> Result<(), AllocError> {
-        if self.len == self.capacity {
-            self.grow(1)?;
+        if self.raw.len == self.raw.capacity {
+            self.raw.grow(&self.arena.state, 1)?;
         }
         // SAFETY: `len < capacity` (I1).
-        unsafe { self.push_within(value) };
+        unsafe { self.raw.push_within(value) };
         Ok(())
     }
 
     /// Takes the last value.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
-        self.len = self.len.checked_sub(1)?;
-        // SAFETY: initialised (I1), and no longer counted.
-        Some(unsafe { self.ptr.add(self.len).read() })
+        self.raw.pop()
     }
 
     /// Shortens the vector to at most `len` values. The buffer stays.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+        self.raw.len = self.raw.len.min(len);
     }
 
     /// Removes everything. The buffer stays.
     #[inline]
     pub fn clear(&mut self) {
-        self.len = 0;
+        self.raw.len = 0;
     }
 
     /// Makes room for `additional` more values.
@@ -219,8 +201,8 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// When [`ArenaVec::try_reserve`] would return an error.
     #[inline]
     pub fn reserve(&mut self, additional: usize) {
-        if additional > self.capacity - self.len {
-            self.grow_or_refuse(additional);
+        if additional > self.raw.capacity - self.raw.len {
+            self.raw.grow_or_refuse(&self.arena.state, additional);
         }
     }
 
@@ -230,11 +212,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// The limit that was hit, or that the size is too large for any; nothing changes then.
     #[inline]
     pub fn try_reserve(&mut self, additional: usize) -> Result<(), AllocError> {
-        if additional > self.capacity - self.len {
-            self.grow(additional)
-        } else {
-            Ok(())
-        }
+        self.raw.try_reserve(&self.arena.state, additional)
     }
 
     /// Makes room for `additional` more values and no more than that.
@@ -251,8 +229,9 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// # Errors
     /// The limit that was hit, or that the size is too large for any; nothing changes then.
     pub fn try_reserve_exact(&mut self, additional: usize) -> Result<(), AllocError> {
-        if additional > self.capacity - self.len {
-            self.set_capacity(self.len.saturating_add(additional))
+        if additional > self.raw.capacity - self.raw.len {
+            self.raw
+                .set_capacity(&self.arena.state, self.raw.len.saturating_add(additional))
         } else {
             Ok(())
         }
@@ -277,17 +256,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// assert_eq!((vec.capacity(), arena.used_bytes()), (10, 10));
     /// ```
     pub fn shrink_to(&mut self, capacity: usize) {
-        let capacity = capacity.max(self.len);
-        if size_of::<T>() == 0 || capacity >= self.capacity {
-            return;
-        }
-        let (state, buffer) = (&self.arena.state, self.ptr.cast());
-        let [full, wanted] = [self.capacity, capacity].map(|count| count * size_of::<T>());
-        if state.is_resizable(buffer, full) {
-            // SAFETY: the buffer is a block of `full` bytes (I1); only unused room ends.
-            unsafe { state.truncate(buffer, full, wanted) };
-            self.capacity = capacity;
-        }
+        self.raw.shrink_to(&self.arena.state, capacity);
     }
 
     /// Appends copies of values that are plain bits. For others: `extend(values.iter().cloned())`.
@@ -301,7 +270,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     {
         self.reserve(values.len());
         // SAFETY: there is room for them now.
-        unsafe { self.extend_within(values) };
+        unsafe { self.raw.extend_within(values) };
     }
 
     /// Appends copies of values that are plain bits.
@@ -315,7 +284,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     {
         self.try_reserve(values.len())?;
         // SAFETY: there is room for them now.
-        unsafe { self.extend_within(values) };
+        unsafe { self.raw.extend_within(values) };
         Ok(())
     }
 
@@ -340,19 +309,20 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// back to the arena if the vector is the last thing at its end.
     #[inline]
     pub fn into_slice(self) -> &'a mut [T] {
-        if size_of::<T>() > 0 && self.len < self.capacity {
-            let [full, used] = [self.capacity, self.len].map(|count| count * size_of::<T>());
+        if size_of::<T>() > 0 && self.raw.len < self.raw.capacity {
+            let [full, used] =
+                [self.raw.capacity, self.raw.len].map(|count| count * size_of::<T>());
             // SAFETY: the buffer is a block of `full` bytes (I1); only the unused tail ends.
-            unsafe { self.arena.state.truncate(self.ptr.cast(), full, used) };
+            unsafe { self.arena.state.truncate(self.raw.ptr.cast(), full, used) };
         }
         // SAFETY: initialised (I1), exclusive because the vector is gone, alive for `'a`.
-        unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
+        unsafe { core::slice::from_raw_parts_mut(self.raw.ptr.as_ptr(), self.raw.len) }
     }
 
     /// How many values fit before the buffer grows.
     #[inline]
     pub const fn capacity(&self) -> usize {
-        self.capacity
+        self.raw.capacity
     }
 
     /// The arena the vector grows in.
@@ -365,26 +335,26 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     #[inline]
     pub const fn as_slice(&self) -> &[T] {
         // SAFETY: initialised (I1), shared as long as `self` is.
-        unsafe { core::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
+        unsafe { core::slice::from_raw_parts(self.raw.ptr.as_ptr(), self.raw.len) }
     }
 
     /// The values.
     #[inline]
     pub const fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: initialised (I1), exclusive as long as `self` is.
-        unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
+        unsafe { core::slice::from_raw_parts_mut(self.raw.ptr.as_ptr(), self.raw.len) }
     }
 
     /// Where the values are. Good for reads of the whole buffer.
     #[inline]
     pub const fn as_ptr(&self) -> *const T {
-        self.ptr.as_ptr()
+        self.raw.ptr.as_ptr()
     }
 
     /// Where the values are. Good for writes into the whole buffer, until it grows.
     #[inline]
     pub const fn as_mut_ptr(&mut self) -> *mut T {
-        self.ptr.as_ptr()
+        self.raw.ptr.as_ptr()
     }
 
     /// The room behind the values: write there, then call [`ArenaVec::set_len`].
@@ -406,12 +376,12 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// The values, and the room behind them.
     #[inline]
     pub fn split_at_spare_mut(&mut self) -> (&mut [T], &mut [MaybeUninit<T>]) {
-        let spare = self.capacity - self.len;
+        let spare = self.raw.capacity - self.raw.len;
         // SAFETY: the first `len` values are initialised, the others are in the buffer too (I1).
         unsafe {
-            let behind = self.ptr.add(self.len).cast::<MaybeUninit<T>>();
+            let behind = self.raw.ptr.add(self.raw.len).cast::<MaybeUninit<T>>();
             (
-                core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len),
+                core::slice::from_raw_parts_mut(self.raw.ptr.as_ptr(), self.raw.len),
                 core::slice::from_raw_parts_mut(behind.as_ptr(), spare),
             )
         }
@@ -423,24 +393,18 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// `len <= capacity`, and the first `len` values are initialised.
     #[inline]
     pub const unsafe fn set_len(&mut self, len: usize) {
-        debug_assert!(len <= self.capacity);
-        self.len = len;
+        debug_assert!(len <= self.raw.capacity);
+        self.raw.len = len;
     }
 
     /// The vector of a buffer.
     ///
     /// # Safety
     /// I1.
-    pub(crate) const unsafe fn from_parts(
-        ptr: NonNull<T>,
-        len: usize,
-        capacity: usize,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Self {
+    #[inline(always)]
+    pub(super) const unsafe fn from_raw(raw: RawVec<T>, arena: &'a Arena<MIN_ALIGN>) -> Self {
         ArenaVec {
-            ptr,
-            len,
-            capacity,
+            raw,
             arena,
             owns: PhantomData,
         }
@@ -448,76 +412,18 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
 
     /// Makes the buffer `capacity` values long and no more; the rest becomes the buffer of another
     /// vector. `capacity <= len`.
-    pub(crate) fn cut(&mut self, capacity: usize) -> Self {
-        debug_assert!(0 < capacity && capacity <= self.len && size_of::<T>() > 0);
-        let rest = ArenaVec {
-            // SAFETY: within the buffer (I1). Two blocks that lie side by side are as good as one:
-            // each is resized only where it is the last.
-            ptr: unsafe { self.ptr.add(capacity) },
-            len: self.len - capacity,
-            capacity: self.capacity - capacity,
-            ..*self
+    pub(super) fn cut(&mut self, capacity: usize) -> Self {
+        let raw = &mut self.raw;
+        debug_assert!(0 < capacity && capacity <= raw.len && size_of::<T>() > 0);
+        let rest = RawVec {
+            // SAFETY: within the buffer (I1).
+            ptr: unsafe { raw.ptr.add(capacity) },
+            len: raw.len - capacity,
+            capacity: raw.capacity - capacity,
         };
-        self.len = capacity;
-        self.capacity = capacity;
-        rest
-    }
-
-    /// # Safety
-    /// `len < capacity`.
-    #[inline(always)]
-    unsafe fn push_within(&mut self, value: T) {
-        // SAFETY: the caller's promise.
-        unsafe { self.ptr.add(self.len).write(value) };
-        self.len += 1;
-    }
-
-    /// # Safety
-    /// There is room for `values`.
-    #[inline(always)]
-    unsafe fn extend_within(&mut self, values: &[T])
-    where
-        T: Copy,
-    {
-        // SAFETY: the caller's promise; the unused tail is not borrowed by anybody.
-        unsafe {
-            let tail = self.ptr.add(self.len).as_ptr();
-            copying::copy(values.as_ptr(), tail, values.len(), End::Up);
-        }
-        self.len += values.len();
-    }
-
-    /// Makes room for `additional` values at the end. I4 is why nothing is passed by reference.
-    #[inline(always)]
-    fn grow_or_refuse(&mut self, additional: usize) {
-        let needed = self.len.saturating_add(additional);
-        let (state, buffer) = (&self.arena.state, self.ptr.cast());
-        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
-        let grown = unsafe {
-            state.grow_buffer_or_refuse(buffer, self.capacity, needed, Layout::new::<T>())
-        };
-        (self.ptr, self.capacity) = (grown.0.cast(), grown.1);
-    }
-
-    /// [`ArenaVec::grow_or_refuse`] that can fail.
-    #[inline(always)]
-    fn grow(&mut self, additional: usize) -> Result<(), AllocError> {
-        let needed = self.len.saturating_add(additional);
-        let (state, buffer) = (&self.arena.state, self.ptr.cast());
-        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
-        let grown =
-            unsafe { state.grow_buffer(buffer, self.capacity, needed, Layout::new::<T>())? };
-        (self.ptr, self.capacity) = (grown.0.cast(), grown.1);
-        Ok(())
-    }
-
-    /// Sets the capacity of a vector of sized values to more than it is.
-    fn set_capacity(&mut self, capacity: usize) -> Result<(), AllocError> {
-        let (state, buffer) = (&self.arena.state, self.ptr.cast());
-        let element = Layout::new::<T>();
-        // SAFETY: the buffer is a block for `capacity` values at the low end (I1).
-        self.ptr = unsafe { state.resize_buffer(buffer, self.capacity, capacity, element)? }.cast();
-        self.capacity = capacity;
-        Ok(())
+        (raw.len, raw.capacity) = (capacity, capacity);
+        // SAFETY: two blocks that lie side by side are as good as one: each is resized only where
+        // it is the last.
+        unsafe { ArenaVec::from_raw(rest, self.arena) }
     }
 }

@@ -1,108 +1,13 @@
-//! [`ArenaVec`]: what moves values about in the buffer.
-//!
-//! Everything that runs user code, or hands out values one by one, while the vector is taken apart
-//! does so through a [`Gap`].
-//!
-//! G1: of a vector with a gap the first `len` values are initialised, and so are `tail..end`; what
-//!     lies between them is nobody's. Dropping the gap closes it; forgetting it loses the tail,
-//!     which needs no drop.
+//! [`ArenaVec`]: what moves values about in the buffer, over `raw_vec`.
 
-use core::ops::{Bound, Range, RangeBounds};
+use core::ops::{Range, RangeBounds};
 
 use crate::arena::collections::drain::ArenaVecDrain;
+use crate::arena::collections::raw_vec::{Gap, bounds};
 use crate::arena::collections::vec::ArenaVec;
 use crate::arena::handle::Arena;
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
-
-/// A vector taken apart (G1).
-pub(crate) struct Gap<'v, 'a, T, const MIN_ALIGN: usize> {
-    pub(crate) vec: &'v mut ArenaVec<'a, T, MIN_ALIGN>,
-    pub(crate) tail: usize,
-    pub(crate) end: usize,
-}
-
-impl<'v, 'a, T, const MIN_ALIGN: usize> Gap<'v, 'a, T, MIN_ALIGN> {
-    /// Takes the vector apart around `range`, whose values are for the caller to take.
-    pub(crate) fn open(vec: &'v mut ArenaVec<'a, T, MIN_ALIGN>, range: Range<usize>) -> Self {
-        debug_assert!(range.start <= range.end && range.end <= vec.len);
-        let end = core::mem::replace(&mut vec.len, range.start);
-        let tail = range.end;
-        Gap { vec, tail, end }
-    }
-
-    /// Moves the first `count` values of the tail in front of the gap, or leaves them in there.
-    ///
-    /// # Safety
-    /// The tail has so many.
-    pub(crate) unsafe fn pass(&mut self, count: usize, keep: bool) {
-        debug_assert!(self.vec.len <= self.tail && count <= self.end - self.tail);
-        if keep {
-            // SAFETY: both places are in the buffer, and the tail's values are initialised (G1).
-            unsafe {
-                let values = self.vec.ptr.add(self.tail);
-                self.vec.ptr.add(self.vec.len).copy_from(values, count);
-            }
-            self.vec.len += count;
-        }
-        self.tail += count;
-    }
-
-    /// Makes the gap `additional` values wider.
-    fn widen(&mut self, additional: usize) -> Result<(), AllocError> {
-        let before = core::mem::replace(&mut self.vec.len, self.end);
-        let reserved = self.vec.try_reserve(additional);
-        self.vec.len = before;
-        reserved?;
-        // SAFETY: the buffer has room for `additional` values behind `end` now; it was moved, if at
-        // all, whole.
-        unsafe {
-            let tail = self.vec.ptr.add(self.tail);
-            tail.add(additional).copy_from(tail, self.end - self.tail);
-        }
-        self.tail += additional;
-        self.end += additional;
-        Ok(())
-    }
-}
-
-impl<T, const MIN_ALIGN: usize> Drop for Gap<'_, '_, T, MIN_ALIGN> {
-    fn drop(&mut self) {
-        let count = self.end - self.tail;
-        if self.vec.len != self.tail {
-            // SAFETY: both ranges are in the buffer (G1).
-            unsafe {
-                let tail = self.vec.ptr.add(self.tail);
-                self.vec.ptr.add(self.vec.len).copy_from(tail, count);
-            }
-        }
-        self.vec.len += count;
-    }
-}
-
-/// The indices that `range` means in something `len` long.
-///
-/// # Panics
-/// When it ends before it starts, or behind `len`.
-pub(crate) fn bounds(range: impl RangeBounds<usize>, len: usize) -> Range<usize> {
-    let next = |index: &usize| {
-        let next = index.checked_add(1);
-        next.expect("the range reaches beyond the largest index")
-    };
-    let start = match range.start_bound() {
-        Bound::Included(start) => *start,
-        Bound::Excluded(before) => next(before),
-        Bound::Unbounded => 0,
-    };
-    let end = match range.end_bound() {
-        Bound::Included(last) => next(last),
-        Bound::Excluded(end) => *end,
-        Bound::Unbounded => len,
-    };
-    assert!(start <= end, "the range starts behind its end");
-    assert!(end <= len, "the range reaches behind the end");
-    start..end
-}
 
 impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// Puts a value at `index`, moving everything behind it.
@@ -121,16 +26,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// # Panics
     /// When `index > len`.
     pub fn try_insert(&mut self, index: usize, value: T) -> Result<(), AllocError> {
-        assert!(index <= self.len, "insertion index is past the end");
-        self.try_reserve(1)?;
-        // SAFETY: `index <= len < capacity` (I1), so both ranges lie in the buffer.
-        unsafe {
-            let at = self.ptr.add(index).as_ptr();
-            at.copy_to(at.add(1), self.len - index);
-            at.write(value);
-        }
-        self.len += 1;
-        Ok(())
+        self.raw.try_insert(&self.arena.state, index, value)
     }
 
     /// Puts copies of plain values at `index`, moving everything behind it once.
@@ -163,7 +59,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     where
         T: Copy,
     {
-        assert!(index <= self.len, "insertion index is past the end");
+        assert!(index <= self.raw.len, "insertion index is past the end");
         self.replace(index..index, values)
     }
 
@@ -173,18 +69,19 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         T: Copy,
     {
         self.try_reserve(values.len().saturating_sub(range.len()))?;
-        let behind = self.len - range.end;
+        let behind = self.raw.len - range.end;
         // SAFETY: the values behind the range (I1) go to where there is room for them now; what is
         // written before them overlaps nothing that is borrowed.
         unsafe {
-            let at = self.ptr.add(range.start).as_ptr();
-            self.ptr
+            let at = self.raw.ptr.add(range.start).as_ptr();
+            self.raw
+                .ptr
                 .add(range.end)
                 .as_ptr()
                 .copy_to(at.add(values.len()), behind);
             at.copy_from_nonoverlapping(values.as_ptr(), values.len());
         }
-        self.len = range.start + values.len() + behind;
+        self.raw.len = range.start + values.len() + behind;
         Ok(())
     }
 
@@ -193,15 +90,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// # Panics
     /// When `index >= len`.
     pub fn remove(&mut self, index: usize) -> T {
-        assert!(index < self.len, "removal index is past the end");
-        self.len -= 1;
-        // SAFETY: `index` is initialised (I1); what moves down was behind it.
-        unsafe {
-            let at = self.ptr.add(index).as_ptr();
-            let value = at.read();
-            at.copy_from(at.add(1), self.len - index);
-            value
-        }
+        self.raw.remove(index)
     }
 
     /// Takes the value at `index` and puts the last one in its place.
@@ -209,12 +98,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// # Panics
     /// When `index >= len`.
     pub fn swap_remove(&mut self, index: usize) -> T {
-        assert!(index < self.len, "removal index is past the end");
-        let last = self.len - 1;
-        self.swap(index, last);
-        self.len = last;
-        // SAFETY: initialised (I1), and no longer counted.
-        unsafe { self.ptr.add(last).read() }
+        self.raw.swap_remove(index)
     }
 
     /// Takes the last value if there is one and `take` agrees.
@@ -230,16 +114,8 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     }
 
     /// [`ArenaVec::retain`] for a `keep` that may change the values.
-    pub fn retain_mut(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
-        let mut gap = Gap::open(self, 0..0);
-        while gap.tail < gap.end {
-            // SAFETY: the tail's first value is initialised (G1), and nobody else refers to it.
-            unsafe {
-                let value = gap.vec.ptr.add(gap.tail).as_mut();
-                let keep = keep(value);
-                gap.pass(1, keep);
-            }
-        }
+    pub fn retain_mut(&mut self, keep: impl FnMut(&mut T) -> bool) {
+        self.raw.retain_mut(keep);
     }
 
     /// Removes all but the first of each run of equal values.
@@ -258,10 +134,10 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// Removes each value for which `same(value, before)` is true, where `before` is the last one
     /// that stays. When `same` panics, the value it looked at and those behind it are kept.
     pub fn dedup_by(&mut self, mut same: impl FnMut(&mut T, &mut T) -> bool) {
-        if self.len < 2 {
+        if self.raw.len < 2 {
             return;
         }
-        let mut gap = Gap::open(self, 1..1);
+        let mut gap = Gap::open(&mut self.raw, 1..1);
         while gap.tail < gap.end {
             // SAFETY: the last value before the gap and the first behind it are initialised (G1)
             // and distinct, and nobody else refers to them.
@@ -287,8 +163,8 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// # Panics
     /// When the range is not in the vector.
     pub fn drain(&mut self, range: impl RangeBounds<usize>) -> ArenaVecDrain<'_, 'a, T, MIN_ALIGN> {
-        let range = bounds(range, self.len);
-        ArenaVecDrain::new(Gap::open(self, range.clone()), range)
+        let range = bounds(range, self.raw.len);
+        ArenaVecDrain::new(Gap::open(&mut self.raw, range.clone()), range)
     }
 
     /// Puts what an iterator yields in the place of a range. The iterator may allocate in the same
@@ -321,15 +197,15 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         range: impl RangeBounds<usize>,
         values: impl IntoIterator<Item = T>,
     ) -> Result<(), AllocError> {
-        let range = bounds(range, self.len);
+        let range = bounds(range, self.raw.len);
         let mut values = values.into_iter();
-        let start = range.start;
-        let mut gap = Gap::open(self, range);
+        let (state, start) = (&self.arena.state, range.start);
+        let mut gap = Gap::open(&mut self.raw, range);
         while let Some(value) = values.next() {
             if gap.vec.len == gap.tail {
                 // At least as much again as was put there: the tail moves seldom.
                 let sure = values.size_hint().0.saturating_add(1);
-                gap.widen(sure.max(gap.vec.len - start))?;
+                gap.widen(state, sure.max(gap.vec.len - start))?;
             }
             // SAFETY: in the gap, which is in the buffer and nobody's (G1).
             unsafe { gap.vec.ptr.add(gap.vec.len).write(value) };
@@ -354,13 +230,13 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         &mut self,
         other: &mut ArenaVec<'_, T, OTHER>,
     ) -> Result<(), AllocError> {
-        self.try_reserve(other.len)?;
+        self.try_reserve(other.raw.len)?;
         // SAFETY: there is room for them now; they leave the other vector in the same moment.
         unsafe {
-            let tail = self.ptr.add(self.len);
-            tail.copy_from_nonoverlapping(other.ptr, other.len);
+            let tail = self.raw.ptr.add(self.raw.len);
+            tail.copy_from_nonoverlapping(other.raw.ptr, other.raw.len);
         }
-        self.len += core::mem::take(&mut other.len);
+        self.raw.len += core::mem::take(&mut other.raw.len);
         Ok(())
     }
 
@@ -379,16 +255,16 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     /// # Panics
     /// When `at > len`.
     pub fn split_off(&mut self, at: usize) -> Self {
-        assert!(at <= self.len, "the index to split at is past the end");
+        assert!(at <= self.raw.len, "the index to split at is past the end");
         let empty = ArenaVec::new_in(self.arena());
         if at == 0 {
             core::mem::replace(self, empty)
         } else if size_of::<T>() == 0 {
             let mut rest = empty;
-            rest.len = self.len - at;
-            self.len = at;
+            rest.raw.len = self.raw.len - at;
+            self.raw.len = at;
             rest
-        } else if at == self.len {
+        } else if at == self.raw.len {
             empty
         } else {
             self.cut(at)
@@ -440,14 +316,14 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
         len: usize,
         mut make: impl FnMut() -> T,
     ) -> Result<(), AllocError> {
-        self.try_reserve(len.saturating_sub(self.len))?;
-        while self.len < len {
+        self.try_reserve(len.saturating_sub(self.raw.len))?;
+        while self.raw.len < len {
             let value = make();
             // SAFETY: there is room up to `len` (I1), and `make` cannot reach this vector.
-            unsafe { self.ptr.add(self.len).write(value) };
-            self.len += 1;
+            unsafe { self.raw.ptr.add(self.raw.len).write(value) };
+            self.raw.len += 1;
         }
-        self.len = len;
+        self.raw.len = len;
         Ok(())
     }
 
@@ -477,14 +353,14 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     where
         T: Copy,
     {
-        let range = bounds(range, self.len);
+        let range = bounds(range, self.raw.len);
         self.try_reserve(range.len())?;
         // SAFETY: there is room behind the values now; the range lies before it (I1).
         unsafe {
-            let tail = self.ptr.add(self.len);
-            tail.copy_from_nonoverlapping(self.ptr.add(range.start), range.len());
+            let tail = self.raw.ptr.add(self.raw.len);
+            tail.copy_from_nonoverlapping(self.raw.ptr.add(range.start), range.len());
         }
-        self.len += range.len();
+        self.raw.len += range.len();
         Ok(())
     }
 
@@ -516,7 +392,7 @@ impl<'a, T, const MIN_ALIGN: usize> ArenaVec<'a, T, MIN_ALIGN> {
     where
         T: Clone,
     {
-        let mut vec = ArenaVec::try_with_capacity_in(self.len, arena)?;
+        let mut vec = ArenaVec::try_with_capacity_in(self.raw.len, arena)?;
         vec.try_extend(self.iter().cloned())?;
         Ok(vec)
     }
