@@ -54,7 +54,9 @@ mod pool {
             unsafe { dealloc(block.as_ptr(), Layout::new::<Magazine>()) };
         }
     }
-    #[path = "../../src/pool/events.rs"]
+    #[path = "../../src/pool/stock/counters.rs"]
+    pub(crate) mod counters;
+    #[path = "../../src/pool/exchange/events.rs"]
     pub(crate) mod events;
     /// Why objects are dropped, as far as events say.
     pub(crate) mod figures {
@@ -75,12 +77,18 @@ mod pool {
             LAST.fetch_add(8, Ordering::Relaxed) + 8
         }
     }
-    #[path = "../../src/pool/magazine.rs"]
+    #[path = "../../src/pool/stock/magazine.rs"]
     pub(crate) mod magazine;
-    #[path = "../../src/pool/shard.rs"]
+    #[path = "../../src/pool/stock/shard.rs"]
     pub(crate) mod shard;
-    #[path = "../../src/pool/tally.rs"]
-    pub(crate) mod tally;
+
+    /// Where those files look for each other.
+    pub(crate) mod exchange {
+        pub(crate) use super::{events, figures};
+    }
+    pub(crate) mod stock {
+        pub(crate) use super::{blocks, counters, id, magazine, shard};
+    }
 }
 
 use loom::cell::UnsafeCell;

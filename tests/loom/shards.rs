@@ -1,4 +1,4 @@
-//! Claims on a pool's shards: `src/pool/shard.rs` and `magazine.rs` as they stand, between threads
+//! Claims on a pool's shards: `src/pool/stock/shard.rs` and `magazine.rs` as they stand, between threads
 //! that use a shard, leave it, take it over, empty it and drop the pool.
 //!
 //! What the models check: a slot is handed to one thread at a time, who sees what its last user
@@ -20,8 +20,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use crate::pool::magazine::Chain;
-use crate::pool::shard::{Shard, ShardRef};
+use crate::pool::stock::magazine::Chain;
+use crate::pool::stock::shard::{Shard, ShardRef};
 use crate::weakened;
 
 /// What a slot of the models is: a word that each user writes.

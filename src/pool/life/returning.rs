@@ -1,0 +1,278 @@
+//! The way back: what becomes of a value whose guard is gone.
+//!
+//! Owns nothing; the other half of `typed.rs`, under its invariants.
+
+use core::marker::PhantomData;
+use core::mem;
+use core::ptr::NonNull;
+
+use crate::pool::exchange::figures::Drops;
+use crate::pool::exchange::leases::Way;
+use crate::pool::life::note::{self, Marks};
+use crate::pool::life::pool_core::{Core, core_of};
+use crate::pool::life::recycle::{Outcome, Recycler};
+use crate::pool::life::wards::{BrokenPut, LiveEnd, Poisoned};
+use crate::pool::stock::shard::{Shard, off_the_straight_path};
+use crate::pool::watch::clock::Watch;
+use crate::pool::watch::mode::Route;
+
+/// What becomes of a value whose guard is gone.
+#[derive(Clone, Copy)]
+pub(crate) enum Fate {
+    /// It was not judged yet: its note has marks.
+    Open,
+    Keep,
+    Drop(Drops),
+}
+
+impl<T, R> Core<T, R> {
+    /// Keeps a recycled value that no guard has, or drops it.
+    ///
+    /// # Safety
+    /// The slot is this pool's, its value is live, and nobody else uses it.
+    unsafe fn keep(&self, way: Way<'_>, slot: NonNull<T>) {
+        // Should the drop of a surplus value panic, this one goes with it.
+        let mut doomed = self.doomed(None, slot, Drops::Poisoned);
+        let shard = self.attend(way);
+        let against = if self.store.control().route() == Route::Bypass {
+            Some(Drops::Bypassed)
+        } else {
+            (!self.is_present(slot)).then_some(Drops::Retired)
+        };
+        if let Some(reason) = against {
+            doomed.reason = reason;
+            return;
+        }
+        // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
+        let kept = unsafe {
+            let generation = Self::generation_of(slot);
+            self.store.put_idle(shard, slot.cast(), generation)
+        };
+        match kept {
+            Ok(()) => mem::forget(doomed),
+            Err(reason) => (doomed.shard, doomed.reason) = (shard, reason),
+        }
+    }
+
+    /// Drops a value whose guard is gone.
+    ///
+    /// # Safety
+    /// As [`keep`](Self::keep).
+    pub(crate) unsafe fn reject(&self, way: Way<'_>, slot: NonNull<T>, reason: Drops) {
+        let _end = LiveEnd(&self.store);
+        drop(self.doomed(way.seated(&self.store), slot, reason));
+    }
+
+    /// Drops a value whose user says so.
+    ///
+    /// # Safety
+    /// As [`keep`](Self::keep).
+    pub(crate) unsafe fn discard(&self, way: Way<'_>, slot: NonNull<T>) {
+        let _end = LiveEnd(&self.store);
+        self.untrack(slot);
+        let shard = way.seated(&self.store);
+        self.store.on_give_up(shard);
+        drop(self.doomed(shard, slot, Drops::Discarded));
+    }
+
+    /// The marks of a value.
+    pub(crate) fn marks_of(slot: NonNull<T>) -> Marks {
+        // SAFETY: a value of this pool, by the callers of those who ask.
+        note::marks(unsafe { Self::note_of(slot) })
+    }
+
+    /// Ends the look-out for a value that somebody gives up.
+    fn untrack(&self, slot: NonNull<T>) {
+        let leaks = &self.store.discipline.leaks;
+        if Self::marks_of(slot).tracked || leaks.is_for_every() {
+            leaks.end(slot.addr().get());
+        }
+    }
+
+    /// Takes the value out of a guard's slot.
+    ///
+    /// # Safety
+    /// As [`keep`](Self::keep).
+    pub(crate) unsafe fn detach(&self, way: Way<'_>, slot: NonNull<T>) -> T {
+        let _end = LiveEnd(&self.store);
+        self.untrack(slot);
+        self.store.on_detach();
+        // SAFETY: the value is live, and the slot is given back without it.
+        unsafe {
+            let value = slot.read();
+            self.store.give_slot(way.seated(&self.store), slot.cast());
+            value
+        }
+    }
+}
+
+impl<T, R: Recycler<T>> Core<T, R> {
+    /// Recycles a value whose guard is gone, unless a panic drops it. The value is dropped here
+    /// when `recycle` panics.
+    ///
+    /// # Safety
+    /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn judge(slot: NonNull<T>) -> Fate {
+        if std::thread::panicking() {
+            return Fate::Drop(Drops::Poisoned);
+        }
+        let poisoned = Poisoned::<T, R> {
+            slot,
+            of: PhantomData,
+        };
+        // SAFETY: the value is live and ours alone, by the caller, and its core alive. A recycler
+        // without a state does not look for the core.
+        let outcome =
+            unsafe { R::recycle(|| &core_of::<T, R>(slot).recycler, &mut *slot.as_ptr()) };
+        mem::forget(poisoned);
+        fate(outcome)
+    }
+
+    /// A guard's drop. `shard_for` answers with this thread's shard for a note, if it has one at
+    /// hand; `way` is the longer one.
+    ///
+    /// # Safety
+    /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive; what `shard_for` answers with is
+    /// claimed by this thread and takes objects of that note.
+    #[inline(always)]
+    pub(crate) unsafe fn give_back<'w>(
+        slot: NonNull<T>,
+        way: impl Fn() -> Way<'w>,
+        shard_for: impl FnOnce(usize) -> Option<NonNull<Shard>>,
+    ) {
+        // SAFETY: as ours.
+        unsafe {
+            let note = Self::note_of(slot);
+            let fate = if note::is_marked(note) {
+                off_the_straight_path();
+                Fate::Open
+            } else {
+                Self::judge(slot)
+            };
+            if let Fate::Keep = fate {
+                // After the user's code: that may have begun a generation.
+                if let Some(shard) = shard_for(note) {
+                    if shard.as_ref().push(slot.cast()) {
+                        return;
+                    }
+                }
+            }
+            Self::finish(way(), slot, fate);
+        }
+    }
+
+    /// What the short way of a guard's drop did not do.
+    ///
+    /// # Safety
+    /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive, whose seat `way` is.
+    #[cold]
+    #[inline(never)]
+    unsafe fn finish(way: Way<'_>, slot: NonNull<T>, fate: Fate) {
+        // SAFETY: as ours.
+        unsafe {
+            let core = core_of::<T, R>(slot);
+            match fate {
+                Fate::Open => core.take_back(way, slot),
+                // Not if guards are counted: no seat takes those objects.
+                Fate::Keep if way.push(&core.store, Self::note_of(slot), slot.cast()) => {}
+                Fate::Keep => {
+                    let _end = LiveEnd(&core.store);
+                    core.keep(way, slot);
+                }
+                Fate::Drop(reason) => core.reject(way, slot, reason),
+            }
+        }
+    }
+
+    /// Takes a value back whose note has marks: it is looked at, and kept like any other if there
+    /// is nothing against it.
+    ///
+    /// # Safety
+    /// As [`finish`](Self::finish).
+    unsafe fn take_back(&self, way: Way<'_>, slot: NonNull<T>) {
+        self.untrack(slot);
+        let marks = Self::marks_of(slot);
+        let bypassed = match self.store.control().route() {
+            Route::Pool => false,
+            Route::Bypass => true,
+            Route::Share(_) => marks.transient,
+        };
+        let against = if std::thread::panicking() {
+            Some(Drops::Poisoned)
+        } else if bypassed {
+            Some(Drops::Bypassed)
+        } else {
+            (!self.is_present(slot)).then_some(Drops::Retired)
+        };
+        if let Some(reason) = against {
+            // SAFETY: as ours.
+            return unsafe { self.reject(way, slot, reason) };
+        }
+        let watch = marks.measured.then(Watch::start);
+        // SAFETY: as above.
+        let fate = unsafe { Self::judge(slot) };
+        let mut wanted = false;
+        if let Some(watch) = watch {
+            self.store.meters().recycle.add(watch.nanos());
+            wanted = self.store.control().wants_to_see();
+        }
+        // SAFETY: as above; the note is the value's own, and no guard is left to read it.
+        unsafe {
+            if let Fate::Keep = fate {
+                let marks = Marks {
+                    measured: wanted,
+                    ..Marks::default()
+                };
+                Self::mark(slot, marks);
+            }
+            Self::finish(way, slot, fate);
+        }
+        if wanted {
+            self.visit(way.seated(&self.store));
+        }
+    }
+
+    /// Takes a value in that did not come from the pool, recycled first.
+    pub(crate) fn adopt(&self, mut value: T) {
+        let generation = self.store.events.generation();
+        let judged = if self.store.control().route() == Route::Bypass {
+            Fate::Drop(Drops::Bypassed)
+        } else if std::thread::panicking() {
+            Fate::Drop(Drops::Poisoned)
+        } else {
+            let broken = BrokenPut(&self.store);
+            let outcome = R::recycle(|| &self.recycler, &mut value);
+            mem::forget(broken);
+            fate(outcome)
+        };
+        self.store.on_adopt();
+        if let Fate::Drop(reason) = judged {
+            self.store.on_drop(None, reason);
+            return;
+        }
+        // SAFETY: the thread's own shard.
+        let taken = unsafe { self.store.take_slot(Way::Table.seated(&self.store)) };
+        let Ok(slot) = taken else {
+            self.store.on_drop(None, Drops::Full);
+            return;
+        };
+        let slot = slot.cast::<T>();
+        // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
+        unsafe {
+            slot.write(value);
+            Self::note(slot, generation, Marks::default());
+            self.keep(Way::Table, slot);
+        }
+    }
+}
+
+#[inline(always)]
+fn fate(outcome: Outcome) -> Fate {
+    match outcome {
+        Outcome::Keep => Fate::Keep,
+        Outcome::Discard => Fate::Drop(Drops::Discarded),
+        Outcome::Oversize => Fate::Drop(Drops::Oversize),
+        Outcome::Invalid => Fate::Drop(Drops::Invalid),
+    }
+}

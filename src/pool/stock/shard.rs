@@ -1,0 +1,539 @@
+//! A shard: a stack of slots that one thread at a time works on without locks or atomic updates.
+//!
+//! Owns its magazine blocks, its claim state and its reference count. Erased: knows slots as
+//! `NonNull<u8>`, knows neither their type nor the pool.
+//!
+//! The warmest slot lies in `top`, the next in the loaded magazine, the coldest in the previous
+//! one. A get and a put of one object touch `top` alone. With a magazine only, the length would go
+//! down and up again: two dependent trips through memory a pair instead of one.
+//!
+//! I1: whoever holds the claim (moved `state` from FREE to CLAIMED, or has exclusive access to the
+//! whole pool) is the only one to touch `loaded`, `previous` and what they point at, and the only
+//! one to store to `top`, the lengths and `gets`. Others load those, for figures.
+//! I2: `top` is a slot of this shard, or null. `loaded` points at a live magazine whose first `len`
+//! entries are initialised; `previous` is null or likewise with `previous_len`. Both lengths are at
+//! most `capacity`. So a shard holds at most `2 * capacity + 1` slots.
+//! I3: `vacant` holds slots without a value, for the next objects this shard's user makes. It is
+//! the claimant's, like the magazines, and no part of what the shard is said to hold.
+//! I4: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
+//! read everything else. CLOSED is final: the pool is gone, nothing is left and `loaded` dangles.
+//! I5: no object here is older than `generation`: who puts one in has looked at it, and whole
+//! magazines come with a generation of their own.
+
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ops::Deref;
+use core::ptr::{self, NonNull};
+
+use std::alloc::{alloc, dealloc};
+
+use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
+use crate::pool::stock::counters::{Tally, count};
+use crate::pool::stock::id::NO_ID;
+use crate::pool::stock::magazine::{Chain, MAGAZINE_SLOTS, Magazine, NO_OBJECTS, OwnedMagazine};
+
+const FREE: usize = 0;
+const CLAIMED: usize = 1;
+const CLOSED: usize = 2;
+
+/// Two magazines and a claim. 128-byte aligned: processors fetch cache lines in pairs, and shards
+/// on one pair would slow each other down.
+#[repr(C, align(128))]
+pub(crate) struct Shard {
+    /// The warmest slot, or null. Atomic, like the lengths, for the figures.
+    top: AtomicPtr<u8>,
+    /// Initialised entries of `loaded`.
+    len: AtomicUsize,
+    loaded: UnsafeCell<NonNull<Magazine>>,
+    /// Slots a magazine of this shard may hold, 1 to [`MAGAZINE_SLOTS`].
+    capacity: usize,
+    /// Objects handed out of this shard. Single writer: the claimant.
+    gets: AtomicUsize,
+    previous: UnsafeCell<*mut Magazine>,
+    previous_len: AtomicUsize,
+    /// The pool's last event that this shard has seen. Written by the claimant.
+    seen: AtomicUsize,
+    /// No object here is older (I5). As above.
+    generation: AtomicUsize,
+    state: AtomicUsize,
+    references: AtomicUsize,
+    vacant: UnsafeCell<Option<OwnedMagazine>>,
+    /// Single writer: the claimant.
+    tally: Tally,
+    /// Gets until the leak check looks out for one, or 0. As above.
+    lookout: AtomicUsize,
+}
+
+// SAFETY: the non-atomic fields are touched under the claim only (I1), and the claim passes from
+// thread to thread through `state` with Acquire and Release. Slots are plain pointers here; the
+// typed layer lets pools of types that are not `Send` be used by one thread only.
+unsafe impl Sync for Shard {}
+// SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the claim.
+unsafe impl Send for Shard {}
+
+/// Tells the compiler to lay the code of a pair of one object out in a line, without a taken jump.
+#[cold]
+#[inline]
+pub(crate) fn off_the_straight_path() {}
+
+impl Shard {
+    /// Takes the slot that was returned last, unless only the other magazine has any.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    #[inline(always)]
+    pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
+        // Relaxed throughout: only the claimant stores (I1), others read for figures.
+        let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
+            off_the_straight_path();
+            // SAFETY: the claim, by the caller.
+            return unsafe { self.pop_loaded() };
+        };
+        self.top.store(ptr::null_mut(), Ordering::Relaxed);
+        count(&self.gets);
+        Some(top)
+    }
+
+    /// # Safety
+    /// The caller holds the claim (I1), and `top` is null.
+    #[inline]
+    unsafe fn pop_loaded(&self) -> Option<NonNull<u8>> {
+        // Relaxed: as in `pop`.
+        let len = self.len.load(Ordering::Relaxed).checked_sub(1)?;
+        self.len.store(len, Ordering::Relaxed);
+        count(&self.gets);
+        // SAFETY: ours by the claim, and below the length (I2).
+        Some(unsafe { Magazine::read(*self.loaded.get(), len) })
+    }
+
+    /// What is counted beside gets. The claimant does.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// For `leaks.rs`; the claimant's.
+    pub(crate) fn lookout(&self) -> &AtomicUsize {
+        &self.lookout
+    }
+
+    /// Takes a slot without a value.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn pop_vacant(&self) -> Option<NonNull<u8>> {
+        // SAFETY: ours by the claim (I3); nothing else runs while it is borrowed.
+        unsafe { (*self.vacant.get()).as_mut()?.pop() }
+    }
+
+    /// Keeps a slot without a value; `false` without a magazine, or when that has `limit` of them.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and the slot is in no magazine.
+    pub(crate) unsafe fn push_vacant(&self, slot: NonNull<u8>, limit: usize) -> bool {
+        // SAFETY: as in `pop_vacant`.
+        let vacant = unsafe { (*self.vacant.get()).as_mut() };
+        vacant.is_some_and(|vacant| vacant.len() < limit && vacant.push(slot, NO_OBJECTS))
+    }
+
+    /// Puts another magazine in the place of the vacant slots, which are returned.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn replace_vacant(&self, by: Option<OwnedMagazine>) -> Option<OwnedMagazine> {
+        // SAFETY: as in `pop_vacant`.
+        unsafe { ptr::replace(self.vacant.get(), by) }
+    }
+
+    /// Keeps a slot; `false` when the loaded magazine is full.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `slot` is in no magazine. Its object is not older than
+    /// the shard's generation (I5).
+    #[inline(always)]
+    pub(crate) unsafe fn push(&self, slot: NonNull<u8>) -> bool {
+        // Relaxed: as in `pop`.
+        let top = self.top.load(Ordering::Relaxed);
+        if let Some(top) = NonNull::new(top) {
+            off_the_straight_path();
+            // SAFETY: as ours; `top` stops being there below.
+            if !unsafe { self.push_loaded(top) } {
+                return false;
+            }
+        }
+        self.top.store(slot.as_ptr(), Ordering::Relaxed);
+        true
+    }
+
+    /// # Safety
+    /// As [`push`](Self::push).
+    #[inline]
+    unsafe fn push_loaded(&self, slot: NonNull<u8>) -> bool {
+        // Relaxed: as in `pop`.
+        let len = self.len.load(Ordering::Relaxed);
+        if len >= self.capacity {
+            return false;
+        }
+        // SAFETY: ours by the claim; the capacity is below that of the block (I2).
+        unsafe { Magazine::write(*self.loaded.get(), len, slot) };
+        self.len.store(len + 1, Ordering::Relaxed);
+        true
+    }
+
+    /// Slots here, and objects handed out. Exact while the claimant is elsewhere.
+    pub(crate) fn figures(&self) -> (usize, usize) {
+        let top = usize::from(!self.top.load(Ordering::Relaxed).is_null());
+        let parts = [&self.len, &self.previous_len];
+        let magazines: usize = parts.iter().map(|len| len.load(Ordering::Relaxed)).sum();
+        (top + magazines, self.gets.load(Ordering::Relaxed))
+    }
+
+    /// Slots a magazine of this shard may hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The last event seen.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Marks an event as seen. The claimant calls it.
+    pub(crate) fn set_seen(&self, event: usize) {
+        self.seen.store(event, Ordering::Relaxed);
+    }
+
+    /// No object in the shard is older.
+    pub(crate) fn generation(&self) -> usize {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Says so. The claimant calls it, of an empty shard.
+    pub(crate) fn set_generation(&self, generation: usize) {
+        debug_assert_eq!(self.figures().0, 0);
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// Claims a shard that nobody has.
+    pub(crate) fn try_claim(&self) -> bool {
+        // Acquire: pairs with `release`, so the last claimant's magazines are seen whole.
+        let claim =
+            self.state
+                .compare_exchange(FREE, CLAIMED, Ordering::Acquire, Ordering::Relaxed);
+        claim.is_ok()
+    }
+
+    /// Gives the claim up. The slots stay and wait for the next claimant, or the pool's drop.
+    pub(crate) fn release(&self) {
+        // Release: pairs with `try_claim`. A closed shard stays closed (I4).
+        let _closed =
+            self.state
+                .compare_exchange(CLAIMED, FREE, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// Moves every slot with a value into `chain`, forgets the others, and marks the shard as one
+    /// of a pool that is gone.
+    ///
+    /// # Safety
+    /// The caller has exclusive access to the pool (I1), and never uses the shard again.
+    pub(crate) unsafe fn close(&self, chain: &mut Chain) {
+        // SAFETY: exclusive access, by the caller. The loaded magazine came from a box and is
+        // given up with the mark below, which the last reference's drop looks at.
+        unsafe {
+            drop(self.replace_vacant(None));
+            if let Some(previous) = self.take_previous() {
+                chain.push_magazine(previous);
+            }
+            let mut loaded = OwnedMagazine::from_raw(*self.loaded.get());
+            loaded.seal(self.len.load(Ordering::Relaxed), self.generation());
+            if let Some(top) = self.take_top() {
+                let _pushed = loaded.push(top, self.generation());
+                debug_assert!(_pushed, "a block has one entry more than its capacity");
+            }
+            chain.push_magazine(loaded);
+        }
+        self.len.store(0, Ordering::Relaxed);
+        // Relaxed: a thread that reads it only forgets the shard; the last reference's drop is
+        // ordered by the count. An update, so that it comes before or after a `release`, and that
+        // cannot undo it.
+        self.state.swap(CLOSED, Ordering::Relaxed);
+    }
+
+    /// Whether the pool is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == CLOSED
+    }
+
+    /// Makes the other magazine the loaded one.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `previous` is not null.
+    unsafe fn swap(&self) {
+        // SAFETY: ours by the claim; not null by the caller.
+        unsafe {
+            let previous = NonNull::new_unchecked(*self.previous.get());
+            *self.previous.get() = (*self.loaded.get()).as_ptr();
+            *self.loaded.get() = previous;
+        }
+        let len = self.len.load(Ordering::Relaxed);
+        self.len
+            .store(self.previous_len.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.previous_len.store(len, Ordering::Relaxed);
+    }
+
+    /// Takes a slot, wherever in the shard it is.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn pop_either(&self) -> Option<NonNull<u8>> {
+        // SAFETY: the claim, by the caller; a length above zero means `previous` is there (I2).
+        unsafe {
+            if let Some(slot) = self.pop() {
+                return Some(slot);
+            }
+            if self.previous_len.load(Ordering::Relaxed) > 0 {
+                self.swap();
+            }
+            self.pop_loaded()
+        }
+    }
+
+    /// Keeps a slot in either magazine; `false` when both are full, or the second cannot be had.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `slot` is in no magazine.
+    pub(crate) unsafe fn push_either(&self, slot: NonNull<u8>) -> bool {
+        // SAFETY: the claim, by the caller; `previous` is there when it is swapped.
+        unsafe {
+            if self.push(slot) {
+                return true;
+            }
+            if (*self.previous.get()).is_null() {
+                let Some(fresh) = OwnedMagazine::try_new() else {
+                    return false;
+                };
+                *self.previous.get() = fresh.into_raw().as_ptr();
+            }
+            if self.previous_len.load(Ordering::Relaxed) < self.capacity {
+                self.swap();
+            }
+            self.push(slot)
+        }
+    }
+
+    /// Loads `magazine` in place of the loaded one, which is returned with its length.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `magazine` has at most `capacity` slots, of a
+    /// generation that may be here (I5).
+    pub(crate) unsafe fn exchange(&self, magazine: OwnedMagazine) -> OwnedMagazine {
+        debug_assert!(magazine.len() <= self.capacity);
+        debug_assert!(magazine.generation() >= self.generation());
+        let len = magazine.len();
+        let fresh = magazine.into_raw();
+        // SAFETY: ours by the claim; a loaded magazine came from a box, and its first `len`
+        // entries are initialised (I2).
+        let old = unsafe {
+            let old = ptr::replace(self.loaded.get(), fresh);
+            let mut old = OwnedMagazine::from_raw(old);
+            old.seal(self.len.load(Ordering::Relaxed), self.generation());
+            old
+        };
+        self.len.store(len, Ordering::Relaxed);
+        old
+    }
+
+    /// Takes the second magazine out: the colder of the two when both are full.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn take_previous(&self) -> Option<OwnedMagazine> {
+        // SAFETY: ours by the claim; not null means from a box (I2).
+        let old = unsafe {
+            let old = NonNull::new(ptr::replace(self.previous.get(), ptr::null_mut()))?;
+            let mut old = OwnedMagazine::from_raw(old);
+            old.seal(self.previous_len.load(Ordering::Relaxed), self.generation());
+            old
+        };
+        self.previous_len.store(0, Ordering::Relaxed);
+        Some(old)
+    }
+
+    /// Moves the loaded magazine behind and loads `empty`.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1), and `previous` was taken out.
+    pub(crate) unsafe fn rotate(&self, empty: OwnedMagazine) {
+        let len = self.len.load(Ordering::Relaxed);
+        // SAFETY: the claim, by the caller.
+        unsafe {
+            let old = self.exchange(empty);
+            debug_assert!((*self.previous.get()).is_null());
+            *self.previous.get() = old.into_raw().as_ptr();
+        }
+        self.previous_len.store(len, Ordering::Relaxed);
+    }
+
+    /// Moves every slot with a value into `chain`, the warmest on top, and every one without into
+    /// `vacant`. Slots stay when there is no memory for a
+    /// magazine to take their place.
+    ///
+    /// # Safety
+    /// The caller holds the claim (I1).
+    pub(crate) unsafe fn unload(&self, chain: &mut Chain, vacant: &mut Chain) {
+        // SAFETY: the claim, by the caller.
+        if let Some(magazine) = unsafe { self.replace_vacant(None) } {
+            vacant.push_magazine(magazine);
+        }
+        // SAFETY: the claim, by the caller, here and below.
+        let mut spare = match unsafe { self.take_previous() } {
+            Some(previous) => chain.push_magazine(previous),
+            None => None,
+        };
+        if self.len.load(Ordering::Relaxed) > 0 {
+            let Some(fresh) = spare.take().or_else(OwnedMagazine::try_new) else {
+                return;
+            };
+            // SAFETY: as above.
+            chain.push_magazine(unsafe { self.exchange(fresh) });
+        }
+        let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
+            return;
+        };
+        if !chain.push(top, self.generation(), self.capacity) {
+            let Some(mut fresh) = spare.or_else(OwnedMagazine::try_new) else {
+                return;
+            };
+            fresh.push(top, self.generation());
+            chain.push_magazine(fresh);
+        }
+        self.top.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    fn take_top(&self) -> Option<NonNull<u8>> {
+        let top = self.top.load(Ordering::Relaxed);
+        self.top.store(ptr::null_mut(), Ordering::Relaxed);
+        NonNull::new(top)
+    }
+
+    /// Swaps everything with `other`.
+    ///
+    /// # Safety
+    /// The caller holds the claims of both (I1), and their capacities are the same. This one is
+    /// empty and its generation not the later one (I5).
+    pub(crate) unsafe fn trade(&self, other: &Shard) {
+        debug_assert_eq!(self.capacity, other.capacity);
+        debug_assert!(self.generation() <= other.generation());
+        // SAFETY: both are ours by the claims, and they are two different shards.
+        unsafe {
+            ptr::swap(self.loaded.get(), other.loaded.get());
+            ptr::swap(self.previous.get(), other.previous.get());
+        }
+        for (a, b) in [
+            (&self.len, &other.len),
+            (&self.previous_len, &other.previous_len),
+        ] {
+            let len = a.load(Ordering::Relaxed);
+            a.store(b.load(Ordering::Relaxed), Ordering::Relaxed);
+            b.store(len, Ordering::Relaxed);
+        }
+        let top = self.top.load(Ordering::Relaxed);
+        self.top
+            .store(other.top.load(Ordering::Relaxed), Ordering::Relaxed);
+        other.top.store(top, Ordering::Relaxed);
+    }
+}
+
+/// A counted reference to a shard. The pool has one, the thread that claimed the shard another, so
+/// that neither has to outlive the other.
+pub(crate) struct ShardRef(NonNull<Shard>);
+
+// SAFETY: a reference count with Release and Acquire around the freeing; shards are `Sync`.
+unsafe impl Send for ShardRef {}
+// SAFETY: as above.
+unsafe impl Sync for ShardRef {}
+
+impl ShardRef {
+    /// A free shard for magazines of `capacity` slots, or `None` without memory.
+    pub(crate) fn try_new(capacity: usize) -> Option<ShardRef> {
+        debug_assert!((1..=MAGAZINE_SLOTS).contains(&capacity));
+        let loaded = OwnedMagazine::try_new()?;
+        // SAFETY: the layout of a `Shard` is not zero-sized.
+        let block = NonNull::new(unsafe { alloc(Layout::new::<Shard>()) })?.cast::<Shard>();
+        // SAFETY: the block is fresh, aligned and large enough.
+        unsafe {
+            block.write(Shard {
+                top: AtomicPtr::new(ptr::null_mut()),
+                len: AtomicUsize::new(0),
+                loaded: UnsafeCell::new(loaded.into_raw()),
+                capacity,
+                gets: AtomicUsize::new(0),
+                previous: UnsafeCell::new(ptr::null_mut()),
+                previous_len: AtomicUsize::new(0),
+                // So a new shard always looks at the bounds.
+                seen: AtomicUsize::new(NO_ID),
+                generation: AtomicUsize::new(NO_ID),
+                state: AtomicUsize::new(FREE),
+                references: AtomicUsize::new(1),
+                vacant: UnsafeCell::new(None),
+                tally: Tally::new(),
+                lookout: AtomicUsize::new(0),
+            });
+        }
+        Some(ShardRef(block))
+    }
+
+    /// The address, good for as long as any reference lives.
+    pub(crate) fn as_ptr(&self) -> NonNull<Shard> {
+        self.0
+    }
+}
+
+impl Clone for ShardRef {
+    fn clone(&self) -> ShardRef {
+        // Relaxed: the new reference is made from one that keeps the shard alive.
+        self.references.fetch_add(1, Ordering::Relaxed);
+        ShardRef(self.0)
+    }
+}
+
+impl Deref for ShardRef {
+    type Target = Shard;
+
+    fn deref(&self) -> &Shard {
+        // SAFETY: a reference keeps the shard alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for ShardRef {
+    fn drop(&mut self) {
+        // AcqRel: the last one sees what all others did before it frees the shard.
+        if self.references.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        // SAFETY: this was the last reference, so everything is exclusively ours; the magazines
+        // came from boxes (I2; a closed shard has given its up), the block from `alloc` with this
+        // layout.
+        unsafe {
+            if !self.is_closed() {
+                drop(OwnedMagazine::from_raw(*self.loaded.get()));
+            }
+            if let Some(previous) = NonNull::new(*self.previous.get()) {
+                drop(OwnedMagazine::from_raw(previous));
+            }
+            ptr::drop_in_place(self.0.as_ptr());
+            dealloc(self.0.as_ptr().cast(), Layout::new::<Shard>());
+        }
+    }
+}
+
+impl fmt::Debug for ShardRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (idle, gets) = self.figures();
+        f.debug_struct("Shard")
+            .field("idle", &idle)
+            .field("gets", &gets)
+            .finish_non_exhaustive()
+    }
+}
