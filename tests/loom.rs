@@ -15,7 +15,7 @@
 //! without a heap gives away unannounced), `WEAKEN=leave` (a heap changes hands), `WEAKEN=push` and
 //! `WEAKEN=count` (the orphan stack, and its defence against ABA) each fail.
 //!
-//! `loom/shards.rs` has the models of the pool's claims, `loom/events.rs` those of its events,
+//! `loom/shards.rs` has the models of the pool's leases, `loom/events.rs` those of its events,
 //! `loom/owned.rs` those of a slab's owned handles, with weakenings of their own.
 #![cfg(loom)]
 

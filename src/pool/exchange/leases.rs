@@ -1,11 +1,11 @@
-//! What one thread knows about pools: which shards it has claimed, and where to find them fast.
+//! What one thread knows about pools: which shards it has leased, and where to find them fast.
 //!
-//! Owns two thread-locals. `SEATS` has no destructor and is read by every get and put; `CLAIMS` has
+//! Owns two thread-locals. `SEATS` has no destructor and is read by every get and put; `LEASES` has
 //! one and is touched on slow paths only. Knows shards, never the slots' types.
 //!
-//! I1: seats are emptied before the claims behind them are given up (`seat.rs`, I1).
-//! I2: no code that may reach a pool again runs while `CLAIMS` is borrowed, except the process's
-//! allocator; for that one `CLAIMS` is busy and it works without a shard.
+//! I1: seats are emptied before the leases behind them are given up (`seat.rs`, I1).
+//! I2: no code that may reach a pool again runs while `LEASES` is borrowed, except the process's
+//! allocator; for that one `LEASES` is busy and it works without a shard.
 
 use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
@@ -24,8 +24,8 @@ const SEAT_COUNT: usize = 8;
 /// Gets from the second of the two pools used last after which it becomes the first.
 const SECOND_FOR_LONG: u8 = 32;
 
-/// Claims a thread holds before it first looks for those of pools that are gone. Fewer would look
-/// at every claim of a program with a dozen pools.
+/// Leases a thread holds before it first looks for those of pools that are gone. Fewer would look
+/// at every lease of a program with a dozen pools.
 const PRUNE_FIRST: usize = 16;
 
 /// A thread's seat of one pool. The pool's id, unlike those in the seat, tells whose shard that is
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-/// Where a thread looks for its shard of a pool before it searches its claims.
+/// Where a thread looks for its shard of a pool before it searches its leases.
 struct Seats {
     /// Copies of the two used last, as a request with an outer and an inner pool has them:
     /// comparisons at a fixed place, where the table below takes half a nanosecond more a pair.
@@ -105,25 +105,25 @@ impl Seats {
     }
 }
 
-struct Claim {
+struct Lease {
     pool: usize,
     shard: ShardRef,
 }
 
-/// Every claim of the thread, ordered by pool.
-struct Claims {
-    list: Vec<Claim>,
+/// Every lease of the thread, ordered by pool.
+struct Leases {
+    list: Vec<Lease>,
     prune_at: usize,
 }
 
 thread_local! {
     static SEATS: Seats = const { Seats::empty() };
-    static CLAIMS: RefCell<Claims> = const {
-        RefCell::new(Claims { list: Vec::new(), prune_at: PRUNE_FIRST })
+    static LEASES: RefCell<Leases> = const {
+        RefCell::new(Leases { list: Vec::new(), prune_at: PRUNE_FIRST })
     };
 }
 
-/// Claims given up so far in the process: while it stands still there is no point in looking for a
+/// Leases given up so far in the process: while it stands still there is no point in looking for a
 /// shard that has become free.
 static RELEASES: AtomicUsize = AtomicUsize::new(0);
 
@@ -133,13 +133,13 @@ pub(crate) fn next_place() -> usize {
     LAST.fetch_add(1, Ordering::Relaxed) % SEAT_COUNT
 }
 
-/// How many claims have been given up so far.
+/// How many leases have been given up so far.
 pub(crate) fn releases() -> usize {
     // Acquire: pairs with `release`, so that the shards given up are seen as free.
     RELEASES.load(Ordering::Acquire)
 }
 
-/// Gives up a claim and tells those who wait for one.
+/// Gives up a lease and tells those who wait for one.
 pub(crate) fn release(shard: &Shard) {
     shard.release();
     // Release: pairs with `releases`.
@@ -212,7 +212,7 @@ fn second_for_put(note: usize) -> Option<NonNull<Shard>> {
 #[derive(Clone, Copy)]
 pub(crate) enum Way<'s> {
     Table,
-    /// A seat that names a shard which its owner has claimed.
+    /// A seat that names a shard which its owner has leased.
     Handle(&'s Seat),
 }
 
@@ -223,7 +223,7 @@ impl Way<'_> {
     /// # Safety
     /// The slot belongs to `store`, is in no magazine and has this note; a handle's seat is of it.
     pub(crate) unsafe fn push(self, store: &Store, note: usize, slot: NonNull<u8>) -> bool {
-        // SAFETY: the seat proves the claim; by the caller.
+        // SAFETY: the seat proves the lease; by the caller.
         let push = |seat: &Seat| unsafe { seat.takes(note) && seat.shard().as_ref().push(slot) };
         match self {
             Way::Handle(seat) => push(seat),
@@ -250,12 +250,12 @@ impl Way<'_> {
             }),
         };
         // SAFETY: the event, an id that is never used twice, tells that the seat is of this store,
-        // and so names the shard that this thread has claimed (`seat.rs`, I1); the store has a
+        // and so names the shard that this thread has leased (`seat.rs`, I1); the store has a
         // reference of its own.
         shard.map(|shard| unsafe { shard.as_ref() })
     }
 
-    /// The shard this thread has claimed in `store`, if it need not search for it.
+    /// The shard this thread has leased in `store`, if it need not search for it.
     pub(crate) fn seated(self, store: &Store) -> Option<&Shard> {
         let shard = match self {
             Way::Handle(seat) => seat.shard(),
@@ -264,15 +264,15 @@ impl Way<'_> {
                 (pool.get() == store.id() && pool.get() != NO_ID).then(|| seat.shard())
             })?,
         };
-        // SAFETY: claimed by this thread in this store, which has a reference of its own.
+        // SAFETY: leased by this thread in this store, which has a reference of its own.
         Some(unsafe { shard.as_ref() })
     }
 
-    /// The shard this thread has claimed in `store`, claimed now if need be. `None` when every
+    /// The shard this thread has leased in `store`, leased now if need be. `None` when every
     /// shard is taken, the thread is past its exit hook, or the process's allocator asks from
     /// inside here.
     ///
-    /// The claim lasts until the thread's exit hook, which cannot run while a pool operation of the
+    /// The lease lasts until the thread's exit hook, which cannot run while a pool operation of the
     /// same thread does, or the handle's drop; the reference lasts as long as the store, which has
     /// one of its own.
     pub(crate) fn shard(self, store: &Store) -> Option<&Shard> {
@@ -282,9 +282,9 @@ impl Way<'_> {
         if store.id() == NO_ID {
             return None;
         }
-        let shard = CLAIMS.try_with(|claims| claims.try_borrow_mut().ok()?.shard_of(store));
+        let shard = LEASES.try_with(|leases| leases.try_borrow_mut().ok()?.shard_of(store));
         let shard = shard.ok().flatten()?;
-        // SAFETY: the claim's reference and the store's keep the shard alive while the store is
+        // SAFETY: the lease's reference and the store's keep the shard alive while the store is
         // borrowed.
         Some(unsafe { shard.as_ref() })
     }
@@ -354,24 +354,24 @@ pub(crate) fn unseat(shard: &Shard) {
 
 /// Whether the thread is not past its exit hook.
 pub(crate) fn is_there() -> bool {
-    CLAIMS.try_with(|_| ()).is_ok()
+    LEASES.try_with(|_| ()).is_ok()
 }
 
-/// The shard this thread has claimed in `store`, if it has.
-pub(crate) fn claimed_shard(store: &Store) -> Option<&Shard> {
-    let find = |claims: &RefCell<Claims>| {
-        let claims = claims.try_borrow().ok()?;
-        let index = claims.find(store.id()).ok()?;
-        Some(claims.list[index].shard.as_ptr())
+/// The shard this thread has leased in `store`, if it has.
+pub(crate) fn leased_shard(store: &Store) -> Option<&Shard> {
+    let find = |leases: &RefCell<Leases>| {
+        let leases = leases.try_borrow().ok()?;
+        let index = leases.find(store.id()).ok()?;
+        Some(leases.list[index].shard.as_ptr())
     };
-    let shard = CLAIMS.try_with(find).ok().flatten()?;
+    let shard = LEASES.try_with(find).ok().flatten()?;
     // SAFETY: as in `Way::shard`.
     Some(unsafe { shard.as_ref() })
 }
 
-impl Claims {
+impl Leases {
     fn find(&self, id: usize) -> Result<usize, usize> {
-        self.list.binary_search_by_key(&id, |claim| claim.pool)
+        self.list.binary_search_by_key(&id, |lease| lease.pool)
     }
 
     fn shard_of(&mut self, store: &Store) -> Option<NonNull<Shard>> {
@@ -380,26 +380,26 @@ impl Claims {
             return Some(self.list[index].shard.as_ptr());
         }
         if self.list.len() >= self.prune_at {
-            self.list.retain(|claim| !claim.shard.is_closed());
-            // Twice what is left: each claim is looked at a constant number of times.
+            self.list.retain(|lease| !lease.shard.is_closed());
+            // Twice what is left: each lease is looked at a constant number of times.
             self.prune_at = PRUNE_FIRST.max(2 * self.list.len());
         }
         self.list.try_reserve(1).ok()?;
-        let shard = store.claim_shard()?;
+        let shard = store.lease_shard()?;
         let ptr = shard.as_ptr();
-        let index = self.list.partition_point(|claim| claim.pool < id);
-        self.list.insert(index, Claim { pool: id, shard });
+        let index = self.list.partition_point(|lease| lease.pool < id);
+        self.list.insert(index, Lease { pool: id, shard });
         Some(ptr)
     }
 }
 
-impl Drop for Claims {
-    /// The thread's exit hook. It moves no slots: the next thread that claims the shard, or the
+impl Drop for Leases {
+    /// The thread's exit hook. It moves no slots: the next thread that leases the shard, or the
     /// pool's drop, finds them where they are.
     fn drop(&mut self) {
         SEATS.with(Seats::clear);
-        for claim in self.list.drain(..) {
-            release(&claim.shard);
+        for lease in self.list.drain(..) {
+            release(&lease.shard);
         }
     }
 }

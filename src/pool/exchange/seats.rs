@@ -1,9 +1,9 @@
 //! A seat: where a thread finds its shard of a pool without asking anybody.
 //!
-//! Owns nothing: two ids and the address of a shard that the thread has claimed. Each thread has a
-//! table of them (`claims.rs`), a local handle one of its own.
+//! Owns nothing: two ids and the address of a shard that the thread has leased. Each thread has a
+//! table of them (`leases.rs`), a local handle one of its own.
 //!
-//! I1: a seat that says an id names a shard this thread has claimed, of a pool that is alive when
+//! I1: a seat that says an id names a shard this thread has leased, of a pool that is alive when
 //! somebody asks by that id: ids are never used twice, so a seat of a pool that is gone matches
 //! nobody.
 //! I2: the shard holds nothing older than `generation` (`shard.rs`, I5), and who matches `event`
@@ -103,7 +103,7 @@ impl Seat {
     /// The seat serves the last event of a pool that is alive.
     #[inline(always)]
     pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
-        // SAFETY: the seat proves the claim (I1), and the claim keeps the shard alive.
+        // SAFETY: the seat proves the lease (I1), and the lease keeps the shard alive.
         unsafe { self.shard().as_ref().pop() }
     }
 }

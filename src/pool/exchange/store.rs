@@ -5,7 +5,7 @@
 //!
 //! I1: a slot is live (a guard has it), idle (in exactly one magazine), or with the slot source.
 //! I2: idle slots never exceed `idle_max`: each shard reserves `shard_slots` of it, the depot takes
-//! what is left. Only a shard's first claim and a trim may find the depot above its part, and cut.
+//! what is left. Only a shard's first lease and a trim may find the depot above its part, and cut.
 //! I3: what lies in shards and depot may be of an older generation, whatever was emptied when that
 //! ended. A shard is told from when its objects are at least, and so are magazines on their way
 //! (`shard.rs`, I5); what is handed out one by one is looked at by the typed layer.
@@ -67,8 +67,8 @@ pub(crate) struct Changing {
     shard_count: AtomicUsize,
     /// The pages' pressure that was answered last.
     pub(crate) pressure: AtomicUsize,
-    /// `leases::releases()` when a claim last failed, and when free shards were last found empty.
-    claimed_out_at: AtomicUsize,
+    /// `leases::releases()` when a lease last failed, and when free shards were last found empty.
+    leased_out_at: AtomicUsize,
     scavenged_at: AtomicUsize,
     /// Guards of a pool with `live_max`.
     live: Live,
@@ -80,7 +80,7 @@ pub(crate) struct Changing {
 pub(crate) struct Store {
     /// What the shards are to hear of.
     pub(crate) events: Events,
-    /// The id under which threads keep their claims.
+    /// The id under which threads keep their leases.
     id: usize,
     /// Where threads keep their seats.
     place: usize,
@@ -141,7 +141,7 @@ impl Store {
                 shards: Mutex::new(Vec::new()),
                 shard_count: AtomicUsize::new(0),
                 pressure: AtomicUsize::new(pages.pressure()),
-                claimed_out_at: AtomicUsize::new(usize::MAX),
+                leased_out_at: AtomicUsize::new(usize::MAX),
                 scavenged_at: AtomicUsize::new(usize::MAX),
                 live: Live::new(),
                 figures: Figures::new(),
@@ -149,7 +149,7 @@ impl Store {
         }
     }
 
-    /// The id for claims.
+    /// The id for leases.
     pub(crate) fn id(&self) -> usize {
         self.id
     }
@@ -236,24 +236,24 @@ impl Store {
         self.bounds.idle_max.saturating_sub(reserved)
     }
 
-    /// Claims a shard for the calling thread: a free one, or a new one within the bounds.
-    pub(crate) fn claim_shard(&self) -> Option<ShardRef> {
+    /// Leases a shard for the calling thread: a free one, or a new one within the bounds.
+    pub(crate) fn lease_shard(&self) -> Option<ShardRef> {
         let changing = &self.changing;
         let seen = leases::releases();
-        if changing.claimed_out_at.load(Ordering::Relaxed) == seen {
+        if changing.leased_out_at.load(Ordering::Relaxed) == seen {
             return None;
         }
         let mut shards = try_lock(&changing.shards)?;
-        if let Some(free) = shards.iter().find(|shard| shard.try_claim()) {
+        if let Some(free) = shards.iter().find(|shard| shard.try_lease()) {
             return Some(free.clone());
         }
         if shards.len() >= self.bounds.shards_max {
-            changing.claimed_out_at.store(seen, Ordering::Relaxed);
+            changing.leased_out_at.store(seen, Ordering::Relaxed);
             return None;
         }
         shards.try_reserve(1).ok()?;
         let shard = ShardRef::try_new(self.bounds.magazine_slots)?;
-        let _free = shard.try_claim();
+        let _free = shard.try_lease();
         shards.push(shard.clone());
         changing.shard_count.store(shards.len(), Ordering::Relaxed);
         Some(shard)
@@ -269,10 +269,10 @@ impl Store {
     /// then a shard whose thread is gone.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's.
+    /// The caller holds the lease of `shard`, which is one of this store's.
     pub(crate) unsafe fn take_idle(&self, shard: Option<&Shard>) -> Option<NonNull<u8>> {
         if let Some(shard) = shard {
-            // SAFETY: the claim, by the caller.
+            // SAFETY: the lease, by the caller.
             if let Some(slot) = unsafe { shard.pop_either() } {
                 return Some(slot);
             }
@@ -296,7 +296,7 @@ impl Store {
             return slot.or_else(|| self.scavenge(Some(shard)));
         };
         debug_assert!(magazine.len() <= shard.capacity());
-        // SAFETY: the claim, by the caller. A magazine is filled by shards up to their capacity,
+        // SAFETY: the lease, by the caller. A magazine is filled by shards up to their capacity,
         // which is the same in all of a store, or one by one up to that of the depot.
         unsafe {
             let empty = shard.exchange(magazine);
@@ -309,7 +309,7 @@ impl Store {
         }
     }
 
-    /// Looks for slots in shards that nobody has claimed.
+    /// Looks for slots in shards that nobody has leased.
     fn scavenge(&self, mine: Option<&Shard>) -> Option<NonNull<u8>> {
         let seen = leases::releases();
         if self.changing.scavenged_at.load(Ordering::Relaxed) == seen {
@@ -318,10 +318,10 @@ impl Store {
         let shards = try_lock(&self.changing.shards)?;
         for shard in shards.iter() {
             let is_old = || mine.is_some_and(|mine| shard.generation() < mine.generation());
-            if shard.figures().0 == 0 || is_old() || !shard.try_claim() {
+            if shard.figures().0 == 0 || is_old() || !shard.try_lease() {
                 continue;
             }
-            // SAFETY: both claims are held, this one until the release below.
+            // SAFETY: both leases are held, this one until the release below.
             let slot = unsafe {
                 match mine {
                     Some(mine) => {
@@ -343,7 +343,7 @@ impl Store {
     /// Keeps a slot with a value of `generation`, which is the present one, or says why not.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's; the slot is this
+    /// The caller holds the lease of `shard`, which is one of this store's; the slot is this
     /// store's, holds a value and is in no magazine.
     pub(crate) unsafe fn put_idle(
         &self,
@@ -352,7 +352,7 @@ impl Store {
         generation: usize,
     ) -> Result<(), Drops> {
         if let Some(shard) = shard {
-            // SAFETY: the claim, by the caller.
+            // SAFETY: the lease, by the caller.
             if unsafe { shard.push_either(slot) } {
                 return Ok(());
             }
@@ -368,7 +368,7 @@ impl Store {
             return Err(Drops::Full);
         }
         let empty = depot.take_spare().ok_or(Drops::Full)?;
-        // SAFETY: the claim, by the caller; `previous` is taken out before the rotation.
+        // SAFETY: the lease, by the caller; `previous` is taken out before the rotation.
         unsafe {
             if let Some(full) = shard.take_previous() {
                 depot.put_magazine(full);
@@ -425,7 +425,7 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner);
         for shard in shards.drain(..) {
             // SAFETY: nobody uses a pool that is being dropped, and a thread that leaves touches
-            // the claim state alone, so access is exclusive.
+            // the lease state alone, so access is exclusive.
             unsafe { shard.close(&mut all) };
         }
         all.append(changing.depot.lock().cut(0));

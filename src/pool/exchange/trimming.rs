@@ -1,8 +1,8 @@
 //! Trims, ticks and new generations: whoever begins one takes what is in its reach and tells all
-//! threads; each of them does its part at its next get (`Core::attend`).
+//! threads; each of them does its part at its next get (`PoolCore::attend`).
 //!
 //! Owns nothing. What it takes out of a store it hands to the typed layer, which drops it once
-//! nothing is locked or claimed.
+//! nothing is locked or leased.
 //!
 //! I1: an answer to pressure, and a tick by itself, are part of a get or put, so they only try to
 //! lock (`store.rs`, I4). So is the trim by which the judge closes a pool, once in a long while: it
@@ -38,10 +38,10 @@ impl Store {
     /// Begins a trim: tells all threads, and takes what is in reach beyond `keep` out.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's.
+    /// The caller holds the lease of `shard`, which is one of this store's.
     pub(crate) unsafe fn trim(&self, shard: Option<&Shard>, keep: usize, reason: Drops) -> Excess {
         let event = self.events.announce(Event::Trim { keep, reason });
-        // SAFETY: the claim, by the caller.
+        // SAFETY: the lease, by the caller.
         let found = unsafe { self.collect(shard, event, true) };
         let mut depot = self.changing.depot.lock();
         depot.put_chain(found);
@@ -53,11 +53,11 @@ impl Store {
     /// value go home.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's.
+    /// The caller holds the lease of `shard`, which is one of this store's.
     unsafe fn collect(&self, shard: Option<&Shard>, event: usize, waits: bool) -> Chain {
         let (mut found, mut vacant) = (Chain::new(), Chain::new());
         let mut unload = |shard: &Shard| {
-            // SAFETY: the claim, by those who call this. Without memory some may stay.
+            // SAFETY: the lease, by those who call this. Without memory some may stay.
             unsafe { shard.unload(&mut found, &mut vacant) };
             shard.set_seen(event);
         };
@@ -68,7 +68,7 @@ impl Store {
             try_lock(shards)
         };
         for free in shards.iter().flat_map(|shards| shards.iter()) {
-            if free.try_claim() {
+            if free.try_lease() {
                 unload(free);
                 leases::release(free);
             }
@@ -102,7 +102,7 @@ impl Store {
         }
         let (keep, reason) = (0, Drops::Pressed);
         let event = self.events.announce(Event::Trim { keep, reason });
-        // SAFETY: without a shard there is no claim.
+        // SAFETY: without a shard there is no lease.
         let mut found = unsafe { self.collect(None, event, false) };
         match self.depot_for_put() {
             Some(mut depot) => found.append(depot.cut(keep)),
@@ -115,7 +115,7 @@ impl Store {
     /// Ends an interval. Unless it `waits`, what a busy lock hides takes part in the next.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's.
+    /// The caller holds the lease of `shard`, which is one of this store's.
     pub(crate) unsafe fn tick(&self, shard: Option<&Shard>, step: Step, waits: bool) -> Excess {
         let rotates = match step {
             Step::LowWater => false,
@@ -126,7 +126,7 @@ impl Store {
         let event = self.events.announce(event);
         // Otherwise it follows at the next get, like everybody's.
         let shard = shard.filter(|_| rotates && waits);
-        // SAFETY: the claim, by the caller.
+        // SAFETY: the lease, by the caller.
         let found = unsafe { self.collect(shard, event, waits) };
         let depot = if waits {
             Some(self.changing.depot.lock())
@@ -160,7 +160,7 @@ impl Store {
     /// Lets a shard catch up, if it missed anything. Returns what is to be dropped, if anything is.
     ///
     /// # Safety
-    /// The caller holds the shard's claim.
+    /// The caller holds the shard's lease.
     #[inline]
     pub(crate) unsafe fn catch_up_if_need_be(&self, shard: &Shard) -> Option<Excess> {
         if self.is_up_to_date(shard) {
@@ -176,7 +176,7 @@ impl Store {
     /// dropped.
     ///
     /// # Safety
-    /// The caller holds the shard's claim.
+    /// The caller holds the shard's lease.
     #[cold]
     unsafe fn catch_up(&self, shard: &Shard) -> Excess {
         // The event before the generation (`events.rs`, I1).
@@ -210,13 +210,13 @@ impl Store {
     /// not.
     ///
     /// # Safety
-    /// The caller holds the shard's claim.
+    /// The caller holds the shard's lease.
     unsafe fn retire(&self, shard: &Shard, generation: usize) -> Chain {
         if shard.generation() == generation {
             return Chain::new();
         }
         let (mut old, mut vacant) = (Chain::new(), Chain::new());
-        // SAFETY: the claim, by the caller; slots that come as vacant lay in a shard of ours as
+        // SAFETY: the lease, by the caller; slots that come as vacant lay in a shard of ours as
         // that.
         unsafe {
             shard.unload(&mut old, &mut vacant);
@@ -232,7 +232,7 @@ impl Store {
     /// Takes out of a shard what an event takes.
     ///
     /// # Safety
-    /// The caller holds the shard's claim.
+    /// The caller holds the shard's lease.
     unsafe fn unload_for(
         &self,
         event: Option<Event>,
@@ -243,7 +243,7 @@ impl Store {
         match event {
             // The colder half: what it needs comes back in one exchange.
             Some(Event::Tick) => {
-                // SAFETY: the claim, by the caller, here and below.
+                // SAFETY: the lease, by the caller, here and below.
                 if let Some(previous) = unsafe { shard.take_previous() } {
                     held.push_magazine(previous);
                 }

@@ -17,7 +17,7 @@ use crate::base::error::AllocError;
 use crate::pool::exchange::figures::Drops;
 use crate::pool::face::guards::{OwnedPooled, Pooled};
 use crate::pool::face::pool::Pool;
-use crate::pool::life::pool_core::{Core, Refusal};
+use crate::pool::life::pool_core::{PoolCore, Refusal};
 use crate::pool::life::recycle::Recycler;
 use crate::pool::life::wards::LiveEnd;
 use crate::pool::watch::mode::Route;
@@ -83,7 +83,7 @@ impl<E: Error + 'static> Error for GetError<E> {
     }
 }
 
-impl<T, R> Core<T, R> {
+impl<T, R> PoolCore<T, R> {
     /// Keeps `count` new values, up to the bound.
     pub(crate) fn prefill(&self, count: usize) -> Result<usize, AllocError> {
         let missing = match self.store.control().route() {
@@ -91,7 +91,7 @@ impl<T, R> Core<T, R> {
             _ => count.saturating_sub(self.store.idle()),
         };
         for made in 0..missing {
-            // SAFETY: without a shard there is no claim; our own `make` keeps its promise.
+            // SAFETY: without a shard there is no lease; our own `make` keeps its promise.
             let created = unsafe { self.create_value(None, false, |place| self.make(place)) };
             let slot = created.map_err(GetError::memory)?;
             self.store.on_prefill();

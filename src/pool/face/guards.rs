@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::pool::exchange::leases::{self, Way};
 use crate::pool::face::pool::Pool;
-use crate::pool::life::pool_core::{Core, core_of};
+use crate::pool::life::pool_core::{PoolCore, core_of};
 use crate::pool::life::recycle::{RecycleTrait, Recycler};
 
 /// One live value on its way from the pool and back, without saying what keeps the pool alive for
@@ -37,7 +37,7 @@ unsafe impl<T: Sync, R: Recycler<T>> Sync for Held<'_, T, R> {}
 
 impl<'p, T, R: Recycler<T>> Held<'p, T, R> {
     /// # Safety
-    /// The slot is one of a `Core<T, R>` that outlives `'p`, its value is live, and the
+    /// The slot is one of a `PoolCore<T, R>` that outlives `'p`, its value is live, and the
     /// caller gives it up.
     #[inline(always)]
     pub(crate) unsafe fn new(slot: NonNull<T>) -> Held<'p, T, R> {
@@ -82,7 +82,7 @@ impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: live and ours, of a core that is alive (I1); not used after this.
-        unsafe { Core::<T, R>::give_back(self.slot, || Way::Table, leases::shard_for_put) }
+        unsafe { PoolCore::<T, R>::give_back(self.slot, || Way::Table, leases::shard_for_put) }
     }
 }
 

@@ -1,11 +1,11 @@
 //! [`LocalHandle`]: a thread's own way into a pool, with nothing to look up.
 //!
-//! Owns a claim on a shard that no seat names and no other handle has.
+//! Owns a lease on a shard that no seat names and no other handle has.
 //!
-//! I1: the shard is claimed from `new` to the handle's drop, by this handle alone, and the handle
+//! I1: the shard is leased from `new` to the handle's drop, by this handle alone, and the handle
 //! stays on its thread. So it works in a thread's last moments like at any other time: the exit
 //! hook does not know it.
-//! I2: a guard of the handle borrows it, so the claim outlives the guard.
+//! I2: a guard of the handle borrows it, so the lease outlives the guard.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -17,7 +17,7 @@ use core::ptr::NonNull;
 use crate::pool::exchange::leases::{self, Way};
 use crate::pool::exchange::seats::Seat;
 use crate::pool::face::pool::Pool;
-use crate::pool::life::pool_core::Core;
+use crate::pool::life::pool_core::PoolCore;
 use crate::pool::life::recycle::{RecycleTrait, Recycler};
 use crate::pool::stock::shard::{ShardRef, off_the_straight_path};
 
@@ -31,7 +31,7 @@ use crate::pool::stock::shard::{ShardRef, off_the_straight_path};
 /// ```
 pub struct LocalHandle<'p, T, R: Recycler<T> = RecycleTrait> {
     pool: &'p Pool<T, R>,
-    core: &'p Core<T, R>,
+    core: &'p PoolCore<T, R>,
     /// `None` when no shard was left, or the pool looks at every operation.
     shard: Option<ShardRef>,
     /// Names that shard, if there is one.
@@ -41,11 +41,11 @@ pub struct LocalHandle<'p, T, R: Recycler<T> = RecycleTrait> {
 }
 
 impl<'p, T, R: Recycler<T>> LocalHandle<'p, T, R> {
-    pub(crate) fn new(pool: &'p Pool<T, R>, core: &'p Core<T, R>) -> LocalHandle<'p, T, R> {
+    pub(crate) fn new(pool: &'p Pool<T, R>, core: &'p PoolCore<T, R>) -> LocalHandle<'p, T, R> {
         let shard = if core.store.is_careful() {
             None
         } else {
-            core.store.claim_shard()
+            core.store.lease_shard()
         };
         let seat = Seat::empty();
         if let Some(shard) = &shard {
@@ -194,9 +194,9 @@ impl<T, R: Recycler<T>> Drop for LocalPooled<'_, T, R> {
     fn drop(&mut self) {
         let handle = self.handle;
         let shard_for = |note| handle.seat.takes(note).then(|| handle.seat.shard());
-        // SAFETY: a live value of this core, not used after this; the claim is the handle's, which
+        // SAFETY: a live value of this core, not used after this; the lease is the handle's, which
         // is borrowed (I2), and keeps the shard alive.
-        unsafe { Core::<T, R>::give_back(self.slot, || handle.way(), shard_for) }
+        unsafe { PoolCore::<T, R>::give_back(self.slot, || handle.way(), shard_for) }
     }
 }
 

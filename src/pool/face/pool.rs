@@ -22,7 +22,7 @@ use crate::pool::face::asking::GetError;
 use crate::pool::face::builder::{PoolBuilder, default_bounds};
 use crate::pool::face::guards::{OwnedPooled, Pooled};
 use crate::pool::face::local::LocalHandle;
-use crate::pool::life::pool_core::{Core, CoreRoom, Create, Plan, Refusal};
+use crate::pool::life::pool_core::{CoreRoom, Create, Plan, PoolCore, Refusal};
 use crate::pool::life::recycle::{Recycle, RecycleTrait, Recycler};
 use crate::pool::stock::id::NO_ID;
 use crate::pool::watch::discipline::Choices;
@@ -92,7 +92,7 @@ static NO_CORE: AtomicUsize = AtomicUsize::new(NO_ID);
 /// ```
 pub struct Pool<T, R = RecycleTrait> {
     /// The core, or [`NO_CORE`]: either begins with the last event.
-    core: AtomicPtr<Core<T, R>>,
+    core: AtomicPtr<PoolCore<T, R>>,
     pub(crate) plan: Mutex<Option<Plan<T, R>>>,
 }
 
@@ -154,7 +154,7 @@ pub(crate) const fn assert_fits<T>() {
         "an object of a flagstone::Pool is aligned to at most 4096; put others in a Box"
     );
     assert!(
-        size_of::<T>() <= 1 << 20 && Core::<T, ()>::SLOT.size() <= 1 << 20,
+        size_of::<T>() <= 1 << 20 && PoolCore::<T, ()>::SLOT.size() <= 1 << 20,
         "an object of a flagstone::Pool has less than 1 MiB; put larger ones in a Box"
     );
 }
@@ -167,7 +167,7 @@ impl<T, R> Pool<T, R> {
         }
     }
 
-    pub(crate) fn core(&self) -> Option<&Core<T, R>> {
+    pub(crate) fn core(&self) -> Option<&PoolCore<T, R>> {
         // Acquire: pairs with `try_core`, so the core is seen whole.
         let core = self.core.load(Ordering::Acquire);
         let is_there = !ptr::addr_eq(core, &raw const NO_CORE);
@@ -187,7 +187,7 @@ impl<T, R> Pool<T, R> {
     }
 
     /// The core, made now if need be.
-    pub(crate) fn try_core(&self) -> Result<&Core<T, R>, AllocError> {
+    pub(crate) fn try_core(&self) -> Result<&PoolCore<T, R>, AllocError> {
         match self.core() {
             Some(core) => Ok(core),
             None => self.make_core(),
@@ -195,7 +195,7 @@ impl<T, R> Pool<T, R> {
     }
 
     #[cold]
-    fn make_core(&self) -> Result<&Core<T, R>, AllocError> {
+    fn make_core(&self) -> Result<&PoolCore<T, R>, AllocError> {
         // Before the lock: the process's allocator may use this very pool.
         let room = CoreRoom::try_new()?;
         let bounds = default_bounds::<T>();
@@ -462,7 +462,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
 impl<T, R> Drop for Pool<T, R> {
     fn drop(&mut self) {
         if self.core().is_some() {
-            // SAFETY: allocated by `try_new` with a `Core`'s layout and ours alone (I1). No guard
+            // SAFETY: allocated by `try_new` with a `PoolCore`'s layout and ours alone (I1). No guard
             // is left: one that borrows would keep us from here, one that owns as well.
             drop(unsafe { Box::from_raw(*self.core.get_mut()) });
         }

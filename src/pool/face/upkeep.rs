@@ -9,7 +9,7 @@ use crate::pool::exchange::leases;
 use crate::pool::exchange::store::lock;
 use crate::pool::exchange::trimming::Excess;
 use crate::pool::face::pool::Pool;
-use crate::pool::life::pool_core::Core;
+use crate::pool::life::pool_core::PoolCore;
 use crate::pool::life::wards::Surplus;
 use crate::pool::stock::shard::Shard;
 use crate::pool::watch::advice::Advice;
@@ -112,12 +112,12 @@ impl<T, R> Pool<T, R> {
     /// println!("{}", pool.advice());
     /// ```
     pub fn advice(&self) -> Advice {
-        self.core().map(Core::advice).unwrap_or_default()
+        self.core().map(PoolCore::advice).unwrap_or_default()
     }
 
     /// Whether objects come back, creates are steady and threads do not wait for each other.
     pub fn health(&self) -> Health {
-        self.core().map(Core::health).unwrap_or_default()
+        self.core().map(PoolCore::health).unwrap_or_default()
     }
 
     /// Objects that have been out for more than ten seconds (see
@@ -143,11 +143,11 @@ impl<T, R> Pool<T, R> {
     /// }
     /// ```
     pub fn leak_suspects(&self) -> Vec<LeakSuspect> {
-        self.core().map(Core::leak_suspects).unwrap_or_default()
+        self.core().map(PoolCore::leak_suspects).unwrap_or_default()
     }
 }
 
-impl<T, R> Core<T, R> {
+impl<T, R> PoolCore<T, R> {
     /// Counts a get beyond the magazines; each so many look around.
     pub(crate) fn visit(&self, shard: Option<&Shard>) -> usize {
         let visit = self.store.on_visit(shard);
@@ -188,8 +188,8 @@ impl<T, R> Core<T, R> {
     }
 
     fn trim_for(&self, keep: usize, reason: Drops) -> usize {
-        let (shard, missed) = self.claimed();
-        // SAFETY: claimed by this thread.
+        let (shard, missed) = self.leased();
+        // SAFETY: leased by this thread.
         let surplus = unsafe { self.store.trim(shard, keep, reason) };
         self.end_trim_after(missed, surplus)
     }
@@ -219,7 +219,7 @@ impl<T, R> Core<T, R> {
         if let Some(sums) = self.store.sums(waits) {
             discipline.steadiness.tick(sums.creates);
         }
-        let (shard, missed) = self.claimed();
+        let (shard, missed) = self.leased();
         // SAFETY: as in `trim_for`.
         let old = unsafe { self.store.tick(shard, step, waits) };
         self.end_trim_after(missed, old)
@@ -235,15 +235,15 @@ impl<T, R> Core<T, R> {
         count + dropped
     }
 
-    /// The shard that this thread has claimed, if it has, after it caught up, and what is to be
+    /// The shard that this thread has leased, if it has, after it caught up, and what is to be
     /// dropped for that: at the end of what is about to begin, which a panic must not cut short.
     /// Without a seat, so that this thread hears of it at once.
-    fn claimed(&self) -> (Option<&Shard>, Option<Excess>) {
-        let Some(shard) = leases::claimed_shard(&self.store) else {
+    fn leased(&self) -> (Option<&Shard>, Option<Excess>) {
+        let Some(shard) = leases::leased_shard(&self.store) else {
             return (None, None);
         };
         leases::unseat(shard);
-        // SAFETY: claimed by this thread.
+        // SAFETY: leased by this thread.
         (Some(shard), unsafe {
             self.store.catch_up_if_need_be(shard)
         })

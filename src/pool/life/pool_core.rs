@@ -10,7 +10,7 @@
 //! value with a `Drop` that gives it back: [`Vacant`] before its value exists, [`Doomed`] while the
 //! value is judged or dropped, [`Surplus`] for whole chains.
 //! I3: the note behind a value says of which generation it is, as read before `create` ran. Slow
-//! paths hand out no idle value of another generation than the present one (`Core::may_go_out`),
+//! paths hand out no idle value of another generation than the present one (`PoolCore::may_go_out`),
 //! the short way none because of where it takes them from (`seat.rs`, I2).
 //!
 //! The way back is in `returning.rs`.
@@ -66,7 +66,7 @@ pub(crate) struct Plan<T, R> {
 
 /// See the module. `store` is first, so that its first line is the core's.
 #[repr(C)]
-pub(crate) struct Core<T, R> {
+pub(crate) struct PoolCore<T, R> {
     pub(crate) store: Store,
     pub(crate) recycler: R,
     create: Create<T>,
@@ -84,11 +84,11 @@ pub(crate) enum Refusal {
 }
 
 /// Room for a core that nobody has filled.
-pub(crate) struct CoreRoom<T, R>(NonNull<Core<T, R>>);
+pub(crate) struct CoreRoom<T, R>(NonNull<PoolCore<T, R>>);
 
 impl<T, R> CoreRoom<T, R> {
     pub(crate) fn try_new() -> Result<CoreRoom<T, R>, AllocError> {
-        let layout = Layout::new::<Core<T, R>>();
+        let layout = Layout::new::<PoolCore<T, R>>();
         // SAFETY: a core is not zero-sized.
         let block = unsafe { std::alloc::alloc(layout) };
         let bytes = layout.size();
@@ -97,10 +97,10 @@ impl<T, R> CoreRoom<T, R> {
     }
 
     /// Moves a plan into a core here, to be freed as a box.
-    pub(crate) fn fill(self, plan: Plan<T, R>, default_bounds: Bounds) -> NonNull<Core<T, R>> {
+    pub(crate) fn fill(self, plan: Plan<T, R>, default_bounds: Bounds) -> NonNull<PoolCore<T, R>> {
         let bounds = plan.bounds.unwrap_or(default_bounds);
-        let core = Core {
-            store: Store::new(plan.pages, Core::<T, R>::SLOT, bounds, plan.choices),
+        let core = PoolCore {
+            store: Store::new(plan.pages, PoolCore::<T, R>::SLOT, bounds, plan.choices),
             recycler: plan.recycler,
             create: plan.create,
             validate_get: plan.validate_get,
@@ -120,21 +120,21 @@ impl<T, R> CoreRoom<T, R> {
 impl<T, R> Drop for CoreRoom<T, R> {
     fn drop(&mut self) {
         // SAFETY: allocated by `try_new` with this layout, and not filled.
-        unsafe { std::alloc::dealloc(self.0.as_ptr().cast(), Layout::new::<Core<T, R>>()) };
+        unsafe { std::alloc::dealloc(self.0.as_ptr().cast(), Layout::new::<PoolCore<T, R>>()) };
     }
 }
 
 /// The core a slot belongs to.
 ///
 /// # Safety
-/// `slot` is a slot of a `Core<T, R>` that outlives `'c`.
+/// `slot` is a slot of a `PoolCore<T, R>` that outlives `'c`.
 #[inline(always)]
-pub(crate) unsafe fn core_of<'c, T, R>(slot: NonNull<T>) -> &'c Core<T, R> {
+pub(crate) unsafe fn core_of<'c, T, R>(slot: NonNull<T>) -> &'c PoolCore<T, R> {
     // SAFETY: a live slot by the caller; its owner was set to its core's address.
-    unsafe { &*owner_of(slot.cast()).cast::<Core<T, R>>() }
+    unsafe { &*owner_of(slot.cast()).cast::<PoolCore<T, R>>() }
 }
 
-impl<T, R> Core<T, R> {
+impl<T, R> PoolCore<T, R> {
     /// No two objects of a pool share a cache line: they are in the hands of different threads, and
     /// each writes to its own. With two 32-byte slots in a line a get, a push and a put took 7.3 ns
     /// on two threads, apart they take the 1.8 of one thread. Small objects pay with memory: a pool
@@ -181,7 +181,7 @@ impl<T, R> Core<T, R> {
             return Some(shard);
         }
         let shard = way.shard(&self.store)?;
-        // SAFETY: `Way::shard` answers with a shard this thread has claimed.
+        // SAFETY: `Way::shard` answers with a shard this thread has leased.
         let surplus = unsafe { self.store.catch_up_if_need_be(shard) };
         // Before any value is dropped: the user's code finds a seat that tells what is there, and
         // what it does to that seat stands.
@@ -234,7 +234,7 @@ impl<T, R> Core<T, R> {
     ) -> Result<NonNull<T>, GetError<E>> {
         let shard = self.attend(way);
         let visit = self.visit(shard);
-        // SAFETY: `attend` answers with a shard this thread has claimed; nothing ends the claim.
+        // SAFETY: `attend` answers with a shard this thread has leased; nothing ends the lease.
         let slot = unsafe { self.take(shard, visit, make)? };
         let tracked = self.looks_out(slot, way, visit, shard, at);
         let measured = self.store.control().is_probing() || is_sampled(visit);
@@ -272,7 +272,7 @@ impl<T, R> Core<T, R> {
         };
         if !transient {
             let watch = is_sampled(visit).then(Watch::start);
-            // SAFETY: the claim, by the caller.
+            // SAFETY: the lease, by the caller.
             let mut found = unsafe { self.store.take_idle(shard) };
             if let Some(watch) = watch {
                 self.store.meters().get.add(watch.nanos());
@@ -379,7 +379,7 @@ impl<T, R> Core<T, R> {
     /// Gives a value other marks, by which its way back is looked at or not.
     ///
     /// # Safety
-    /// `slot` is a slot with a value, of a `Core<T, R>`, and nobody else reads its note now.
+    /// `slot` is a slot with a value, of a `PoolCore<T, R>`, and nobody else reads its note now.
     pub(crate) unsafe fn mark(slot: NonNull<T>, marks: Marks) {
         // SAFETY: by the caller.
         unsafe { Self::note(slot, note::generation(Self::note_of(slot)), marks) };
@@ -406,7 +406,7 @@ impl<T, R> Core<T, R> {
     /// A new value in a slot: the slot first, then the user's code, then the write.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this pool's. When `make` answers `Ok`
+    /// The caller holds the lease of `shard`, which is one of this pool's. When `make` answers `Ok`
     /// it has put a value into the slot it was lent.
     pub(crate) unsafe fn create_value<E>(
         &self,
@@ -441,7 +441,7 @@ impl<T, R> Core<T, R> {
     /// Writes the note behind a value.
     ///
     /// # Safety
-    /// The slot is one of a `Core<T, R>`, and the caller's alone.
+    /// The slot is one of a `PoolCore<T, R>`, and the caller's alone.
     pub(crate) unsafe fn note(slot: NonNull<T>, generation: usize, marks: Marks) {
         // SAFETY: by the caller.
         unsafe { Self::note_at(slot).write(note::with(generation, marks)) };
@@ -450,7 +450,7 @@ impl<T, R> Core<T, R> {
     /// Where the note of a slot stands.
     ///
     /// # Safety
-    /// `slot` is a slot of a `Core<T, R>`.
+    /// `slot` is a slot of a `PoolCore<T, R>`.
     #[inline(always)]
     pub(crate) unsafe fn note_at(slot: NonNull<T>) -> NonNull<usize> {
         // SAFETY: by the caller; `SLOT` has room for it, aligned.
@@ -460,7 +460,7 @@ impl<T, R> Core<T, R> {
     /// The note of a value.
     ///
     /// # Safety
-    /// `slot` is a slot with a value, of a `Core<T, R>` that is alive.
+    /// `slot` is a slot with a value, of a `PoolCore<T, R>` that is alive.
     #[inline(always)]
     pub(crate) unsafe fn note_of(slot: NonNull<T>) -> usize {
         // SAFETY: by the caller; `note` wrote it, and the value's user cannot reach it.
@@ -468,7 +468,7 @@ impl<T, R> Core<T, R> {
     }
 }
 
-impl<T, R> Drop for Core<T, R> {
+impl<T, R> Drop for PoolCore<T, R> {
     fn drop(&mut self) {
         let chain = self.store.close();
         let reason = Drops::Trimmed;

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use crate::pool::exchange::figures::Drops;
 use crate::pool::exchange::leases::Way;
 use crate::pool::life::note::{self, Marks};
-use crate::pool::life::pool_core::{Core, core_of};
+use crate::pool::life::pool_core::{PoolCore, core_of};
 use crate::pool::life::recycle::{Outcome, Recycler};
 use crate::pool::life::wards::{BrokenPut, LiveEnd, Poisoned};
 use crate::pool::stock::shard::{Shard, off_the_straight_path};
@@ -25,7 +25,7 @@ pub(crate) enum Fate {
     Drop(Drops),
 }
 
-impl<T, R> Core<T, R> {
+impl<T, R> PoolCore<T, R> {
     /// Keeps a recycled value that no guard has, or drops it.
     ///
     /// # Safety
@@ -43,7 +43,7 @@ impl<T, R> Core<T, R> {
             doomed.reason = reason;
             return;
         }
-        // SAFETY: `attend` answers with a shard this thread has claimed; the slot is ours.
+        // SAFETY: `attend` answers with a shard this thread has leased; the slot is ours.
         let kept = unsafe {
             let generation = Self::generation_of(slot);
             self.store.put_idle(shard, slot.cast(), generation)
@@ -106,12 +106,12 @@ impl<T, R> Core<T, R> {
     }
 }
 
-impl<T, R: Recycler<T>> Core<T, R> {
+impl<T, R: Recycler<T>> PoolCore<T, R> {
     /// Recycles a value whose guard is gone, unless a panic drops it. The value is dropped here
     /// when `recycle` panics.
     ///
     /// # Safety
-    /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive.
+    /// As [`keep`](Self::keep), of a `PoolCore<T, R>` that is alive.
     #[inline(always)]
     pub(crate) unsafe fn judge(slot: NonNull<T>) -> Fate {
         if std::thread::panicking() {
@@ -133,8 +133,8 @@ impl<T, R: Recycler<T>> Core<T, R> {
     /// hand; `way` is the longer one.
     ///
     /// # Safety
-    /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive; what `shard_for` answers with is
-    /// claimed by this thread and takes objects of that note.
+    /// As [`keep`](Self::keep), of a `PoolCore<T, R>` that is alive; what `shard_for` answers with is
+    /// leased by this thread and takes objects of that note.
     #[inline(always)]
     pub(crate) unsafe fn give_back<'w>(
         slot: NonNull<T>,
@@ -165,7 +165,7 @@ impl<T, R: Recycler<T>> Core<T, R> {
     /// What the short way of a guard's drop did not do.
     ///
     /// # Safety
-    /// As [`keep`](Self::keep), of a `Core<T, R>` that is alive, whose seat `way` is.
+    /// As [`keep`](Self::keep), of a `PoolCore<T, R>` that is alive, whose seat `way` is.
     #[cold]
     #[inline(never)]
     unsafe fn finish(way: Way<'_>, slot: NonNull<T>, fate: Fate) {

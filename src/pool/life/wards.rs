@@ -13,7 +13,7 @@ use crate::pool::life::pool_core::core_of;
 use crate::pool::stock::shard::Shard;
 use crate::pool::watch::clock::Watch;
 
-/// A slot without a value; gives itself back, to the shard if its maker has claimed one.
+/// A slot without a value; gives itself back, to the shard if its maker has leased one.
 pub(crate) struct Vacant<'c> {
     pub(crate) store: &'c Store,
     pub(crate) shard: Option<&'c Shard>,
@@ -22,7 +22,7 @@ pub(crate) struct Vacant<'c> {
 
 impl Drop for Vacant<'_> {
     fn drop(&mut self) {
-        // SAFETY: made from a slot of this store that holds no value, by whoever has the claim.
+        // SAFETY: made from a slot of this store that holds no value, by whoever has the lease.
         unsafe { self.store.give_slot(self.shard, self.slot) };
     }
 }

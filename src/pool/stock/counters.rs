@@ -1,6 +1,6 @@
 //! What a shard counts beside its gets: sums that one thread at a time adds to.
 //!
-//! Owns the sums. Plain increments: the shard's claimant is the only writer, others read.
+//! Owns the sums. Plain increments: the shard's holder is the only writer, others read.
 #![forbid(unsafe_code)]
 
 use crate::base::sync::{AtomicUsize, Ordering};

@@ -1,20 +1,20 @@
 //! A shard: a stack of slots that one thread at a time works on without locks or atomic updates.
 //!
-//! Owns its magazine blocks, its claim state and its reference count. Erased: knows slots as
+//! Owns its magazine blocks, its lease state and its reference count. Erased: knows slots as
 //! `NonNull<u8>`, knows neither their type nor the pool.
 //!
 //! The warmest slot lies in `top`, the next in the loaded magazine, the coldest in the previous
 //! one. A get and a put of one object touch `top` alone. With a magazine only, the length would go
 //! down and up again: two dependent trips through memory a pair instead of one.
 //!
-//! I1: whoever holds the claim (moved `state` from FREE to CLAIMED, or has exclusive access to the
+//! I1: whoever holds the lease (moved `state` from FREE to LEASED, or has exclusive access to the
 //! whole pool) is the only one to touch `loaded`, `previous` and what they point at, and the only
 //! one to store to `top`, the lengths and `gets`. Others load those, for figures.
 //! I2: `top` is a slot of this shard, or null. `loaded` points at a live magazine whose first `len`
 //! entries are initialised; `previous` is null or likewise with `previous_len`. Both lengths are at
 //! most `capacity`. So a shard holds at most `2 * capacity + 1` slots.
 //! I3: `vacant` holds slots without a value, for the next objects this shard's user makes. It is
-//! the claimant's, like the magazines, and no part of what the shard is said to hold.
+//! the holder's, like the magazines, and no part of what the shard is said to hold.
 //! I4: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
 //! read everything else. CLOSED is final: the pool is gone, nothing is left and `loaded` dangles.
 //! I5: no object here is older than `generation`: who puts one in has looked at it, and whole
@@ -34,10 +34,10 @@ use crate::pool::stock::id::NO_ID;
 use crate::pool::stock::magazine::{Chain, MAGAZINE_SLOTS, Magazine, NO_OBJECTS, OwnedMagazine};
 
 const FREE: usize = 0;
-const CLAIMED: usize = 1;
+const LEASED: usize = 1;
 const CLOSED: usize = 2;
 
-/// Two magazines and a claim. 128-byte aligned: processors fetch cache lines in pairs, and shards
+/// Two magazines and a lease. 128-byte aligned: processors fetch cache lines in pairs, and shards
 /// on one pair would slow each other down.
 #[repr(C, align(128))]
 pub(crate) struct Shard {
@@ -48,28 +48,28 @@ pub(crate) struct Shard {
     loaded: UnsafeCell<NonNull<Magazine>>,
     /// Slots a magazine of this shard may hold, 1 to [`MAGAZINE_SLOTS`].
     capacity: usize,
-    /// Objects handed out of this shard. Single writer: the claimant.
+    /// Objects handed out of this shard. Single writer: the holder.
     gets: AtomicUsize,
     previous: UnsafeCell<*mut Magazine>,
     previous_len: AtomicUsize,
-    /// The pool's last event that this shard has seen. Written by the claimant.
+    /// The pool's last event that this shard has seen. Written by the holder.
     seen: AtomicUsize,
     /// No object here is older (I5). As above.
     generation: AtomicUsize,
     state: AtomicUsize,
     references: AtomicUsize,
     vacant: UnsafeCell<Option<OwnedMagazine>>,
-    /// Single writer: the claimant.
+    /// Single writer: the holder.
     tally: Tally,
     /// Gets until the leak check looks out for one, or 0. As above.
     lookout: AtomicUsize,
 }
 
-// SAFETY: the non-atomic fields are touched under the claim only (I1), and the claim passes from
+// SAFETY: the non-atomic fields are touched under the lease only (I1), and the lease passes from
 // thread to thread through `state` with Acquire and Release. Slots are plain pointers here; the
 // typed layer lets pools of types that are not `Send` be used by one thread only.
 unsafe impl Sync for Shard {}
-// SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the claim.
+// SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the lease.
 unsafe impl Send for Shard {}
 
 /// Tells the compiler to lay the code of a pair of one object out in a line, without a taken jump.
@@ -81,13 +81,13 @@ impl Shard {
     /// Takes the slot that was returned last, unless only the other magazine has any.
     ///
     /// # Safety
-    /// The caller holds the claim (I1).
+    /// The caller holds the lease (I1).
     #[inline(always)]
     pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
-        // Relaxed throughout: only the claimant stores (I1), others read for figures.
+        // Relaxed throughout: only the holder stores (I1), others read for figures.
         let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
             off_the_straight_path();
-            // SAFETY: the claim, by the caller.
+            // SAFETY: the lease, by the caller.
             return unsafe { self.pop_loaded() };
         };
         self.top.store(ptr::null_mut(), Ordering::Relaxed);
@@ -96,23 +96,23 @@ impl Shard {
     }
 
     /// # Safety
-    /// The caller holds the claim (I1), and `top` is null.
+    /// The caller holds the lease (I1), and `top` is null.
     #[inline]
     unsafe fn pop_loaded(&self) -> Option<NonNull<u8>> {
         // Relaxed: as in `pop`.
         let len = self.len.load(Ordering::Relaxed).checked_sub(1)?;
         self.len.store(len, Ordering::Relaxed);
         count(&self.gets);
-        // SAFETY: ours by the claim, and below the length (I2).
+        // SAFETY: ours by the lease, and below the length (I2).
         Some(unsafe { Magazine::read(*self.loaded.get(), len) })
     }
 
-    /// What is counted beside gets. The claimant does.
+    /// What is counted beside gets. The holder does.
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// For `leaks.rs`; the claimant's.
+    /// For `leaks.rs`; the holder's.
     pub(crate) fn lookout(&self) -> &AtomicUsize {
         &self.lookout
     }
@@ -120,16 +120,16 @@ impl Shard {
     /// Takes a slot without a value.
     ///
     /// # Safety
-    /// The caller holds the claim (I1).
+    /// The caller holds the lease (I1).
     pub(crate) unsafe fn pop_vacant(&self) -> Option<NonNull<u8>> {
-        // SAFETY: ours by the claim (I3); nothing else runs while it is borrowed.
+        // SAFETY: ours by the lease (I3); nothing else runs while it is borrowed.
         unsafe { (*self.vacant.get()).as_mut()?.pop() }
     }
 
     /// Keeps a slot without a value; `false` without a magazine, or when that has `limit` of them.
     ///
     /// # Safety
-    /// The caller holds the claim (I1), and the slot is in no magazine.
+    /// The caller holds the lease (I1), and the slot is in no magazine.
     pub(crate) unsafe fn push_vacant(&self, slot: NonNull<u8>, limit: usize) -> bool {
         // SAFETY: as in `pop_vacant`.
         let vacant = unsafe { (*self.vacant.get()).as_mut() };
@@ -139,7 +139,7 @@ impl Shard {
     /// Puts another magazine in the place of the vacant slots, which are returned.
     ///
     /// # Safety
-    /// The caller holds the claim (I1).
+    /// The caller holds the lease (I1).
     pub(crate) unsafe fn replace_vacant(&self, by: Option<OwnedMagazine>) -> Option<OwnedMagazine> {
         // SAFETY: as in `pop_vacant`.
         unsafe { ptr::replace(self.vacant.get(), by) }
@@ -148,7 +148,7 @@ impl Shard {
     /// Keeps a slot; `false` when the loaded magazine is full.
     ///
     /// # Safety
-    /// The caller holds the claim (I1), and `slot` is in no magazine. Its object is not older than
+    /// The caller holds the lease (I1), and `slot` is in no magazine. Its object is not older than
     /// the shard's generation (I5).
     #[inline(always)]
     pub(crate) unsafe fn push(&self, slot: NonNull<u8>) -> bool {
@@ -174,13 +174,13 @@ impl Shard {
         if len >= self.capacity {
             return false;
         }
-        // SAFETY: ours by the claim; the capacity is below that of the block (I2).
+        // SAFETY: ours by the lease; the capacity is below that of the block (I2).
         unsafe { Magazine::write(*self.loaded.get(), len, slot) };
         self.len.store(len + 1, Ordering::Relaxed);
         true
     }
 
-    /// Slots here, and objects handed out. Exact while the claimant is elsewhere.
+    /// Slots here, and objects handed out. Exact while the holder is elsewhere.
     pub(crate) fn figures(&self) -> (usize, usize) {
         let top = usize::from(!self.top.load(Ordering::Relaxed).is_null());
         let parts = [&self.len, &self.previous_len];
@@ -198,7 +198,7 @@ impl Shard {
         self.seen.load(Ordering::Relaxed)
     }
 
-    /// Marks an event as seen. The claimant calls it.
+    /// Marks an event as seen. The holder calls it.
     pub(crate) fn set_seen(&self, event: usize) {
         self.seen.store(event, Ordering::Relaxed);
     }
@@ -208,27 +208,27 @@ impl Shard {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// Says so. The claimant calls it, of an empty shard.
+    /// Says so. The holder calls it, of an empty shard.
     pub(crate) fn set_generation(&self, generation: usize) {
         debug_assert_eq!(self.figures().0, 0);
         self.generation.store(generation, Ordering::Relaxed);
     }
 
-    /// Claims a shard that nobody has.
-    pub(crate) fn try_claim(&self) -> bool {
-        // Acquire: pairs with `release`, so the last claimant's magazines are seen whole.
-        let claim =
-            self.state
-                .compare_exchange(FREE, CLAIMED, Ordering::Acquire, Ordering::Relaxed);
-        claim.is_ok()
+    /// Leases a shard that nobody has.
+    pub(crate) fn try_lease(&self) -> bool {
+        // Acquire: pairs with `release`, so the last holder's magazines are seen whole.
+        let lease = self
+            .state
+            .compare_exchange(FREE, LEASED, Ordering::Acquire, Ordering::Relaxed);
+        lease.is_ok()
     }
 
-    /// Gives the claim up. The slots stay and wait for the next claimant, or the pool's drop.
+    /// Gives the lease up. The slots stay and wait for the next holder, or the pool's drop.
     pub(crate) fn release(&self) {
-        // Release: pairs with `try_claim`. A closed shard stays closed (I4).
+        // Release: pairs with `try_lease`. A closed shard stays closed (I4).
         let _closed =
             self.state
-                .compare_exchange(CLAIMED, FREE, Ordering::Release, Ordering::Relaxed);
+                .compare_exchange(LEASED, FREE, Ordering::Release, Ordering::Relaxed);
     }
 
     /// Moves every slot with a value into `chain`, forgets the others, and marks the shard as one
@@ -267,9 +267,9 @@ impl Shard {
     /// Makes the other magazine the loaded one.
     ///
     /// # Safety
-    /// The caller holds the claim (I1), and `previous` is not null.
+    /// The caller holds the lease (I1), and `previous` is not null.
     unsafe fn swap(&self) {
-        // SAFETY: ours by the claim; not null by the caller.
+        // SAFETY: ours by the lease; not null by the caller.
         unsafe {
             let previous = NonNull::new_unchecked(*self.previous.get());
             *self.previous.get() = (*self.loaded.get()).as_ptr();
@@ -284,9 +284,9 @@ impl Shard {
     /// Takes a slot, wherever in the shard it is.
     ///
     /// # Safety
-    /// The caller holds the claim (I1).
+    /// The caller holds the lease (I1).
     pub(crate) unsafe fn pop_either(&self) -> Option<NonNull<u8>> {
-        // SAFETY: the claim, by the caller; a length above zero means `previous` is there (I2).
+        // SAFETY: the lease, by the caller; a length above zero means `previous` is there (I2).
         unsafe {
             if let Some(slot) = self.pop() {
                 return Some(slot);
@@ -301,9 +301,9 @@ impl Shard {
     /// Keeps a slot in either magazine; `false` when both are full, or the second cannot be had.
     ///
     /// # Safety
-    /// The caller holds the claim (I1), and `slot` is in no magazine.
+    /// The caller holds the lease (I1), and `slot` is in no magazine.
     pub(crate) unsafe fn push_either(&self, slot: NonNull<u8>) -> bool {
-        // SAFETY: the claim, by the caller; `previous` is there when it is swapped.
+        // SAFETY: the lease, by the caller; `previous` is there when it is swapped.
         unsafe {
             if self.push(slot) {
                 return true;
@@ -324,14 +324,14 @@ impl Shard {
     /// Loads `magazine` in place of the loaded one, which is returned with its length.
     ///
     /// # Safety
-    /// The caller holds the claim (I1), and `magazine` has at most `capacity` slots, of a
+    /// The caller holds the lease (I1), and `magazine` has at most `capacity` slots, of a
     /// generation that may be here (I5).
     pub(crate) unsafe fn exchange(&self, magazine: OwnedMagazine) -> OwnedMagazine {
         debug_assert!(magazine.len() <= self.capacity);
         debug_assert!(magazine.generation() >= self.generation());
         let len = magazine.len();
         let fresh = magazine.into_raw();
-        // SAFETY: ours by the claim; a loaded magazine came from a box, and its first `len`
+        // SAFETY: ours by the lease; a loaded magazine came from a box, and its first `len`
         // entries are initialised (I2).
         let old = unsafe {
             let old = ptr::replace(self.loaded.get(), fresh);
@@ -346,9 +346,9 @@ impl Shard {
     /// Takes the second magazine out: the colder of the two when both are full.
     ///
     /// # Safety
-    /// The caller holds the claim (I1).
+    /// The caller holds the lease (I1).
     pub(crate) unsafe fn take_previous(&self) -> Option<OwnedMagazine> {
-        // SAFETY: ours by the claim; not null means from a box (I2).
+        // SAFETY: ours by the lease; not null means from a box (I2).
         let old = unsafe {
             let old = NonNull::new(ptr::replace(self.previous.get(), ptr::null_mut()))?;
             let mut old = OwnedMagazine::from_raw(old);
@@ -362,10 +362,10 @@ impl Shard {
     /// Moves the loaded magazine behind and loads `empty`.
     ///
     /// # Safety
-    /// The caller holds the claim (I1), and `previous` was taken out.
+    /// The caller holds the lease (I1), and `previous` was taken out.
     pub(crate) unsafe fn rotate(&self, empty: OwnedMagazine) {
         let len = self.len.load(Ordering::Relaxed);
-        // SAFETY: the claim, by the caller.
+        // SAFETY: the lease, by the caller.
         unsafe {
             let old = self.exchange(empty);
             debug_assert!((*self.previous.get()).is_null());
@@ -379,13 +379,13 @@ impl Shard {
     /// magazine to take their place.
     ///
     /// # Safety
-    /// The caller holds the claim (I1).
+    /// The caller holds the lease (I1).
     pub(crate) unsafe fn unload(&self, chain: &mut Chain, vacant: &mut Chain) {
-        // SAFETY: the claim, by the caller.
+        // SAFETY: the lease, by the caller.
         if let Some(magazine) = unsafe { self.replace_vacant(None) } {
             vacant.push_magazine(magazine);
         }
-        // SAFETY: the claim, by the caller, here and below.
+        // SAFETY: the lease, by the caller, here and below.
         let mut spare = match unsafe { self.take_previous() } {
             Some(previous) => chain.push_magazine(previous),
             None => None,
@@ -419,12 +419,12 @@ impl Shard {
     /// Swaps everything with `other`.
     ///
     /// # Safety
-    /// The caller holds the claims of both (I1), and their capacities are the same. This one is
+    /// The caller holds the leases of both (I1), and their capacities are the same. This one is
     /// empty and its generation not the later one (I5).
     pub(crate) unsafe fn trade(&self, other: &Shard) {
         debug_assert_eq!(self.capacity, other.capacity);
         debug_assert!(self.generation() <= other.generation());
-        // SAFETY: both are ours by the claims, and they are two different shards.
+        // SAFETY: both are ours by the leases, and they are two different shards.
         unsafe {
             ptr::swap(self.loaded.get(), other.loaded.get());
             ptr::swap(self.previous.get(), other.previous.get());
@@ -444,7 +444,7 @@ impl Shard {
     }
 }
 
-/// A counted reference to a shard. The pool has one, the thread that claimed the shard another, so
+/// A counted reference to a shard. The pool has one, the thread that leased the shard another, so
 /// that neither has to outlive the other.
 pub(crate) struct ShardRef(NonNull<Shard>);
 

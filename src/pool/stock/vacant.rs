@@ -33,7 +33,7 @@ impl Store {
     /// A slot of uninitialised memory.
     ///
     /// # Safety
-    /// The caller holds the claim of `shard`, which is one of this store's.
+    /// The caller holds the lease of `shard`, which is one of this store's.
     pub(crate) unsafe fn take_slot(
         &self,
         shard: Option<&Shard>,
@@ -41,7 +41,7 @@ impl Store {
         let Some(shard) = shard else {
             return lock(&self.changing.slots).take();
         };
-        // SAFETY: the claim, by the caller.
+        // SAFETY: the lease, by the caller.
         match unsafe { shard.pop_vacant() } {
             Some(slot) => Ok(slot),
             // SAFETY: as above.
@@ -54,7 +54,7 @@ impl Store {
     #[cold]
     unsafe fn take_batch(&self, shard: &Shard) -> Result<NonNull<u8>, AllocError> {
         let batch = self.batch_slots;
-        // SAFETY: the claim, by the caller, here and below.
+        // SAFETY: the lease, by the caller, here and below.
         let magazine = match unsafe { shard.replace_vacant(None) } {
             None if batch > 1 => OwnedMagazine::try_new(),
             kept => kept,
@@ -81,7 +81,7 @@ impl Store {
     ///
     /// # Safety
     /// The slot is this store's, holds no value any more and is in no magazine; the caller holds
-    /// the claim of `shard`, which is one of this store's.
+    /// the lease of `shard`, which is one of this store's.
     pub(crate) unsafe fn give_slot(&self, shard: Option<&Shard>, slot: NonNull<u8>) {
         // SAFETY: as ours, here and below.
         unsafe {
