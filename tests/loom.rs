@@ -38,36 +38,29 @@ mod base {
 mod pool {
     /// Room for magazines.
     pub(crate) mod blocks {
-        use super::magazine::Magazine;
         use core::ptr::NonNull;
         use std::alloc::{Layout, alloc, dealloc};
 
+        pub(crate) const BLOCK: Layout = Layout::new::<[usize; 67]>();
+
         pub(crate) fn take() -> Option<NonNull<u8>> {
-            // SAFETY: a magazine has a size.
-            NonNull::new(unsafe { alloc(Layout::new::<Magazine>()) })
+            // SAFETY: a block has a size.
+            NonNull::new(unsafe { alloc(BLOCK) })
         }
 
         /// # Safety
         /// `block` came from `take` and nobody uses it.
         pub(crate) unsafe fn give(block: NonNull<u8>) {
             // SAFETY: by the caller.
-            unsafe { dealloc(block.as_ptr(), Layout::new::<Magazine>()) };
+            unsafe { dealloc(block.as_ptr(), BLOCK) };
         }
     }
     #[path = "../../src/pool/stock/counters.rs"]
     pub(crate) mod counters;
+    #[path = "../../src/pool/stock/drops.rs"]
+    pub(crate) mod drops;
     #[path = "../../src/pool/exchange/events.rs"]
     pub(crate) mod events;
-    /// Why objects are dropped, as far as events say.
-    pub(crate) mod figures {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Drops {
-            Trimmed,
-        }
-        impl Drops {
-            pub(crate) const ALL: [Drops; 1] = [Drops::Trimmed];
-        }
-    }
     /// Ids are unique and grow; how they are counted is not modelled.
     pub(crate) mod id {
         pub(crate) const NO_ID: usize = 0;
@@ -81,13 +74,15 @@ mod pool {
     pub(crate) mod magazine;
     #[path = "../../src/pool/stock/shard.rs"]
     pub(crate) mod shard;
+    #[path = "../../src/pool/stock/shard_ref.rs"]
+    pub(crate) mod shard_ref;
 
     /// Where those files look for each other.
     pub(crate) mod exchange {
-        pub(crate) use super::{events, figures};
+        pub(crate) use super::events;
     }
     pub(crate) mod stock {
-        pub(crate) use super::{blocks, counters, id, magazine, shard};
+        pub(crate) use super::{blocks, counters, drops, id, magazine, shard, shard_ref};
     }
 }
 

@@ -1,4 +1,9 @@
 //! The pools: recycling of live objects.
+//!
+//! [`Pool`] is built in rooms, each of which uses those before it: `stock/`, where slots lie;
+//! `exchange/`, how they pass between threads; `watch/`, what is decided by sums and times;
+//! `life/`, where slots are values and code of the user runs; `face/`, what users hold.
+//! `static_pool.rs` is a pool of its own for programs without an allocator.
 
 #[cfg(feature = "std")]
 mod exchange;
@@ -18,12 +23,12 @@ pub use self::static_pool::{StaticPool, StaticPooled};
 #[cfg(feature = "std")]
 pub use self::{
     face::arena_pool::{ArenaBytes, ArenaPool, OwnedPooledArena, PooledArena},
-    face::asking::GetError,
     face::builder::PoolBuilder,
     face::guards::{OwnedPooled, Pooled},
     face::local::{LocalHandle, LocalPooled},
     face::pool::Pool,
     life::recycle::{Keep, Recycle, RecycleHook, RecycleTrait, Recycler},
+    life::refusal::GetError,
     watch::advice::{Advice, Verdict},
     watch::aging::Aging,
     watch::health::{Health, HealthReasons},

@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use crate::pool::exchange::events::{Event, Events};
-use crate::pool::exchange::figures::Drops;
+use crate::pool::stock::drops::Drops;
 use crate::pool::stock::id::next_id;
 
 fn trim(events: &Events) {

@@ -1,11 +1,11 @@
-//! Leases on a pool's shards: `src/pool/stock/shard.rs` and `magazine.rs` as they stand, between threads
-//! that use a shard, leave it, take it over, empty it and drop the pool.
+//! Leases on a pool's shards: `src/pool/stock/shard.rs` and `magazine.rs` as they stand, between
+//! threads that use a shard, leave it, take it over, empty it and drop the pool.
 //!
 //! What the models check: a slot is handed to one thread at a time, who sees what its last user
 //! wrote (`Object`); no slot is lost; nobody touches a shard that was freed (`sync.rs`); a shard
 //! that was given up is found by who looks for one. Around the shards stands a small pool: a locked
 //! list of them, and the count of releases by which threads know that looking again is worth it
-//! (`leases::releases`, `Store::lease_shard`).
+//! (`releases.rs`, `Store::lease_shard`).
 //!
 //! Beside the orderings of the code (`sync.rs`), `WEAKEN=late` (the count of releases is read after
 //! the shards were looked at) turns a model red. The ordering of that count cannot be weakened to
@@ -21,7 +21,8 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 use crate::pool::stock::magazine::Chain;
-use crate::pool::stock::shard::{Shard, ShardRef};
+use crate::pool::stock::shard::Shard;
+use crate::pool::stock::shard_ref::ShardRef;
 use crate::weakened;
 
 /// What a slot of the models is: a word that each user writes.
@@ -101,13 +102,13 @@ impl Pool {
         Some(shard)
     }
 
-    /// `leases::release`.
+    /// `releases::release`.
     fn release(&self, shard: &Shard) {
         shard.release();
         self.releases.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes what free shards hold (`trimming::unload_free`).
+    /// Takes what free shards hold (`Store::collect`).
     #[inline(never)]
     fn unload_free(&self) -> Chain {
         let mut found = Chain::new();

@@ -1,6 +1,7 @@
 //! What every thread is to hear of: trims, ticks and new generations.
 //!
-//! Owns the ids by which a thread finds out what happened since its last slow path. Ids only grow
+//! Owns the ids by which a thread finds out what happened since its last slow path, and the present
+//! generation, which is one of them. Ids only grow
 //! (`id.rs`), so the last one a shard has seen says which events it missed.
 //!
 //! I1: an event's mark is set before `last` moves on, and a thread reads them in the opposite
@@ -9,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use crate::base::sync::{AtomicUsize, Ordering};
-use crate::pool::exchange::figures::Drops;
+use crate::pool::stock::drops::Drops;
 use crate::pool::stock::id::{NO_ID, next_id};
 
 /// What happened.
@@ -17,7 +18,7 @@ use crate::pool::stock::id::{NO_ID, next_id};
 pub(crate) enum Event {
     /// At most so many idle slots are to stay.
     Trim { keep: usize, reason: Drops },
-    /// What is idle becomes the old generation of two.
+    /// What is idle becomes old, and what was old goes.
     Rotate,
     /// An interval is over.
     Tick,

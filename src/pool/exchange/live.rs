@@ -8,16 +8,17 @@
 //! threads that wait. A thread that sets it keeps the lock until it waits, so who finds the bit set
 //! and takes the lock finds it waiting.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::base::lock::{intact, lock};
 use crate::base::sync::{AtomicUsize, Ordering};
-use crate::pool::exchange::store::lock;
 
 /// Somebody waits. Guards never come to that many: each has an address.
 const WAITED: usize = 1 << (usize::BITS - 1);
 
 /// See the module.
+#[derive(Default)]
 pub(crate) struct Live {
     word: AtomicUsize,
     waiters: Mutex<usize>,
@@ -25,14 +26,6 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) const fn new() -> Live {
-        Live {
-            word: AtomicUsize::new(0),
-            waiters: Mutex::new(0),
-            ended: Condvar::new(),
-        }
-    }
-
     /// Counts a guard; `false` when `max` are out.
     pub(crate) fn begin(&self, max: usize) -> bool {
         // Relaxed, here and below: the word bounds, it publishes nothing; what a guard did to its
@@ -60,12 +53,8 @@ impl Live {
     }
 
     /// As [`begin`](Self::begin), after waiting for at most `timeout` if need be.
-    pub(crate) fn begin_within(&self, max: usize, timeout: Duration) -> bool {
-        self.begin(max) || self.wait(max, timeout)
-    }
-
     #[cold]
-    fn wait(&self, max: usize, timeout: Duration) -> bool {
+    pub(crate) fn wait(&self, max: usize, timeout: Duration) -> bool {
         // None: later than any clock goes.
         let deadline = Instant::now().checked_add(timeout);
         let order = (Ordering::Relaxed, Ordering::Relaxed);
@@ -87,14 +76,8 @@ impl Live {
             }
             *waiters += 1;
             waiters = match left {
-                Some(left) => {
-                    let woken = self.ended.wait_timeout(waiters, left);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => {
-                    let woken = self.ended.wait(waiters);
-                    woken.unwrap_or_else(PoisonError::into_inner)
-                }
+                Some(left) => intact(self.ended.wait_timeout(waiters, left)).0,
+                None => intact(self.ended.wait(waiters)),
             };
             *waiters -= 1;
         }

@@ -1,78 +1,68 @@
-//! The erased core of a pool: shards, depot, slots, bounds and figures.
+//! The erased core of a pool: shards, depot, vacant slots, bounds and counters.
 //!
 //! Owns every idle slot pointer and the memory of all slots. Never runs code of the user: it hands
-//! out chains of slots that the typed layer drops once nothing is locked or borrowed.
+//! out chains of slots that `life/` drops once nothing is locked or borrowed.
 //!
-//! I1: a slot is live (a guard has it), idle (in exactly one magazine), or with the slot source.
+//! I1: a slot is live (a guard has it), idle (in exactly one magazine, or the warmest of a shard),
+//! or vacant: without a value, in a shard's magazine for such or with the slot source.
 //! I2: idle slots never exceed `idle_max`: each shard reserves `shard_slots` of it, the depot takes
 //! what is left. Only a shard's first lease and a trim may find the depot above its part, and cut.
 //! I3: what lies in shards and depot may be of an older generation, whatever was emptied when that
 //! ended. A shard is told from when its objects are at least, and so are magazines on their way
-//! (`shard.rs`, I5); what is handed out one by one is looked at by the typed layer.
+//! (`shard.rs`, I5); what is handed out one by one is looked at in `life/`.
 //! I4: locks are leaves: nothing is locked while another one is, but for the magazines' room, which
 //! nobody waits for (`blocks.rs`). `get` and `put` only try to lock. The slot source's lock is one
 //! exception that waits; it is held for the time of a page of slots, or of a walk over its slabs
 //! after a trim. A trim that the judge begins is the other.
 //!
-//! Trims are in `trimming.rs`.
+//! Trims are in `trimming.rs`, sums in `sums.rs`.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::base::lock::{intact, try_lock};
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
+use crate::pool::exchange::bounds::{Bounds, shard_slots};
 use crate::pool::exchange::events::Events;
-use crate::pool::exchange::figures::{Drops, Figures};
-use crate::pool::exchange::leases;
 use crate::pool::exchange::live::Live;
+use crate::pool::exchange::releases::{release, releases};
+use crate::pool::exchange::route::{Route, RouteWord};
+use crate::pool::exchange::seats;
+use crate::pool::stock::counters::PoolCounters;
 use crate::pool::stock::depot::{DepotGuard, SharedDepot};
+use crate::pool::stock::drops::Drops;
 use crate::pool::stock::id::next_id;
 use crate::pool::stock::magazine::Chain;
-use crate::pool::stock::shard::{Shard, ShardRef};
-use crate::pool::stock::vacant::batch_slots;
-use crate::pool::watch::cost::Meters;
-use crate::pool::watch::discipline::{Choices, Discipline};
-use crate::pool::watch::mode::{Control, Route};
-use crate::slab::slots::SlotSource;
+use crate::pool::stock::meters::Meters;
+use crate::pool::stock::shard::Shard;
+use crate::pool::stock::shard_ref::ShardRef;
+use crate::pool::stock::vacant::VacantSlots;
 
 /// Tries of a put at the depot's lock before it drops the object instead. The lock is held for
 /// about 20 ns; ten tries with a pause between outlast a holder that is not preempted.
 const PUT_TRIES: usize = 10;
 
-/// The bounds of a pool, fixed when it is built.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// Ticks keep this many idle objects.
-    pub(crate) idle_min: usize,
-    /// Idle objects at most (I2).
-    pub(crate) idle_max: usize,
-    /// Guards at a time; `usize::MAX` for no bound.
-    pub(crate) live_max: usize,
-    /// Slots of one magazine.
-    pub(crate) magazine_slots: usize,
-    /// Shards at most.
-    pub(crate) shards_max: usize,
-}
-
 /// What changes, away from the line that every operation reads.
 #[repr(align(128))]
-pub(crate) struct Changing {
-    pub(crate) depot: SharedDepot,
-    pub(crate) slots: Mutex<SlotSource>,
-    pub(crate) shards: Mutex<Vec<ShardRef>>,
+pub(super) struct Changing {
+    pub(super) depot: SharedDepot,
+    vacant: VacantSlots,
+    pub(super) shards: Mutex<Vec<ShardRef>>,
     /// Shards there are; changes under the lock of `shards`.
     shard_count: AtomicUsize,
     /// The pages' pressure that was answered last.
-    pub(crate) pressure: AtomicUsize,
-    /// `leases::releases()` when a lease last failed, and when free shards were last found empty.
+    pub(super) pressure: AtomicUsize,
+    /// `releases()` when a lease was last refused, and when free shards were last found empty.
     leased_out_at: AtomicUsize,
     scavenged_at: AtomicUsize,
     /// Guards of a pool with `live_max`.
     live: Live,
-    pub(crate) figures: Figures,
+    counters: PoolCounters,
+    meters: Meters,
 }
 
 /// See the module. The first line is read by every get and changed by events only.
@@ -81,150 +71,92 @@ pub(crate) struct Store {
     /// What the shards are to hear of.
     pub(crate) events: Events,
     /// The id under which threads keep their leases.
-    id: usize,
+    pub(crate) id: usize,
     /// Where threads keep their seats.
-    place: usize,
+    pub(crate) place: usize,
     /// Whether every get and put takes the slow path, which counts them or looks at the object.
-    careful: bool,
+    pub(crate) careful: bool,
     pub(crate) bounds: Bounds,
     pub(crate) slot_bytes: usize,
-    /// See `vacant.rs`.
-    pub(crate) batch_slots: usize,
     /// Where the slots come from.
-    pub(crate) pages: &'static Pages,
-    pub(crate) discipline: Discipline,
-    pub(crate) changing: Changing,
-}
-
-/// Slots a shard holds at most: two magazines and the warmest slot.
-pub(crate) const fn shard_slots(magazine_slots: usize) -> usize {
-    2 * magazine_slots + 1
-}
-
-/// A lock that a panic cannot spoil: no code of the user runs under it.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
+    pub(super) pages: &'static Pages,
+    pub(crate) route: RouteWord,
+    pub(super) changing: Changing,
 }
 
 impl Store {
+    /// Of slots with this layout. When it `looks`, no get or put takes the short way.
     pub(crate) fn new(
         pages: Option<&'static Pages>,
         slot: Layout,
         bounds: Bounds,
-        choices: Choices,
+        looks: bool,
     ) -> Store {
         let id = next_id();
         let pages = pages.unwrap_or_else(Pages::global);
-        let discipline = Discipline::new(choices);
-        let looks = choices.validates_gets || discipline.leaks.is_for_every();
         Store {
             events: Events::new(id),
             id,
-            place: leases::next_place(),
-            careful: looks || bounds.live_max != usize::MAX,
-            discipline,
+            place: seats::next_place(),
+            careful: looks || bounds.counts_guards(),
             bounds,
             slot_bytes: slot.size(),
-            batch_slots: batch_slots(slot.size()),
             pages,
+            route: RouteWord::default(),
             changing: Changing {
-                depot: SharedDepot::new(),
-                slots: Mutex::new(SlotSource::new(Some(pages), slot)),
+                depot: SharedDepot::default(),
+                vacant: VacantSlots::new(pages, slot),
                 shards: Mutex::new(Vec::new()),
                 shard_count: AtomicUsize::new(0),
                 pressure: AtomicUsize::new(pages.pressure()),
                 leased_out_at: AtomicUsize::new(usize::MAX),
                 scavenged_at: AtomicUsize::new(usize::MAX),
-                live: Live::new(),
-                figures: Figures::new(),
+                live: Live::default(),
+                counters: PoolCounters::default(),
+                meters: Meters::default(),
             },
         }
     }
 
-    /// The id for leases.
-    pub(crate) fn id(&self) -> usize {
-        self.id
-    }
-
-    /// The place for a thread's seat.
-    pub(crate) fn place(&self) -> usize {
-        self.place
-    }
-
     /// Whether gets and puts may take the short way, each.
     pub(crate) fn short_ways(&self) -> (bool, bool) {
-        let route = self.control().route();
+        let route = self.route.get();
         let (gets, puts) = (route == Route::Pool, route != Route::Bypass);
         (gets && !self.careful, puts && !self.careful)
     }
 
-    /// Who decides whether the pool pools.
-    pub(crate) fn control(&self) -> &Control {
-        &self.discipline.control
+    /// What is counted in no shard.
+    pub(crate) fn counters(&self) -> &PoolCounters {
+        &self.changing.counters
     }
 
     /// What the user's calls take.
     pub(crate) fn meters(&self) -> &Meters {
-        &self.discipline.control.meters
+        &self.changing.meters
     }
 
-    /// Bytes of a slot.
-    pub(crate) fn slot_bytes(&self) -> usize {
-        self.slot_bytes
+    /// Slots without a value.
+    pub(crate) fn vacant(&self) -> &VacantSlots {
+        &self.changing.vacant
     }
 
-    /// Whether gets and puts always take the slow path.
-    pub(crate) fn is_careful(&self) -> bool {
-        self.careful
-    }
-
-    /// Whether guards are counted.
-    pub(crate) fn counts(&self) -> bool {
-        self.bounds.live_max != usize::MAX
-    }
-
-    pub(crate) fn bounds(&self) -> &Bounds {
-        &self.bounds
-    }
-
-    /// Says what `owner_of` answers for this store's slots. Before the first slot is taken.
-    pub(crate) fn set_owner(&self, owner: *const ()) {
-        lock(&self.changing.slots).set_owner(owner);
-    }
-
-    /// Counts a guard; `false` when `live_max` are out.
-    pub(crate) fn try_live(&self) -> bool {
-        if !self.counts() {
-            return true;
-        }
-        let began = self.changing.live.begin(self.bounds.live_max);
-        if !began {
-            self.on_exhausted();
-        }
-        began
-    }
-
-    /// As `try_live`, after waiting for a guard's end.
-    pub(crate) fn try_live_within(&self, timeout: Duration) -> bool {
+    /// Counts a guard, after waiting for another's end for so long; `false` when `live_max` are
+    /// out.
+    pub(crate) fn try_live(&self, patience: Option<Duration>) -> bool {
         let Bounds { live_max, .. } = self.bounds;
-        let began = !self.counts() || self.changing.live.begin_within(live_max, timeout);
+        let live = &self.changing.live;
+        let began = !self.bounds.counts_guards()
+            || live.begin(live_max)
+            || patience.is_some_and(|timeout| live.wait(live_max, timeout));
         if !began {
-            self.on_exhausted();
+            self.counters().exhausted.add();
         }
         began
     }
 
     /// Counts a guard's end.
     pub(crate) fn end_live(&self) {
-        if self.counts() {
+        if self.bounds.counts_guards() {
             self.changing.live.end();
         }
     }
@@ -239,7 +171,7 @@ impl Store {
     /// Leases a shard for the calling thread: a free one, or a new one within the bounds.
     pub(crate) fn lease_shard(&self) -> Option<ShardRef> {
         let changing = &self.changing;
-        let seen = leases::releases();
+        let seen = releases();
         if changing.leased_out_at.load(Ordering::Relaxed) == seen {
             return None;
         }
@@ -281,8 +213,8 @@ impl Store {
             return self.scavenge(shard);
         }
         // One try: an object more is better than a wait.
-        let Some(mut depot) = self.changing.depot.try_lock() else {
-            self.on_busy();
+        let Some(mut depot) = self.changing.depot.lock_or_try(false) else {
+            self.counters().busy.add();
             return None;
         };
         let Some(shard) = shard else {
@@ -311,14 +243,14 @@ impl Store {
 
     /// Looks for slots in shards that nobody has leased.
     fn scavenge(&self, mine: Option<&Shard>) -> Option<NonNull<u8>> {
-        let seen = leases::releases();
+        let seen = releases();
         if self.changing.scavenged_at.load(Ordering::Relaxed) == seen {
             return None;
         }
         let shards = try_lock(&self.changing.shards)?;
         for shard in shards.iter() {
             let is_old = || mine.is_some_and(|mine| shard.generation() < mine.generation());
-            if shard.figures().0 == 0 || is_old() || !shard.try_lease() {
+            if shard.idle() == 0 || is_old() || !shard.try_lease() {
                 continue;
             }
             // SAFETY: both leases are held, this one until the release below.
@@ -331,7 +263,7 @@ impl Store {
                     None => shard.pop_either(),
                 }
             };
-            leases::release(shard);
+            release(shard);
             if slot.is_some() {
                 return slot;
             }
@@ -368,12 +300,12 @@ impl Store {
             return Err(Drops::Full);
         }
         let empty = depot.take_spare().ok_or(Drops::Full)?;
-        // SAFETY: the lease, by the caller; `previous` is taken out before the rotation.
+        // SAFETY: the lease, by the caller; `previous` is taken out before `load_empty`.
         unsafe {
             if let Some(full) = shard.take_previous() {
                 depot.put_magazine(full);
             }
-            shard.rotate(empty);
+            shard.load_empty(empty);
             if shard.push(slot) {
                 Ok(())
             } else {
@@ -384,7 +316,7 @@ impl Store {
 
     pub(crate) fn depot_for_put(&self) -> Option<DepotGuard<'_>> {
         for _ in 0..PUT_TRIES {
-            if let Some(depot) = self.changing.depot.try_lock() {
+            if let Some(depot) = self.changing.depot.lock_or_try(false) {
                 return Some(depot);
             }
             core::hint::spin_loop();
@@ -419,23 +351,12 @@ impl Store {
     pub(crate) fn close(&mut self) -> Chain {
         let changing = &mut self.changing;
         let mut all = Chain::new();
-        let shards = changing
-            .shards
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        for shard in shards.drain(..) {
+        for shard in intact(changing.shards.get_mut()).drain(..) {
             // SAFETY: nobody uses a pool that is being dropped, and a thread that leaves touches
             // the lease state alone, so access is exclusive.
             unsafe { shard.close(&mut all) };
         }
         all.append(changing.depot.lock().cut(0));
         all
-    }
-
-    /// Idle slots now.
-    pub(crate) fn idle(&self) -> usize {
-        let depot = self.changing.depot.lock().count();
-        let shards = lock(&self.changing.shards);
-        depot + shards.iter().map(|shard| shard.figures().0).sum::<usize>()
     }
 }

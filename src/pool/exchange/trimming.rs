@@ -1,22 +1,22 @@
 //! Trims, ticks and new generations: whoever begins one takes what is in its reach and tells all
 //! threads; each of them does its part at its next get (`PoolCore::attend`).
 //!
-//! Owns nothing. What it takes out of a store it hands to the typed layer, which drops it once
-//! nothing is locked or leased.
+//! Owns what was taken out of a store, an [`Excess`], until `life/` drops it, once nothing is
+//! locked any more.
 //!
 //! I1: an answer to pressure, and a tick by itself, are part of a get or put, so they only try to
-//! lock (`store.rs`, I4). So is the trim by which the judge closes a pool, once in a long while: it
-//! waits.
+//! lock, but for the slot source (`store.rs`, I4). So is the trim by which the judge closes a pool,
+//! once in a long while: it waits.
 
+use crate::base::lock::lock_or_try;
 use crate::base::sync::Ordering;
 use crate::pool::exchange::events::Event;
-use crate::pool::exchange::figures::Drops;
-use crate::pool::exchange::leases;
-use crate::pool::exchange::store::{Store, lock, try_lock};
+use crate::pool::exchange::releases::release;
+use crate::pool::exchange::store::Store;
 use crate::pool::stock::depot::DepotGuard;
+use crate::pool::stock::drops::Drops;
 use crate::pool::stock::magazine::Chain;
 use crate::pool::stock::shard::Shard;
-use crate::pool::watch::aging::Step;
 
 /// Idle slots that are to be dropped, and why.
 pub(crate) struct Excess {
@@ -61,16 +61,11 @@ impl Store {
             unsafe { shard.unload(&mut found, &mut vacant) };
             shard.set_seen(event);
         };
-        let shards = &self.changing.shards;
-        let shards = if waits {
-            Some(lock(shards))
-        } else {
-            try_lock(shards)
-        };
+        let shards = lock_or_try(&self.changing.shards, waits);
         for free in shards.iter().flat_map(|shards| shards.iter()) {
             if free.try_lease() {
                 unload(free);
-                leases::release(free);
+                release(free);
             }
         }
         drop(shards);
@@ -78,7 +73,7 @@ impl Store {
             unload(shard);
         }
         // SAFETY: they were in shards of ours as vacant.
-        unsafe { self.give_chain(vacant) };
+        unsafe { self.vacant().give_chain(vacant) };
         found
     }
 
@@ -112,17 +107,13 @@ impl Store {
         Excess::new(found, reason)
     }
 
-    /// Ends an interval. Unless it `waits`, what a busy lock hides takes part in the next.
+    /// Ends an interval, by a tick or a rotation. Unless it `waits`, what a busy lock hides takes
+    /// part in the next.
     ///
     /// # Safety
     /// The caller holds the lease of `shard`, which is one of this store's.
-    pub(crate) unsafe fn tick(&self, shard: Option<&Shard>, step: Step, waits: bool) -> Excess {
-        let rotates = match step {
-            Step::LowWater => false,
-            Step::Rotate => true,
-            Step::None => return Excess::none(),
-        };
-        let event = if rotates { Event::Rotate } else { Event::Tick };
+    pub(crate) unsafe fn tick(&self, shard: Option<&Shard>, event: Event, waits: bool) -> Excess {
+        let rotates = event == Event::Rotate;
         let event = self.events.announce(event);
         // Otherwise it follows at the next get, like everybody's.
         let shard = shard.filter(|_| rotates && waits);
@@ -136,7 +127,7 @@ impl Store {
         let Some(mut depot) = depot else {
             return Excess::new(found, Drops::Aged);
         };
-        let floor = self.bounds().idle_min;
+        let floor = self.bounds.idle_min;
         // What is found in the shards was needed more lately than what lies in the depot.
         let mut old = if rotates {
             depot.put_chain(found);
@@ -153,7 +144,7 @@ impl Store {
     /// Gives empty slabs back to the pages, and sees whether what was given back before has waited
     /// for long enough: the last ticks after a burst release too little for anybody else to look.
     pub(crate) fn trim_slots(&self) {
-        lock(&self.changing.slots).trim();
+        self.vacant().trim();
         self.pages.purge_if_due();
     }
 
@@ -187,18 +178,28 @@ impl Store {
         if shard.generation() != generation || shard.seen() == last {
             return Excess::new(old, Drops::Retired);
         }
-        let Some(mut depot) = self.changing.depot.try_lock() else {
+        let Some(mut depot) = self.changing.depot.lock_or_try(false) else {
             return Excess::new(old, Drops::Retired);
         };
         let event = self.events.missed(shard.seen());
         let (mut held, mut vacant) = (Chain::new(), Chain::new());
-        // SAFETY: as above.
-        unsafe { self.unload_for(event, shard, &mut held, &mut vacant) };
+        match event {
+            // The colder half: what it needs comes back in one exchange.
+            Some(Event::Tick) => {
+                // SAFETY: as above.
+                if let Some(previous) = unsafe { shard.take_previous() } {
+                    held.push_magazine(previous);
+                }
+            }
+            // SAFETY: as above.
+            Some(_) => unsafe { shard.unload(&mut held, &mut vacant) },
+            None => {}
+        }
         let mut excess = self.take_in(&mut depot, event, held);
         shard.set_seen(last);
         drop(depot);
         // SAFETY: they were in a shard of ours as vacant.
-        unsafe { self.give_chain(vacant) };
+        unsafe { self.vacant().give_chain(vacant) };
         if old.count() > 0 {
             excess.chain.append(old);
             excess.reason = Drops::Retired;
@@ -220,38 +221,13 @@ impl Store {
         // that.
         unsafe {
             shard.unload(&mut old, &mut vacant);
-            self.give_chain(vacant);
+            self.vacant().give_chain(vacant);
         }
         // Without memory some may stay.
-        if shard.figures().0 == 0 {
+        if shard.idle() == 0 {
             shard.set_generation(generation);
         }
         old
-    }
-
-    /// Takes out of a shard what an event takes.
-    ///
-    /// # Safety
-    /// The caller holds the shard's lease.
-    unsafe fn unload_for(
-        &self,
-        event: Option<Event>,
-        shard: &Shard,
-        held: &mut Chain,
-        vacant: &mut Chain,
-    ) {
-        match event {
-            // The colder half: what it needs comes back in one exchange.
-            Some(Event::Tick) => {
-                // SAFETY: the lease, by the caller, here and below.
-                if let Some(previous) = unsafe { shard.take_previous() } {
-                    held.push_magazine(previous);
-                }
-            }
-            // SAFETY: as above.
-            Some(_) => unsafe { shard.unload(held, vacant) },
-            None => {}
-        }
     }
 
     /// Takes what a shard held into the depot; what is too much.
@@ -279,18 +255,31 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::pool::face::pool::Pool;
+    use core::alloc::Layout;
+
+    use super::*;
+    use crate::pool::exchange::bounds::Bounds;
 
     #[test]
     fn a_shard_whose_first_visits_met_a_busy_depot_hears_of_a_generation_too() {
-        let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-        let core = pool.try_core().expect("memory");
-        let busy = core.store.changing.depot.lock();
-        drop(pool.get());
+        let bounds = Bounds::of::<u64>(None, usize::MAX);
+        let store = Store::new(None, Layout::new::<[u64; 8]>(), bounds, false);
+        let shard = store.lease_shard().expect("memory");
+        let busy = store.changing.depot.lock();
+        // SAFETY: leased, here and below; a fresh slot, which nobody reads.
+        let slot = unsafe {
+            assert!(store.catch_up_if_need_be(&shard).is_none());
+            let slot = store.vacant().take(Some(&shard)).expect("memory");
+            assert!(shard.push(slot));
+            slot
+        };
         drop(busy);
-        std::thread::scope(|scope| scope.spawn(|| pool.new_generation()).join()).expect("no panic");
-        drop(pool.get());
-        let stats = pool.stats();
-        assert_eq!((stats.hits, stats.creates), (0, 2), "{stats}");
+        store.events.begin_generation();
+        store.events.announce(Event::Tick);
+        // SAFETY: as above.
+        let excess = unsafe { store.catch_up_if_need_be(&shard) }.expect("the slot");
+        assert_eq!((excess.chain.count(), excess.reason), (1, Drops::Retired));
+        // SAFETY: from here, and in no magazine that anybody looks at.
+        unsafe { store.vacant().give(None, slot) };
     }
 }

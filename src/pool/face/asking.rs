@@ -1,122 +1,83 @@
-//! Other ways to ask a [`Pool`] for objects: many at once, with patience, with a `create` of the
-//! caller's that may fail.
+//! How a [`Pool`] is asked for objects, and given some: one or many, with patience, with a `create`
+//! of the caller's that may fail.
 //!
-//! Owns nothing; the work is the core's.
+//! Owns the fast way of a get. The slow ways are the core's, in `life/`.
 
 use core::convert::Infallible;
-use core::fmt;
-use core::mem;
 use core::panic::Location;
 use core::ptr::NonNull;
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::error::AllocError;
-use crate::pool::exchange::figures::Drops;
+use crate::base::trap;
+use crate::pool::exchange::leases::Way;
+use crate::pool::exchange::seats;
 use crate::pool::face::guards::{OwnedPooled, Pooled};
 use crate::pool::face::pool::Pool;
-use crate::pool::life::pool_core::{PoolCore, Refusal};
 use crate::pool::life::recycle::Recycler;
-use crate::pool::life::wards::LiveEnd;
-use crate::pool::watch::mode::Route;
-
-/// Why [`Pool::try_get_with`] has no object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GetError<E> {
-    /// The function that was to make one answered so.
-    Create(E),
-    /// That many objects are out, all of [`max_live`](crate::PoolBuilder::max_live).
-    MaxLive(usize),
-    /// There is no memory for a slot.
-    Memory(AllocError),
-}
-
-impl<E> From<Refusal> for GetError<E> {
-    fn from(refusal: Refusal) -> GetError<E> {
-        match refusal {
-            Refusal::Live(max) => GetError::MaxLive(max),
-            Refusal::Memory(error) => GetError::Memory(error),
-        }
-    }
-}
-
-impl GetError<Infallible> {
-    /// Why, when nothing is made that could fail.
-    pub(crate) fn refusal(self) -> Refusal {
-        match self {
-            GetError::Create(never) => match never {},
-            GetError::MaxLive(max) => Refusal::Live(max),
-            GetError::Memory(error) => Refusal::Memory(error),
-        }
-    }
-
-    /// The limit that left no memory, when nothing is counted either.
-    pub(crate) fn memory(self) -> AllocError {
-        match self {
-            GetError::Create(never) => match never {},
-            GetError::Memory(error) => error,
-            GetError::MaxLive(_) => unreachable!("the guard was counted, or there is none"),
-        }
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for GetError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            GetError::Create(error) => write!(f, "no object could be made: {error}"),
-            GetError::MaxLive(max) => write!(f, "all {max} objects of the pool are out"),
-            GetError::Memory(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: Error + 'static> Error for GetError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            GetError::Create(error) => Some(error),
-            GetError::MaxLive(_) => None,
-            GetError::Memory(error) => Some(error),
-        }
-    }
-}
-
-impl<T, R> PoolCore<T, R> {
-    /// Keeps `count` new values, up to the bound.
-    pub(crate) fn prefill(&self, count: usize) -> Result<usize, AllocError> {
-        let missing = match self.store.control().route() {
-            Route::Bypass => 0,
-            _ => count.saturating_sub(self.store.idle()),
-        };
-        for made in 0..missing {
-            // SAFETY: without a shard there is no lease; our own `make` keeps its promise.
-            let created = unsafe { self.create_value(None, false, |place| self.make(place)) };
-            let slot = created.map_err(GetError::memory)?;
-            self.store.on_prefill();
-            let mut doomed = self.doomed(None, slot, Drops::Full);
-            if !self.is_present(slot) {
-                doomed.reason = Drops::Retired;
-                continue;
-            }
-            // SAFETY: a fresh value in a slot of ours.
-            match unsafe { self.store.put_depot(slot.cast(), Self::generation_of(slot)) } {
-                Ok(()) => mem::forget(doomed),
-                Err(_) => return Ok(made),
-            }
-        }
-        Ok(missing)
-    }
-
-    /// As `begin_live`, after waiting for a guard's end if need be.
-    pub(crate) fn begin_live_within(&self, timeout: Duration) -> Option<LiveEnd<'_>> {
-        let began = self.store.try_live_within(timeout);
-        began.then(|| LiveEnd(&self.store))
-    }
-}
+use crate::pool::life::refusal::{GetError, Refusal};
 
 impl<T, R: Recycler<T>> Pool<T, R> {
+    /// An idle object, or a new one. It is recycled and returned when the guard drops.
+    ///
+    /// # Panics
+    /// When [`max_live`](crate::PoolBuilder::max_live) objects are out, or there is no memory for a
+    /// slot: [`try_get`](Self::try_get) answers `None` then. A panic of `create` passes through.
+    #[inline]
+    #[track_caller]
+    pub fn get(&self) -> Pooled<'_, T, R> {
+        // SAFETY: `take` gives a live value of this pool away; the pool is borrowed.
+        unsafe { Pooled::new(self.take()) }
+    }
+
+    /// As [`get`](Self::get); `None` when [`max_live`](crate::PoolBuilder::max_live) objects are
+    /// out or there is no memory for a slot: make an object without the pool then, or give up.
+    /// [`try_get_with`](Self::try_get_with) says which it was.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<String> = Pool::builder(String::new).max_live(1).build();
+    /// let only = pool.try_get();
+    /// assert!(only.is_some() && pool.try_get().is_none());
+    /// drop(only);
+    /// assert!(pool.try_get().is_some());
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_get(&self) -> Option<Pooled<'_, T, R>> {
+        // SAFETY: as in `get`.
+        self.try_take().map(|slot| unsafe { Pooled::new(slot) })
+    }
+
+    /// As [`get`](Self::get), with a guard that keeps the pool alive and is `'static`.
+    ///
+    /// # Panics
+    /// As [`get`](Self::get).
+    #[inline]
+    #[track_caller]
+    pub fn get_owned(self: &Arc<Self>) -> OwnedPooled<T, R> {
+        // SAFETY: `take` gives a live value of this pool away.
+        unsafe { OwnedPooled::new(self.take(), Arc::clone(self)) }
+    }
+
+    /// As [`get_owned`](Self::get_owned); `None` where [`try_get`](Self::try_get) answers so.
+    #[inline]
+    #[track_caller]
+    pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedPooled<T, R>> {
+        let slot = self.try_take()?;
+        // SAFETY: as in `get_owned`.
+        Some(unsafe { OwnedPooled::new(slot, Arc::clone(self)) })
+    }
+
+    /// Gives the pool an object, which is recycled first. It is dropped where a guard's would be,
+    /// and when there is no memory for a slot.
+    pub fn put(&self, object: T) {
+        if let Ok(core) = self.try_core() {
+            core.adopt(object);
+        }
+    }
+
     /// `count` objects at once. They leave the depot by whole magazines, so a lock is taken once
     /// for each 63 of them.
     ///
@@ -189,14 +150,6 @@ impl<T, R: Recycler<T>> Pool<T, R> {
         Some(unsafe { OwnedPooled::new(slot, Arc::clone(self)) })
     }
 
-    #[track_caller]
-    fn take_timeout(&self, timeout: Duration) -> Option<NonNull<T>> {
-        match self.pop().or_else(|| self.pop_seated()) {
-            Some(slot) => Some(slot),
-            None => self.take_within(timeout, Location::caller()),
-        }
-    }
-
     /// As [`get`](Self::get), but when no object is idle `create` makes one, instead of the pool's
     /// own function, and may fail. Nothing is counted or kept then.
     ///
@@ -234,6 +187,103 @@ impl<T, R: Recycler<T>> Pool<T, R> {
         // SAFETY: as in `get_timeout_owned`.
         Ok(unsafe { OwnedPooled::new(slot, Arc::clone(self)) })
     }
+}
+
+impl<T, R> Pool<T, R> {
+    /// An object from the calling thread's shard, when there is nothing to count or to look for.
+    #[inline(always)]
+    pub(crate) fn pop(&self) -> Option<NonNull<T>> {
+        let event = self.last_event();
+        // SAFETY: the pool is borrowed.
+        let slot = unsafe { seats::pop(event) };
+        slot.map(NonNull::cast)
+    }
+
+    /// An object, wherever it comes from. The slow paths answer in a register each, so that the
+    /// fast one has nothing to put in memory.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn take(&self) -> NonNull<T> {
+        match self.pop() {
+            Some(slot) => slot,
+            None => self.take_cold(),
+        }
+    }
+
+    /// As `take`, without a word on why there is none.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn try_take(&self) -> Option<NonNull<T>> {
+        match self.pop() {
+            Some(slot) => Some(slot),
+            None => self.try_take_cold(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn take_cold(&self) -> NonNull<T> {
+        if let Some(slot) = self.pop_seated() {
+            return slot;
+        }
+        match self.take_slow(Location::caller()) {
+            Ok(slot) => slot,
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn try_take_cold(&self) -> Option<NonNull<T>> {
+        match self.pop_seated() {
+            Some(slot) => Some(slot),
+            None => self.take_slow(Location::caller()).ok(),
+        }
+    }
+
+    /// As `pop`, of a pool that is not the last one used.
+    #[inline]
+    pub(crate) fn pop_seated(&self) -> Option<NonNull<T>> {
+        let store = &self.core()?.store;
+        // SAFETY: the pool is borrowed.
+        let slot = unsafe { seats::pop_seated(store.events.last(), store.place) };
+        slot.map(NonNull::cast)
+    }
+
+    #[inline]
+    fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
+        let core = self.try_core().map_err(GetError::Memory)?;
+        core.get_slow(Way::Table, at)
+    }
+
+    /// The panic of the infallible forms.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn refuse(&self, refusal: Refusal) -> ! {
+        let name = self.name().unwrap_or("unnamed");
+        match refusal {
+            GetError::Create(never) => match never {},
+            GetError::Memory(error) => trap::refused(error),
+            GetError::MaxLive(max) => panic!(
+                "flagstone: pool `{name}` has all {max} objects of its max_live out; \
+                 try_get answers None then"
+            ),
+        }
+    }
+
+    #[track_caller]
+    fn take_timeout(&self, timeout: Duration) -> Option<NonNull<T>> {
+        if let Some(slot) = self.pop().or_else(|| self.pop_seated()) {
+            return Some(slot);
+        }
+        let (core, at) = (self.try_core().ok()?, Location::caller());
+        let live = core.begin_live::<Infallible>(Some(timeout)).ok()?;
+        // SAFETY: the pool's own `make` keeps the promise.
+        unsafe { core.get_or_make(Way::Table, live, at, |place| core.make(place)) }.ok()
+    }
 
     #[track_caller]
     fn take_with<E>(
@@ -243,9 +293,11 @@ impl<T, R: Recycler<T>> Pool<T, R> {
         if let Some(slot) = self.pop().or_else(|| self.pop_seated()) {
             return Ok(slot);
         }
+        let core = self.try_core().map_err(GetError::Memory)?;
+        let live = core.begin_live(None)?;
         // SAFETY: lent an uninitialised slot of a `T`.
         let make = |place: NonNull<T>| create().map(|value| unsafe { place.write(value) });
         // SAFETY: it writes one or answers with an error.
-        unsafe { self.take_or_make(make, Location::caller()) }
+        unsafe { core.get_or_make(Way::Table, live, Location::caller(), make) }
     }
 }

@@ -1,48 +1,22 @@
-//! [`PoolBuilder`]: the choices of a pool, and the bounds that follow from them.
+//! How a [`Pool`] begins: with the defaults, or by the choices of a [`PoolBuilder`].
 //!
-//! Owns a plan until it is built. Knows nothing of shards but how many there may be.
+//! Owns a plan until it is built. The bounds that follow from it are in `exchange/bounds.rs`.
 
 use core::fmt;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use std::thread;
-
-use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
-use crate::pool::exchange::store::{Bounds, shard_slots};
-use crate::pool::face::pool::{Pool, assert_fits};
-use crate::pool::life::pool_core::{Create, Plan, Validate};
-use crate::pool::life::recycle::{Keep, Outcome, RecycleHook, RecycleTrait, Recycler};
-use crate::pool::stock::magazine::MAGAZINE_SLOTS;
+use crate::pool::exchange::bounds::Bounds;
+use crate::pool::face::overhead;
+use crate::pool::face::pool::Pool;
+use crate::pool::life::note::Noted;
+use crate::pool::life::pool_core::{Create, Plan};
+use crate::pool::life::recycle::{Keep, Outcome, Recycle, RecycleHook, RecycleTrait, Recycler};
 use crate::pool::watch::aging::Aging;
-use crate::pool::watch::discipline::Choices;
 use crate::pool::watch::leaks::LeakCheck;
 use crate::pool::watch::mode::Mode;
-use crate::pool::watch::oversize::{Capacity, Judge, Oversize};
-
-/// Idle objects a pool keeps unless told otherwise: what 16 threads keep in full shards, and the
-/// same again in the depot. A burst beyond that is rare enough to be built anew.
-const IDLE_MAX: usize = 4096;
-
-/// Bytes of idle objects a pool keeps unless told otherwise: the count above for objects of up to
-/// 16 KiB. Twice as much is what a small container has in all.
-const IDLE_BYTES: usize = 64 << 20;
-
-/// Idle objects that even a pool of the largest keeps unless told otherwise: one for each of a few
-/// threads and some in the depot.
-const IDLE_FLOOR: usize = 16;
-
-/// Bytes of objects in one magazine at most, so that an idle thread strands no more than half a
-/// MiB: up to 4 KiB the magazine is full length, objects of 1 MiB come one by one.
-const MAGAZINE_BYTES: usize = 256 << 10;
-
-/// Shards that a pool may have on a machine with few processors: threads outnumber those there, and
-/// a shard costs some 700 bytes.
-const SHARDS_FLOOR: usize = 16;
-
-/// Shards for each processor: worker threads come to one or two, and the rest wait for something.
-const SHARDS_PER_PROCESSOR: usize = 4;
+use crate::pool::watch::oversize::{Capacity, Oversize, SizeCheck};
 
 /// Builds a [`Pool`]; from [`Pool::builder`] or [`Pool::builder_with`].
 ///
@@ -57,27 +31,51 @@ const SHARDS_PER_PROCESSOR: usize = 4;
 /// ```
 #[must_use = "nothing is built before `build`"]
 pub struct PoolBuilder<T, R = RecycleTrait> {
-    create: Create<T>,
-    recycler: R,
-    pages: Option<&'static Pages>,
+    plan: Plan<T, R>,
     idle: Option<RangeInclusive<usize>>,
     live_max: usize,
-    choices: Choices,
-    validate_get: Option<Validate<T>>,
-    name: Option<&'static str>,
+}
+
+impl<T: Recycle> Pool<T> {
+    /// A pool with the default bounds, whose objects are made by `create`. Allocates nothing until
+    /// the first use. `create` may use the pool; a panic in it reaches the caller of `get` and
+    /// changes nothing.
+    ///
+    /// `create` is a plain function, so that the type is `Pool<T>`; for a closure with captures see
+    /// [`builder_with`](Pool::builder_with).
+    pub const fn new(create: fn() -> T) -> Pool<T> {
+        const { assert_fits::<T>() };
+        let (create, recycler) = (Create::Plain(create), RecycleTrait::new());
+        Pool::from_plan(Plan::new(create, recycler, overhead::measured))
+    }
+}
+
+impl<T> Pool<T> {
+    /// Starts a pool whose objects are made by a plain function.
+    pub fn builder(create: fn() -> T) -> PoolBuilder<T> {
+        PoolBuilder::new(Create::Plain(create))
+    }
+
+    /// Starts a pool whose objects are made by a closure with captures.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let bytes: usize = "4096".parse()?;
+    /// let pool: Pool<Vec<u8>> = Pool::builder_with(move || Vec::with_capacity(bytes)).build();
+    /// assert!(pool.get().capacity() >= bytes);
+    /// # Ok::<(), std::num::ParseIntError>(())
+    /// ```
+    pub fn builder_with(create: impl Fn() -> T + Send + Sync + 'static) -> PoolBuilder<T> {
+        PoolBuilder::new(Create::Boxed(Box::new(create)))
+    }
 }
 
 impl<T> PoolBuilder<T> {
     pub(crate) fn new(create: Create<T>) -> PoolBuilder<T> {
         PoolBuilder {
-            create,
-            recycler: RecycleTrait::new(),
-            pages: None,
+            plan: Plan::new(create, RecycleTrait::new(), overhead::measured),
             idle: None,
             live_max: usize::MAX,
-            choices: Choices::DEFAULT,
-            validate_get: None,
-            name: None,
         }
     }
 
@@ -116,15 +114,20 @@ impl<T> PoolBuilder<T> {
 impl<T, R> PoolBuilder<T, R> {
     /// Exchanges the recycler.
     fn recycler<S>(self, by: impl FnOnce(R) -> S) -> PoolBuilder<T, S> {
+        let plan = self.plan;
         PoolBuilder {
-            create: self.create,
-            recycler: by(self.recycler),
-            pages: self.pages,
+            plan: Plan {
+                recycler: by(plan.recycler),
+                create: plan.create,
+                pages: plan.pages,
+                bounds: plan.bounds,
+                choices: plan.choices,
+                overheads: plan.overheads,
+                validate_get: plan.validate_get,
+                name: plan.name,
+            },
             idle: self.idle,
             live_max: self.live_max,
-            choices: self.choices,
-            validate_get: self.validate_get,
-            name: self.name,
         }
     }
 
@@ -143,8 +146,8 @@ impl<T, R> PoolBuilder<T, R> {
         T: Capacity,
         R: Recycler<T> + 'static,
     {
-        let judge = Judge::new(policy);
-        let refuses = move |object: &T| judge.refuses(object).then_some(Outcome::Oversize);
+        let check = SizeCheck::new(policy);
+        let refuses = move |object: &T| check.refuses(object).then_some(Outcome::Oversize);
         self.recycler(|recycler| RecycleHook::over(recycler, refuses))
     }
 
@@ -184,14 +187,13 @@ impl<T, R> PoolBuilder<T, R> {
     /// assert_eq!(pool.stats().hits, 1);
     /// ```
     pub fn validate_get(mut self, is_valid: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
-        self.choices.validates_gets = true;
-        self.validate_get = Some(Box::new(is_valid));
+        self.plan.validate_get = Some(Box::new(is_valid));
         self
     }
 
     /// How idle objects grow old. Default: [`Aging::LowWater`].
     pub fn aging(mut self, aging: Aging) -> Self {
-        self.choices.aging = aging;
+        self.plan.choices.aging = aging;
         self
     }
 
@@ -199,13 +201,13 @@ impl<T, R> PoolBuilder<T, R> {
     /// thread's magazines (one in 64 looks at the clock). Default: 10 s; with [`Aging::Ttl`] that
     /// time.
     pub fn tick_every(mut self, interval: Duration) -> Self {
-        self.choices.tick_every = Some(interval);
+        self.plan.choices.tick_every = Some(interval);
         self
     }
 
     /// Whether to pool at all. Default: [`Mode::Auto`].
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.choices.mode = mode;
+        self.plan.choices.mode = mode;
         self
     }
 
@@ -213,13 +215,13 @@ impl<T, R> PoolBuilder<T, R> {
     /// feature, because a feature that one crate turns on slows the pools of all others down.
     /// Default: [`LeakCheck::Sampled`].
     pub fn leak_check(mut self, check: LeakCheck) -> Self {
-        self.choices.leak_check = Some(check);
+        self.plan.choices.leak_check = Some(check);
         self
     }
 
     /// Age from which on an object that is out is a suspect. Default: 10 s.
     pub fn leak_after(mut self, age: Duration) -> Self {
-        self.choices.leak_after = age;
+        self.plan.choices.leak_after = age;
         self
     }
 
@@ -253,113 +255,49 @@ impl<T, R> PoolBuilder<T, R> {
     /// pressure (of a control group, of the system) are the program's to watch: [`Pool::trim`] is
     /// what to call then. Default: [`Pages::global`].
     pub fn pages(mut self, pages: &'static Pages) -> Self {
-        self.pages = Some(pages);
+        self.plan.pages = Some(pages);
         self
     }
 
     /// A name for messages and figures.
     pub fn name(mut self, name: &'static str) -> Self {
-        self.name = Some(name);
+        self.plan.name = Some(name);
         self
     }
 
     /// The pool. Allocates nothing until the first use.
-    pub fn build(self) -> Pool<T, R>
+    pub fn build(mut self) -> Pool<T, R>
     where
         R: Recycler<T>,
     {
         const { assert_fits::<T>() };
-        let (min, max) = match &self.idle {
-            Some(range) => (*range.start(), *range.end()),
-            None => (0, default_idle_max::<T>()),
-        };
-        Pool::from_plan(Plan {
-            create: self.create,
-            recycler: self.recycler,
-            pages: self.pages,
-            bounds: Some(bounds::<T>(min, max, self.live_max)),
-            choices: self.choices,
-            validate_get: self.validate_get,
-            name: self.name,
-        })
+        self.plan.bounds = Some(Bounds::of::<T>(self.idle.as_ref(), self.live_max));
+        Pool::from_plan(self.plan)
     }
 }
 
 impl<T, R> fmt::Debug for PoolBuilder<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let create = match self.create {
+        let create = match self.plan.create {
             Create::Plain(_) => "function",
             Create::Boxed(_) => "closure",
         };
         f.debug_struct("PoolBuilder")
             .field("create", &create)
             .field("idle", &self.idle)
-            .field("name", &self.name)
+            .field("name", &self.plan.name)
             .finish_non_exhaustive()
     }
 }
 
-/// The bounds of a pool that says nothing.
-pub(crate) fn default_bounds<T>() -> Bounds {
-    bounds::<T>(0, default_idle_max::<T>(), usize::MAX)
-}
-
-fn default_idle_max<T>() -> usize {
-    (IDLE_BYTES / size_of::<T>().max(1)).clamp(IDLE_FLOOR, IDLE_MAX)
-}
-
-fn bounds<T>(idle_min: usize, idle_max: usize, live_max: usize) -> Bounds {
-    let by_bytes = (MAGAZINE_BYTES / size_of::<T>().max(1)).clamp(1, MAGAZINE_SLOTS);
-    let (magazine_slots, shards_max) = divide(idle_max, by_bytes, processors());
-    Bounds {
-        idle_min: idle_min.min(idle_max),
-        idle_max,
-        live_max,
-        magazine_slots,
-        shards_max,
-    }
-}
-
-/// How half of what may be idle is divided: slots of a magazine, at most `by_bytes` and so few that
-/// there is a shard for each processor, and how many shards there are then.
-fn divide(idle_max: usize, by_bytes: usize, processors: usize) -> (usize, usize) {
-    let for_shards = idle_max / 2;
-    // Two magazines and the warmest slot (`shard_slots`).
-    let by_idle = (for_shards / processors).saturating_sub(1) / 2;
-    let magazine_slots = by_bytes.min(by_idle.max(1));
-    let shards_max = for_shards / shard_slots(magazine_slots);
-    let shards_useful = SHARDS_FLOOR.max(SHARDS_PER_PROCESSOR * processors);
-    (magazine_slots, shards_max.min(shards_useful))
-}
-
-/// Processors the process may use, asked once: the answer takes some 10 us of reading files.
-fn processors() -> usize {
-    static PROCESSORS: AtomicUsize = AtomicUsize::new(0);
-    // Relaxed: a plain number; two threads that ask at once store the same one.
-    let known = PROCESSORS.load(Ordering::Relaxed);
-    if known != 0 {
-        return known;
-    }
-    let asked = thread::available_parallelism().map_or(1, usize::from);
-    PROCESSORS.store(asked, Ordering::Relaxed);
-    asked
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_processor_gets_a_shard_where_the_bound_has_room_for_them() {
-        for processors in [1, 2, 3, 4, 16, 64, 192] {
-            for idle_max in [0, 1, 5, 6, 16, 64, 100, 256, 1000, 4096, 100_000] {
-                let (slots, shards) = divide(idle_max, MAGAZINE_SLOTS, processors);
-                let asked = (idle_max, processors);
-                assert!(shards * shard_slots(slots) <= idle_max / 2, "{asked:?}");
-                let fits = idle_max / 2 >= processors * shard_slots(1);
-                assert!(!fits || shards >= processors, "{asked:?}");
-            }
-        }
-        assert_eq!(divide(4096, MAGAZINE_SLOTS, 2), (MAGAZINE_SLOTS, 16));
-    }
+/// Fails to compile when slots cannot be that large.
+const fn assert_fits<T>() {
+    assert!(
+        align_of::<T>() <= 4096,
+        "an object of a flagstone::Pool is aligned to at most 4096; put others in a Box"
+    );
+    assert!(
+        size_of::<T>() <= 1 << 20 && Noted::<T>::SLOT.size() <= 1 << 20,
+        "an object of a flagstone::Pool has less than 1 MiB; put larger ones in a Box"
+    );
 }

@@ -15,7 +15,8 @@ use core::ptr::NonNull;
 
 use std::sync::Arc;
 
-use crate::pool::exchange::leases::{self, Way};
+use crate::pool::exchange::leases::Way;
+use crate::pool::exchange::seats;
 use crate::pool::face::pool::Pool;
 use crate::pool::life::pool_core::{PoolCore, core_of};
 use crate::pool::life::recycle::{RecycleTrait, Recycler};
@@ -82,7 +83,7 @@ impl<T, R: Recycler<T>> Drop for Held<'_, T, R> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: live and ours, of a core that is alive (I1); not used after this.
-        unsafe { PoolCore::<T, R>::give_back(self.slot, || Way::Table, leases::shard_for_put) }
+        unsafe { PoolCore::<T, R>::give_back(self.slot, || Way::Table, seats::shard_for_put) }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Room.
+//! What users hold: pools, their builder, guards and handles, and the pool of arenas, the only file
+//! of this floor that knows arenas.
 
 pub(crate) mod arena_pool;
 pub(crate) mod asking;
@@ -7,4 +8,3 @@ pub(crate) mod guards;
 pub(crate) mod local;
 pub(crate) mod overhead;
 pub(crate) mod pool;
-pub(crate) mod upkeep;

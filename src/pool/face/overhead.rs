@@ -5,6 +5,7 @@
 
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pool::face::pool::Pool;
+use crate::pool::life::pool_core::{Create, Plan};
 use crate::pool::life::recycle::{Keep, RecycleHook};
 use crate::pool::watch::clock::Watch;
 use crate::pool::watch::cost::Overheads;
@@ -76,10 +77,10 @@ pub(crate) fn measured() -> Overheads {
 /// machine down for a while must not make a miss seem cheaper than a bypass.
 fn measure() -> Option<Overheads> {
     let pool = |mode| {
-        Pool::builder(|| 0_u64)
-            .recycle_with(|_| Keep::Yes)
-            .mode(mode)
-            .build()
+        let recycler = RecycleHook::new(|_| Keep::Yes);
+        let mut plan = Plan::new(Create::Plain(|| 0), recycler, || DEFAULTS);
+        plan.choices.mode = mode;
+        Numbers::from_plan(plan)
     };
     let pools = [Mode::Always, Mode::Always, Mode::Never].map(pool);
     let [hits, misses, bypassed] = &pools;

@@ -1,4 +1,5 @@
-//! [`Pool`]: the object a user sees, and when its core comes to be.
+//! [`Pool`]: the object a user sees, when its core comes to be, and what is done to it beside
+//! getting and putting (`asking.rs`).
 //!
 //! Owns the plan until the first use and the core from then on. All work is the core's.
 //!
@@ -7,25 +8,24 @@
 //! I2: a pool is `Sync` only when its objects are `Send`: a shared pool moves them between threads.
 
 use core::fmt;
-use core::panic::{Location, RefUnwindSafe, UnwindSafe};
-use core::ptr::{self, NonNull};
+use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::ptr;
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Mutex;
 
 use crate::base::error::AllocError;
+use crate::base::lock::lock;
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
 use crate::base::trap;
-use crate::pool::exchange::leases::{self, Way};
-use crate::pool::exchange::store::lock;
-use crate::pool::face::asking::GetError;
-use crate::pool::face::builder::{PoolBuilder, default_bounds};
-use crate::pool::face::guards::{OwnedPooled, Pooled};
-use crate::pool::face::local::LocalHandle;
-use crate::pool::life::pool_core::{CoreRoom, Create, Plan, PoolCore, Refusal};
-use crate::pool::life::recycle::{Recycle, RecycleTrait, Recycler};
+use crate::pool::exchange::bounds::Bounds;
+use crate::pool::life::pool_core::{CoreRoom, Plan, PoolCore};
+use crate::pool::life::recycle::RecycleTrait;
+use crate::pool::stock::drops::Drops;
 use crate::pool::stock::id::NO_ID;
-use crate::pool::watch::discipline::Choices;
+use crate::pool::watch::advice::Advice;
+use crate::pool::watch::health::Health;
+use crate::pool::watch::leaks::LeakSuspect;
+use crate::pool::watch::mode::Mode;
 use crate::pool::watch::stats::PoolStats;
 
 /// What a pool without a core looks at for the last event: one that no seat serves.
@@ -44,11 +44,12 @@ static NO_CORE: AtomicUsize = AtomicUsize::new(NO_ID);
 /// [`advice`](Self::advice).
 ///
 /// Objects sit in slots of the crate's slabs, so they never move, and trimming returns their pages.
-/// The idle ones are bounded (see [`PoolBuilder::idle`]). A thread that stops leaves its objects to
-/// the others; one that sleeps keeps up to two magazines. More threads than shards, a contended
-/// depot or a thread that is being torn down cost speed or an extra object, never a panic. A child
-/// process forked while another thread makes or drops an object may wait for that thread for ever,
-/// as with any lock: fork while the pool rests, or build another one in the child.
+/// The idle ones are bounded (see [`PoolBuilder::idle`](crate::PoolBuilder::idle)). A thread that
+/// stops leaves its objects to the others; one that sleeps keeps up to two magazines. More threads
+/// than shards, a contended depot or a thread that is being torn down cost speed or an extra
+/// object, never a panic. A child process forked while another thread makes or drops an object may
+/// wait for that thread for ever, as with any lock: fork while the pool rests, or build another one
+/// in the child.
 ///
 /// Objects of less than 1 MiB, aligned up to 4096; put larger ones in a `Box`. Each takes whole
 /// cache lines, or multiples of its alignment, with room for a word of the pool's behind it: one
@@ -93,7 +94,7 @@ static NO_CORE: AtomicUsize = AtomicUsize::new(NO_ID);
 pub struct Pool<T, R = RecycleTrait> {
     /// The core, or [`NO_CORE`]: either begins with the last event.
     core: AtomicPtr<PoolCore<T, R>>,
-    pub(crate) plan: Mutex<Option<Plan<T, R>>>,
+    plan: Mutex<Option<Plan<T, R>>>,
 }
 
 // SAFETY: a pool owns its objects and its hooks; idle objects lie in shards of other threads, which
@@ -106,59 +107,6 @@ unsafe impl<T: Send, R: Send + Sync> Sync for Pool<T, R> {}
 impl<T, R> UnwindSafe for Pool<T, R> {}
 impl<T, R> RefUnwindSafe for Pool<T, R> {}
 
-impl<T: Recycle> Pool<T> {
-    /// A pool with the default bounds, whose objects are made by `create`. Allocates nothing until
-    /// the first use. `create` may use the pool; a panic in it reaches the caller of `get` and
-    /// changes nothing.
-    ///
-    /// `create` is a plain function, so that the type is `Pool<T>`; for a closure with captures see
-    /// [`builder_with`](Pool::builder_with).
-    pub const fn new(create: fn() -> T) -> Pool<T> {
-        const { assert_fits::<T>() };
-        Pool::from_plan(Plan {
-            create: Create::Plain(create),
-            recycler: RecycleTrait::new(),
-            pages: None,
-            bounds: None,
-            choices: Choices::DEFAULT,
-            validate_get: None,
-            name: None,
-        })
-    }
-}
-
-impl<T> Pool<T> {
-    /// Starts a pool whose objects are made by a plain function.
-    pub fn builder(create: fn() -> T) -> PoolBuilder<T> {
-        PoolBuilder::new(Create::Plain(create))
-    }
-
-    /// Starts a pool whose objects are made by a closure with captures.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let bytes: usize = "4096".parse()?;
-    /// let pool: Pool<Vec<u8>> = Pool::builder_with(move || Vec::with_capacity(bytes)).build();
-    /// assert!(pool.get().capacity() >= bytes);
-    /// # Ok::<(), std::num::ParseIntError>(())
-    /// ```
-    pub fn builder_with(create: impl Fn() -> T + Send + Sync + 'static) -> PoolBuilder<T> {
-        PoolBuilder::new(Create::Boxed(Box::new(create)))
-    }
-}
-
-/// Fails to compile when slots cannot be that large.
-pub(crate) const fn assert_fits<T>() {
-    assert!(
-        align_of::<T>() <= 4096,
-        "an object of a flagstone::Pool is aligned to at most 4096; put others in a Box"
-    );
-    assert!(
-        size_of::<T>() <= 1 << 20 && PoolCore::<T, ()>::SLOT.size() <= 1 << 20,
-        "an object of a flagstone::Pool has less than 1 MiB; put larger ones in a Box"
-    );
-}
-
 impl<T, R> Pool<T, R> {
     pub(crate) const fn from_plan(plan: Plan<T, R>) -> Pool<T, R> {
         Pool {
@@ -167,7 +115,7 @@ impl<T, R> Pool<T, R> {
         }
     }
 
-    pub(crate) fn core(&self) -> Option<&PoolCore<T, R>> {
+    pub(super) fn core(&self) -> Option<&PoolCore<T, R>> {
         // Acquire: pairs with `try_core`, so the core is seen whole.
         let core = self.core.load(Ordering::Acquire);
         let is_there = !ptr::addr_eq(core, &raw const NO_CORE);
@@ -177,7 +125,7 @@ impl<T, R> Pool<T, R> {
 
     /// The last event, of no pool before there is a core.
     #[inline(always)]
-    fn last_event(&self) -> usize {
+    pub(super) fn last_event(&self) -> usize {
         // Acquire: as in `core`.
         let core = self.core.load(Ordering::Acquire);
         // SAFETY: `NO_CORE`, or a core that is alive (I1) and begins with that word.
@@ -198,7 +146,7 @@ impl<T, R> Pool<T, R> {
     fn make_core(&self) -> Result<&PoolCore<T, R>, AllocError> {
         // Before the lock: the process's allocator may use this very pool.
         let room = CoreRoom::try_new()?;
-        let bounds = default_bounds::<T>();
+        let bounds = Bounds::of::<T>(None, usize::MAX);
         let mut plan = lock(&self.plan);
         if let Some(taken) = plan.take() {
             let core = room.fill(taken, bounds);
@@ -209,115 +157,6 @@ impl<T, R> Pool<T, R> {
         Ok(self
             .core()
             .expect("the plan was taken, so the core is there (I1)"))
-    }
-
-    /// An object from the calling thread's shard, when there is nothing to count or to look for.
-    #[inline(always)]
-    pub(crate) fn pop(&self) -> Option<NonNull<T>> {
-        let event = self.last_event();
-        // SAFETY: the pool is borrowed.
-        let slot = unsafe { leases::pop(event) };
-        slot.map(NonNull::cast)
-    }
-
-    /// An object, wherever it comes from. The slow paths answer in a register each, so that the
-    /// fast one has nothing to put in memory.
-    #[inline(always)]
-    #[track_caller]
-    pub(crate) fn take(&self) -> NonNull<T> {
-        match self.pop() {
-            Some(slot) => slot,
-            None => self.take_cold(),
-        }
-    }
-
-    /// As `take`, without a word on why there is none.
-    #[inline(always)]
-    #[track_caller]
-    pub(crate) fn try_take(&self) -> Option<NonNull<T>> {
-        match self.pop() {
-            Some(slot) => Some(slot),
-            None => self.try_take_cold(),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    fn take_cold(&self) -> NonNull<T> {
-        if let Some(slot) = self.pop_seated() {
-            return slot;
-        }
-        match self.take_slow(Location::caller()) {
-            Ok(slot) => slot,
-            Err(refusal) => self.refuse(refusal),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    fn try_take_cold(&self) -> Option<NonNull<T>> {
-        match self.pop_seated() {
-            Some(slot) => Some(slot),
-            None => self.take_slow(Location::caller()).ok(),
-        }
-    }
-
-    /// As `pop`, of a pool that is not the last one used.
-    #[inline]
-    pub(crate) fn pop_seated(&self) -> Option<NonNull<T>> {
-        let slot = leases::pop_seated(&self.core()?.store);
-        slot.map(NonNull::cast)
-    }
-
-    /// An object, after waiting for a guard's end if need be.
-    #[cold]
-    pub(crate) fn take_within(
-        &self,
-        timeout: Duration,
-        at: &'static Location<'static>,
-    ) -> Option<NonNull<T>> {
-        let core = self.try_core().ok()?;
-        let live = core.begin_live_within(timeout)?;
-        core.get_counted(Way::Table, live, at).ok()
-    }
-
-    /// An idle object, or the one that `make` puts into the slot it is lent.
-    ///
-    /// # Safety
-    /// When `make` answers `Ok` it has put an object there.
-    #[cold]
-    pub(crate) unsafe fn take_or_make<E>(
-        &self,
-        make: impl FnOnce(NonNull<T>) -> Result<(), E>,
-        at: &'static Location<'static>,
-    ) -> Result<NonNull<T>, GetError<E>> {
-        let core = self.try_core().map_err(GetError::Memory)?;
-        let live = core.begin_live()?;
-        // SAFETY: as ours.
-        unsafe { core.get_or_make(Way::Table, live, at, make) }
-    }
-
-    #[inline]
-    fn take_slow(&self, at: &'static Location<'static>) -> Result<NonNull<T>, Refusal> {
-        let core = self.try_core().map_err(Refusal::Memory)?;
-        core.get_slow(Way::Table, at)
-    }
-
-    /// The panic of the infallible forms.
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    pub(crate) fn refuse(&self, refusal: Refusal) -> ! {
-        let name = self.name().unwrap_or("unnamed");
-        match refusal {
-            Refusal::Memory(error) => trap::refused(error),
-            Refusal::Live(max) => panic!(
-                "flagstone: pool `{name}` has all {max} objects of its max_live out; \
-                 try_get answers None then"
-            ),
-        }
     }
 
     /// The name the builder gave.
@@ -349,11 +188,131 @@ impl<T, R> Pool<T, R> {
         self.try_core()?.prefill(count)
     }
 
+    /// Drops idle objects until at most `keep` are left, those used last, gives pages that are
+    /// empty then back to the page source, which returns them to the operating system after its
+    /// delay, and returns the number of objects dropped. What they owned goes back to the allocator
+    /// it came from, and some of those keep it. Objects that other running threads have in their
+    /// shards follow at those threads' next get, or sooner: what does not fit in `keep` then is
+    /// dropped; of several trims that a thread missed, in the `keep` of the last.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    /// pool.prefill(100);
+    /// assert_eq!(pool.trim(10), 90);
+    /// assert_eq!(pool.stats().idle, 10);
+    /// ```
+    pub fn trim(&self, keep: usize) -> usize {
+        self.core()
+            .map_or(0, |core| core.trim(keep, Drops::Trimmed))
+    }
+
+    /// Drops every idle object: `trim(0)`. Objects in guards come back as usual; for a change that
+    /// makes all of them wrong there is [`new_generation`](Self::new_generation), and to close a
+    /// pool [`set_mode`](Self::set_mode) with [`Mode::Never`].
+    pub fn clear(&self) {
+        self.trim(0);
+    }
+
+    /// Says that an interval of your choice is over (a second, a batch): objects that nobody needed
+    /// are dropped as the pool's [`Aging`](crate::Aging) says, down to the lower end of
+    /// [`PoolBuilder::idle`](crate::PoolBuilder::idle), and pages that are empty then go back. By
+    /// default that forgets a burst in a few intervals and keeps the working set. Returns the
+    /// number of objects dropped.
+    ///
+    /// A pool that is in use ticks by itself, too (see
+    /// [`PoolBuilder::tick_every`](crate::PoolBuilder::tick_every)). One that stands still does
+    /// not: let a timer call this. Of the objects in the magazines of running threads the colder
+    /// half takes part, at each thread's next get.
+    pub fn tick(&self) -> usize {
+        self.core().map_or(0, |core| core.tick(true))
+    }
+
+    /// Retires every object built until now: for a new configuration, a new schema, a key that was
+    /// changed. The idle ones are dropped at once, those in magazines of other running threads at
+    /// the thread's next get, and those in guards when they come back, or at the next get of a
+    /// thread that has not heard of it by then; none is handed out again.
+    /// Returns the number of objects dropped.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    /// pool.prefill(3);
+    /// let out = pool.get();
+    /// assert_eq!(pool.new_generation(), 2);
+    /// drop(out);
+    /// assert_eq!((pool.stats().idle, pool.stats().drops.retired), (0, 3));
+    /// ```
+    pub fn new_generation(&self) -> usize {
+        self.core().map_or(0, PoolCore::new_generation)
+    }
+
+    /// Changes when the pool uses what it gets back. With [`Mode::Never`] idle objects are dropped,
+    /// as by [`clear`](Self::clear); those in guards are dropped when they come back, but for what
+    /// another thread or a [`local`](Self::local) handle puts back before its next get, which drops
+    /// it.
+    pub fn set_mode(&self, mode: Mode) {
+        let mut plan = lock(&self.plan);
+        if let Some(plan) = &mut *plan {
+            plan.choices.mode = mode;
+            return;
+        }
+        drop(plan);
+        if let Some(core) = self.core() {
+            core.set_mode(mode);
+        }
+    }
+
+    /// Whether reuse pays, by the costs that were measured.
+    ///
+    /// ```
+    /// use flagstone::Pool;
+    /// let pool: Pool<Vec<u8>> = Pool::new(|| Vec::with_capacity(4096));
+    /// for _ in 0..100 {
+    ///     pool.get().push(1);
+    /// }
+    /// println!("{}", pool.advice());
+    /// ```
+    pub fn advice(&self) -> Advice {
+        self.core().map(PoolCore::advice).unwrap_or_default()
+    }
+
+    /// Whether objects come back, creates are steady and threads do not wait for each other.
+    pub fn health(&self) -> Health {
+        self.core().map(PoolCore::health).unwrap_or_default()
+    }
+
+    /// Objects that have been out for more than ten seconds (see
+    /// [`PoolBuilder::leak_after`](crate::PoolBuilder::leak_after)) and two [ticks](Self::tick), of
+    /// those that the pool looks out for ([`LeakCheck`](crate::LeakCheck)). Each is reported once,
+    /// and withdrawn when it comes back: `PoolStats::withdrawn` counts the reports that proved
+    /// wrong. How many gets are looked out for does not grow with the load: it is a part of those
+    /// beyond the magazines.
+    ///
+    /// ```
+    /// use flagstone::{LeakCheck, Pool};
+    /// use std::time::Duration;
+    /// let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+    ///     .leak_check(LeakCheck::Every)
+    ///     .leak_after(Duration::ZERO)
+    ///     .build();
+    /// std::mem::forget(pool.get());
+    /// pool.tick();
+    /// pool.tick();
+    /// for suspect in pool.leak_suspects() {
+    ///     println!("{suspect}");
+    ///     assert_eq!(suspect.location.file(), file!());
+    /// }
+    /// ```
+    pub fn leak_suspects(&self) -> Vec<LeakSuspect> {
+        self.core().map(PoolCore::leak_suspects).unwrap_or_default()
+    }
+
     /// What the pool did so far and holds now. Waits for the depot's lock, for as long as an
     /// exchange takes.
     pub fn stats(&self) -> PoolStats {
         if let Some(core) = self.core() {
-            return core.store.stats();
+            return core.stats();
         }
         let plan = lock(&self.plan);
         let mode = plan.as_ref().map(|plan| plan.choices.mode);
@@ -364,106 +323,11 @@ impl<T, R> Pool<T, R> {
     }
 }
 
-impl<T, R: Recycler<T>> Pool<T, R> {
-    /// An idle object, or a new one. It is recycled and returned when the guard drops.
-    ///
-    /// # Panics
-    /// When [`max_live`](PoolBuilder::max_live) objects are out, or there is no memory for a slot:
-    /// [`try_get`](Self::try_get) answers `None` then. A panic of `create` passes through.
-    #[inline]
-    #[track_caller]
-    pub fn get(&self) -> Pooled<'_, T, R> {
-        // SAFETY: `take` gives a live value of this pool away; the pool is borrowed.
-        unsafe { Pooled::new(self.take()) }
-    }
-
-    /// As [`get`](Self::get); `None` when [`max_live`](PoolBuilder::max_live) objects are out or
-    /// there is no memory for a slot: make an object without the pool then, or give up.
-    /// [`try_get_with`](Self::try_get_with) says which it was.
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<String> = Pool::builder(String::new).max_live(1).build();
-    /// let only = pool.try_get();
-    /// assert!(only.is_some() && pool.try_get().is_none());
-    /// drop(only);
-    /// assert!(pool.try_get().is_some());
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn try_get(&self) -> Option<Pooled<'_, T, R>> {
-        // SAFETY: as in `get`.
-        self.try_take().map(|slot| unsafe { Pooled::new(slot) })
-    }
-
-    /// As [`get`](Self::get), with a guard that keeps the pool alive and is `'static`.
-    ///
-    /// # Panics
-    /// As [`get`](Self::get).
-    #[inline]
-    #[track_caller]
-    pub fn get_owned(self: &Arc<Self>) -> OwnedPooled<T, R> {
-        // SAFETY: `take` gives a live value of this pool away.
-        unsafe { OwnedPooled::new(self.take(), Arc::clone(self)) }
-    }
-
-    /// As [`get_owned`](Self::get_owned); `None` where [`try_get`](Self::try_get) answers so.
-    #[inline]
-    #[track_caller]
-    pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedPooled<T, R>> {
-        let slot = self.try_take()?;
-        // SAFETY: as in `get_owned`.
-        Some(unsafe { OwnedPooled::new(slot, Arc::clone(self)) })
-    }
-
-    /// Gives the pool an object, which is recycled first. It is dropped where a guard's would be,
-    /// and when there is no memory for a slot.
-    pub fn put(&self, object: T) {
-        if let Ok(core) = self.try_core() {
-            core.adopt(object);
-        }
-    }
-
-    /// A handle of the calling thread, with a shard of its own: the fastest way to get and put in a
-    /// loop, as it looks nothing up. It cannot leave the thread. Its shard counts towards those
-    /// there are; when all are taken, or every operation of the pool is looked at
-    /// ([`max_live`](PoolBuilder::max_live), [`validate_get`](PoolBuilder::validate_get),
-    /// [`LeakCheck::Every`](crate::LeakCheck::Every)), it works through the pool like everybody
-    /// else.
-    ///
-    /// # Panics
-    /// When there is no memory for the pool's core; see [`try_local`](Self::try_local).
-    ///
-    /// ```
-    /// use flagstone::Pool;
-    /// let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
-    /// let local = pool.local();
-    /// for i in 0..100 {
-    ///     local.get().push(i);
-    /// }
-    /// assert_eq!(pool.stats().creates, 1);
-    /// ```
-    pub fn local(&self) -> LocalHandle<'_, T, R> {
-        match self.try_local() {
-            Ok(local) => local,
-            Err(error) => trap::refused(error),
-        }
-    }
-
-    /// As [`local`](Self::local).
-    ///
-    /// # Errors
-    /// The limit that left no memory for the pool's core.
-    pub fn try_local(&self) -> Result<LocalHandle<'_, T, R>, AllocError> {
-        Ok(LocalHandle::new(self, self.try_core()?))
-    }
-}
-
 impl<T, R> Drop for Pool<T, R> {
     fn drop(&mut self) {
         if self.core().is_some() {
-            // SAFETY: allocated by `try_new` with a `PoolCore`'s layout and ours alone (I1). No guard
-            // is left: one that borrows would keep us from here, one that owns as well.
+            // SAFETY: allocated by `try_new` with a `PoolCore`'s layout and ours alone (I1). No
+            // guard is left: one that borrows would keep us from here, one that owns as well.
             drop(unsafe { Box::from_raw(*self.core.get_mut()) });
         }
     }

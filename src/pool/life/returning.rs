@@ -1,25 +1,40 @@
 //! The way back: what becomes of a value whose guard is gone.
 //!
-//! Owns nothing; the other half of `typed.rs`, under its invariants.
+//! Owns the [`Fate`] of a value between its guard and the shard; `recycle` runs here
+//! (`pool_core.rs`, I1 and I2).
 
 use core::marker::PhantomData;
 use core::mem;
 use core::ptr::NonNull;
 
-use crate::pool::exchange::figures::Drops;
 use crate::pool::exchange::leases::Way;
-use crate::pool::life::note::{self, Marks};
+use crate::pool::exchange::route::Route;
+use crate::pool::life::note::{self, Marks, Noted};
 use crate::pool::life::pool_core::{PoolCore, core_of};
 use crate::pool::life::recycle::{Outcome, Recycler};
-use crate::pool::life::wards::{BrokenPut, LiveEnd, Poisoned};
+use crate::pool::life::wards::{LiveEnd, OnPanic};
+use crate::pool::stock::drops::Drops;
 use crate::pool::stock::shard::{Shard, off_the_straight_path};
 use crate::pool::watch::clock::Watch;
-use crate::pool::watch::mode::Route;
+
+/// A value that `recycle` is at work on: dropped should that panic.
+struct Poisoned<T, R> {
+    slot: NonNull<T>,
+    of: PhantomData<R>,
+}
+
+impl<T, R> Drop for Poisoned<T, R> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: made by `recycle`, whose caller gave the value up; the core is alive.
+        unsafe { core_of::<T, R>(self.slot).reject(Way::Table, self.slot, Drops::Poisoned) };
+    }
+}
 
 /// What becomes of a value whose guard is gone.
 #[derive(Clone, Copy)]
-pub(crate) enum Fate {
-    /// It was not judged yet: its note has marks.
+enum Fate {
+    /// It was not recycled yet: its note has marks.
     Open,
     Keep,
     Drop(Drops),
@@ -34,7 +49,7 @@ impl<T, R> PoolCore<T, R> {
         // Should the drop of a surplus value panic, this one goes with it.
         let mut doomed = self.doomed(None, slot, Drops::Poisoned);
         let shard = self.attend(way);
-        let against = if self.store.control().route() == Route::Bypass {
+        let against = if self.store.route.get() == Route::Bypass {
             Some(Drops::Bypassed)
         } else {
             (!self.is_present(slot)).then_some(Drops::Retired)
@@ -45,7 +60,7 @@ impl<T, R> PoolCore<T, R> {
         }
         // SAFETY: `attend` answers with a shard this thread has leased; the slot is ours.
         let kept = unsafe {
-            let generation = Self::generation_of(slot);
+            let generation = note::generation(Noted::read(slot));
             self.store.put_idle(shard, slot.cast(), generation)
         };
         match kept {
@@ -69,22 +84,17 @@ impl<T, R> PoolCore<T, R> {
     /// As [`keep`](Self::keep).
     pub(crate) unsafe fn discard(&self, way: Way<'_>, slot: NonNull<T>) {
         let _end = LiveEnd(&self.store);
-        self.untrack(slot);
+        // SAFETY: as ours.
+        self.untrack(slot, unsafe { note::marks(Noted::read(slot)) });
         let shard = way.seated(&self.store);
-        self.store.on_give_up(shard);
+        self.store.counters().on_give_up(shard);
         drop(self.doomed(shard, slot, Drops::Discarded));
     }
 
-    /// The marks of a value.
-    pub(crate) fn marks_of(slot: NonNull<T>) -> Marks {
-        // SAFETY: a value of this pool, by the callers of those who ask.
-        note::marks(unsafe { Self::note_of(slot) })
-    }
-
     /// Ends the look-out for a value that somebody gives up.
-    fn untrack(&self, slot: NonNull<T>) {
-        let leaks = &self.store.discipline.leaks;
-        if Self::marks_of(slot).tracked || leaks.is_for_every() {
+    fn untrack(&self, slot: NonNull<T>, marks: Marks) {
+        let leaks = &self.discipline.leaks;
+        if marks.tracked || leaks.is_for_every() {
             leaks.end(slot.addr().get());
         }
     }
@@ -95,12 +105,15 @@ impl<T, R> PoolCore<T, R> {
     /// As [`keep`](Self::keep).
     pub(crate) unsafe fn detach(&self, way: Way<'_>, slot: NonNull<T>) -> T {
         let _end = LiveEnd(&self.store);
-        self.untrack(slot);
-        self.store.on_detach();
+        // SAFETY: as ours.
+        self.untrack(slot, unsafe { note::marks(Noted::read(slot)) });
+        self.store.counters().detached.add();
         // SAFETY: the value is live, and the slot is given back without it.
         unsafe {
             let value = slot.read();
-            self.store.give_slot(way.seated(&self.store), slot.cast());
+            self.store
+                .vacant()
+                .give(way.seated(&self.store), slot.cast());
             value
         }
     }
@@ -113,7 +126,7 @@ impl<T, R: Recycler<T>> PoolCore<T, R> {
     /// # Safety
     /// As [`keep`](Self::keep), of a `PoolCore<T, R>` that is alive.
     #[inline(always)]
-    pub(crate) unsafe fn judge(slot: NonNull<T>) -> Fate {
+    unsafe fn recycle(slot: NonNull<T>) -> Fate {
         if std::thread::panicking() {
             return Fate::Drop(Drops::Poisoned);
         }
@@ -126,15 +139,15 @@ impl<T, R: Recycler<T>> PoolCore<T, R> {
         let outcome =
             unsafe { R::recycle(|| &core_of::<T, R>(slot).recycler, &mut *slot.as_ptr()) };
         mem::forget(poisoned);
-        fate(outcome)
+        fate_of(outcome)
     }
 
     /// A guard's drop. `shard_for` answers with this thread's shard for a note, if it has one at
     /// hand; `way` is the longer one.
     ///
     /// # Safety
-    /// As [`keep`](Self::keep), of a `PoolCore<T, R>` that is alive; what `shard_for` answers with is
-    /// leased by this thread and takes objects of that note.
+    /// As [`keep`](Self::keep), of a `PoolCore<T, R>` that is alive; what `shard_for` answers with
+    /// is leased by this thread and takes objects of that note.
     #[inline(always)]
     pub(crate) unsafe fn give_back<'w>(
         slot: NonNull<T>,
@@ -143,12 +156,12 @@ impl<T, R: Recycler<T>> PoolCore<T, R> {
     ) {
         // SAFETY: as ours.
         unsafe {
-            let note = Self::note_of(slot);
+            let note = Noted::read(slot);
             let fate = if note::is_marked(note) {
                 off_the_straight_path();
                 Fate::Open
             } else {
-                Self::judge(slot)
+                Self::recycle(slot)
             };
             if let Fate::Keep = fate {
                 // After the user's code: that may have begun a generation.
@@ -175,7 +188,7 @@ impl<T, R: Recycler<T>> PoolCore<T, R> {
             match fate {
                 Fate::Open => core.take_back(way, slot),
                 // Not if guards are counted: no seat takes those objects.
-                Fate::Keep if way.push(&core.store, Self::note_of(slot), slot.cast()) => {}
+                Fate::Keep if way.push(&core.store, Noted::read(slot), slot.cast()) => {}
                 Fate::Keep => {
                     let _end = LiveEnd(&core.store);
                     core.keep(way, slot);
@@ -191,9 +204,10 @@ impl<T, R: Recycler<T>> PoolCore<T, R> {
     /// # Safety
     /// As [`finish`](Self::finish).
     unsafe fn take_back(&self, way: Way<'_>, slot: NonNull<T>) {
-        self.untrack(slot);
-        let marks = Self::marks_of(slot);
-        let bypassed = match self.store.control().route() {
+        // SAFETY: as ours.
+        let marks = unsafe { note::marks(Noted::read(slot)) };
+        self.untrack(slot, marks);
+        let bypassed = match self.store.route.get() {
             Route::Pool => false,
             Route::Bypass => true,
             Route::Share(_) => marks.transient,
@@ -211,11 +225,11 @@ impl<T, R: Recycler<T>> PoolCore<T, R> {
         }
         let watch = marks.measured.then(Watch::start);
         // SAFETY: as above.
-        let fate = unsafe { Self::judge(slot) };
+        let fate = unsafe { Self::recycle(slot) };
         let mut wanted = false;
         if let Some(watch) = watch {
             self.store.meters().recycle.add(watch.nanos());
-            wanted = self.store.control().wants_to_see();
+            wanted = self.discipline.judge.wants_to_see(self.store.meters());
         }
         // SAFETY: as above; the note is the value's own, and no guard is left to read it.
         unsafe {
@@ -224,7 +238,7 @@ impl<T, R: Recycler<T>> PoolCore<T, R> {
                     measured: wanted,
                     ..Marks::default()
                 };
-                Self::mark(slot, marks);
+                Noted::mark(slot, marks);
             }
             Self::finish(way, slot, fate);
         }
@@ -236,39 +250,44 @@ impl<T, R: Recycler<T>> PoolCore<T, R> {
     /// Takes a value in that did not come from the pool, recycled first.
     pub(crate) fn adopt(&self, mut value: T) {
         let generation = self.store.events.generation();
-        let judged = if self.store.control().route() == Route::Bypass {
+        let fate = if self.store.route.get() == Route::Bypass {
             Fate::Drop(Drops::Bypassed)
         } else if std::thread::panicking() {
             Fate::Drop(Drops::Poisoned)
         } else {
-            let broken = BrokenPut(&self.store);
+            let counters = self.store.counters();
+            // It is dropped then.
+            let broken = OnPanic(|| {
+                counters.adopted.add();
+                counters.on_drop(None::<&Shard>, Drops::Poisoned);
+            });
             let outcome = R::recycle(|| &self.recycler, &mut value);
             mem::forget(broken);
-            fate(outcome)
+            fate_of(outcome)
         };
-        self.store.on_adopt();
-        if let Fate::Drop(reason) = judged {
-            self.store.on_drop(None, reason);
+        self.store.counters().adopted.add();
+        if let Fate::Drop(reason) = fate {
+            self.store.counters().on_drop(None::<&Shard>, reason);
             return;
         }
         // SAFETY: the thread's own shard.
-        let taken = unsafe { self.store.take_slot(Way::Table.seated(&self.store)) };
+        let taken = unsafe { self.store.vacant().take(Way::Table.seated(&self.store)) };
         let Ok(slot) = taken else {
-            self.store.on_drop(None, Drops::Full);
+            self.store.counters().on_drop(None::<&Shard>, Drops::Full);
             return;
         };
         let slot = slot.cast::<T>();
         // SAFETY: a slot of `SLOT`'s layout, uninitialised and ours alone.
         unsafe {
             slot.write(value);
-            Self::note(slot, generation, Marks::default());
+            Noted::write(slot, generation, Marks::default());
             self.keep(Way::Table, slot);
         }
     }
 }
 
 #[inline(always)]
-fn fate(outcome: Outcome) -> Fate {
+fn fate_of(outcome: Outcome) -> Fate {
     match outcome {
         Outcome::Keep => Fate::Keep,
         Outcome::Discard => Fate::Drop(Drops::Discarded),

@@ -1,15 +1,13 @@
 //! Who holds a slot while code of the user runs: whatever that does, the slot goes home.
 //!
-//! Owns one slot each, or a chain of them (`typed.rs`, I2).
+//! Owns one slot each, or a chain of them (`pool_core.rs`, I2).
 
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
-use crate::pool::exchange::figures::Drops;
-use crate::pool::exchange::leases::Way;
 use crate::pool::exchange::store::Store;
 use crate::pool::exchange::trimming::Excess;
-use crate::pool::life::pool_core::core_of;
+use crate::pool::stock::drops::Drops;
 use crate::pool::stock::shard::Shard;
 use crate::pool::watch::clock::Watch;
 
@@ -23,7 +21,7 @@ pub(crate) struct Vacant<'c> {
 impl Drop for Vacant<'_> {
     fn drop(&mut self) {
         // SAFETY: made from a slot of this store that holds no value, by whoever has the lease.
-        unsafe { self.store.give_slot(self.shard, self.slot) };
+        unsafe { self.store.vacant().give(self.shard, self.slot) };
     }
 }
 
@@ -37,7 +35,7 @@ pub(crate) struct Doomed<'c, T> {
 
 impl<T> Drop for Doomed<'_, T> {
     fn drop(&mut self) {
-        let measured = self.store.on_drop(self.shard, self.reason);
+        let measured = self.store.counters().on_drop(self.shard, self.reason);
         let _vacant = Vacant {
             store: self.store,
             shard: self.shard,
@@ -58,21 +56,15 @@ impl<T> Drop for Doomed<'_, T> {
 /// Idle values that will be dropped; a panic of one does not keep the others.
 pub(crate) struct Surplus<'c, T> {
     pub(crate) store: &'c Store,
-    excess: Excess,
+    pub(crate) excess: Excess,
     /// One of the values, in name: dropping `Surplus` drops them.
-    values: PhantomData<T>,
+    pub(crate) values: PhantomData<T>,
 }
 
-impl<'c, T> Surplus<'c, T> {
-    pub(crate) fn new(store: &'c Store, excess: Excess) -> Surplus<'c, T> {
-        Surplus {
-            store,
-            excess,
-            values: PhantomData,
-        }
-    }
-
-    pub(crate) fn drop_all(&mut self) {
+impl<T> Surplus<'_, T> {
+    /// Drops them; how many.
+    pub(crate) fn drop_all(&mut self) -> usize {
+        let count = self.excess.chain.count();
         while let Some((slot, _)) = self.excess.chain.pop() {
             drop(Doomed {
                 store: self.store,
@@ -81,6 +73,7 @@ impl<'c, T> Surplus<'c, T> {
                 reason: self.excess.reason,
             });
         }
+        count
     }
 }
 
@@ -92,36 +85,12 @@ impl<T> Drop for Surplus<'_, T> {
     }
 }
 
-/// A value that `recycle` is at work on: dropped should that panic.
-pub(crate) struct Poisoned<T, R> {
-    pub(crate) slot: NonNull<T>,
-    pub(crate) of: PhantomData<R>,
-}
+/// Counts what a panic leads to, unless it is forgotten first.
+pub(crate) struct OnPanic<F: FnMut()>(pub(crate) F);
 
-impl<T, R> Drop for Poisoned<T, R> {
-    #[cold]
+impl<F: FnMut()> Drop for OnPanic<F> {
     fn drop(&mut self) {
-        // SAFETY: made by `judge`, whose caller gave the value up; the core is alive.
-        unsafe { core_of::<T, R>(self.slot).reject(Way::Table, self.slot, Drops::Poisoned) };
-    }
-}
-
-/// Counts a value that no get hands out, because its validation panics.
-pub(crate) struct RefusedByPanic<'c>(pub(crate) &'c Store);
-
-impl Drop for RefusedByPanic<'_> {
-    fn drop(&mut self) {
-        self.0.on_refused();
-    }
-}
-
-/// Counts a value that was put in and whose recycle panics, which drops it.
-pub(crate) struct BrokenPut<'c>(pub(crate) &'c Store);
-
-impl Drop for BrokenPut<'_> {
-    fn drop(&mut self) {
-        self.0.on_adopt();
-        self.0.on_drop(None, Drops::Poisoned);
+        (self.0)();
     }
 }
 

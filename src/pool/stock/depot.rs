@@ -9,8 +9,9 @@ use core::mem;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::base::lock::{lock, lock_or_try};
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pool::stock::magazine::{Chain, NO_OBJECTS, OwnedMagazine};
 
@@ -19,6 +20,7 @@ use crate::pool::stock::magazine::{Chain, NO_OBJECTS, OwnedMagazine};
 const SPARES_MAX: usize = 8;
 
 /// A depot and its lock, which nobody needs to take to find it empty or full.
+#[derive(Default)]
 pub(crate) struct SharedDepot {
     depot: Mutex<Depot>,
     idle: AtomicUsize,
@@ -31,38 +33,25 @@ pub(crate) struct DepotGuard<'d> {
 }
 
 impl SharedDepot {
-    pub(crate) const fn new() -> SharedDepot {
-        SharedDepot {
-            depot: Mutex::new(Depot::new()),
-            idle: AtomicUsize::new(0),
-        }
-    }
-
     /// Slots in it a moment ago (I2).
     pub(crate) fn idle(&self) -> usize {
         // Relaxed: who acts on it locks and looks again, or does without.
         self.idle.load(Ordering::Relaxed)
     }
 
-    /// Waits for the lock. A panic cannot spoil it: no code of the user runs under it.
+    /// Waits for the lock.
     pub(crate) fn lock(&self) -> DepotGuard<'_> {
-        DepotGuard {
-            depot: self.depot.lock().unwrap_or_else(PoisonError::into_inner),
-            idle: &self.idle,
-        }
+        self.guard(lock(&self.depot))
     }
 
-    /// The depot, if nobody else has it.
-    pub(crate) fn try_lock(&self) -> Option<DepotGuard<'_>> {
-        let depot = match self.depot.try_lock() {
-            Ok(depot) => depot,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
-        Some(DepotGuard {
-            depot,
-            idle: &self.idle,
-        })
+    /// Waits for the depot if need be, or tries.
+    pub(crate) fn lock_or_try(&self, waits: bool) -> Option<DepotGuard<'_>> {
+        lock_or_try(&self.depot, waits).map(|depot| self.guard(depot))
+    }
+
+    fn guard<'d>(&'d self, depot: MutexGuard<'d, Depot>) -> DepotGuard<'d> {
+        let idle = &self.idle;
+        DepotGuard { depot, idle }
     }
 }
 
@@ -87,8 +76,9 @@ impl Drop for DepotGuard<'_> {
 }
 
 /// See the module.
+#[derive(Default)]
 pub(crate) struct Depot {
-    /// Without ageing by generations all there is, otherwise what came since the last `rotate`.
+    /// What came since the last `rotate`: without an aging that rotates, all there is.
     idle: Chain,
     /// What was there then, handed out when nothing else is left.
     old: Chain,
@@ -101,24 +91,13 @@ pub(crate) struct Depot {
 }
 
 impl Depot {
-    const fn new() -> Depot {
-        Depot {
-            idle: Chain::new(),
-            old: Chain::new(),
-            spares: [const { None }; SPARES_MAX],
-            low: 0,
-            gets: 0,
-            exchanges: 0,
-        }
-    }
-
     /// Slots in the depot.
     pub(crate) fn count(&self) -> usize {
         self.idle.count() + self.old.count()
     }
 
     /// Objects handed out one by one, and magazines exchanged.
-    pub(crate) fn figures(&self) -> (u64, u64) {
+    pub(crate) fn sums(&self) -> (u64, u64) {
         (self.gets, self.exchanges)
     }
 
@@ -219,10 +198,10 @@ impl Depot {
         cut
     }
 
-    /// Returns the old generation, as long as `floor` stay, and makes all others old.
+    /// Returns what is old, as long as `floor` stay, and makes all others old.
     pub(crate) fn rotate(&mut self, floor: usize) -> Chain {
         let cut = self.old.cut(floor.saturating_sub(self.idle.count()));
-        let young = mem::replace(&mut self.idle, Chain::new());
+        let young = mem::take(&mut self.idle);
         self.old.append(young);
         self.note_low();
         cut

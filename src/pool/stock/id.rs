@@ -9,7 +9,7 @@ use crate::base::sync::{AtomicUsize, Ordering};
 /// The id of nothing.
 pub(crate) const NO_ID: usize = 0;
 
-/// Distance of ids: the marks of a note fit between two (`note.rs`).
+/// Distance of ids: the marks of a note fit between two (`life/note.rs`).
 pub(crate) const ID_STEP: usize = 8;
 
 static LAST: AtomicUsize = AtomicUsize::new(NO_ID);

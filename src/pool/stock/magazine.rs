@@ -1,19 +1,19 @@
 //! Magazines: fixed blocks of slot pointers, and chains of them.
 //!
 //! Owns the blocks (`blocks.rs` has their memory), never the values in the slots. Erased: a slot is
-//! a `NonNull<u8>`, what lies in it is the typed layer's business.
+//! a `NonNull<u8>`, what lies in it is the business of `life/`.
 //!
 //! I1: in a [`Magazine`] outside a shard, `slots[..len]` are initialised and `len` is at most
 //! `MAGAZINE_ENTRIES`. Inside a shard the shard keeps the length (its own I2).
-//! No object in one is older than its `generation`.
 //! I2: a slot pointer is in one magazine at most, and while it is there nobody else has it.
 //! I3: no magazine of a [`Chain`] is empty, and `count` is the sum of their lengths.
+//! I4: no object in a magazine outside a shard is older than the magazine's `generation`.
 
 use core::mem::{self, ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use crate::pool::stock::blocks;
+use crate::pool::stock::blocks::{self, BLOCK};
 
 /// Slots a magazine of a shard or the depot holds. An exchange costs the depot's lock, about 20 ns;
 /// spread over 63 pairs that is a third of a nanosecond, less than the pair itself. Twice as many
@@ -35,11 +35,14 @@ pub(crate) struct Magazine {
     slots: [MaybeUninit<NonNull<u8>>; MAGAZINE_ENTRIES],
 }
 
+const _: () = assert!(size_of::<Magazine>() <= BLOCK.size());
+const _: () = assert!(align_of::<Magazine>() <= BLOCK.align());
+
 /// A magazine and its room.
 pub(crate) struct OwnedMagazine(NonNull<Magazine>);
 
-// SAFETY: the only pointer to it; a magazine is two numbers and pointers, whose slots are the typed
-// layer's business.
+// SAFETY: the only pointer to it; a magazine is two numbers and pointers, whose slots are the
+// business of `life/`.
 unsafe impl Send for OwnedMagazine {}
 
 impl OwnedMagazine {
@@ -47,7 +50,8 @@ impl OwnedMagazine {
     /// which is no reason to abort.
     pub(crate) fn try_new() -> Option<OwnedMagazine> {
         let block = blocks::take()?.cast::<Magazine>();
-        // SAFETY: the block is fresh, aligned and large enough; `slots` needs no initialisation.
+        // SAFETY: the block is fresh, aligned and large enough (asserted above); `slots` needs no
+        // initialisation.
         unsafe {
             (&raw mut (*block.as_ptr()).next).write(None);
             (&raw mut (*block.as_ptr()).len).write(0);
@@ -134,7 +138,7 @@ impl Magazine {
     }
 
     /// Says what a magazine that leaves a shard holds: how many pointers, to objects that are not
-    /// older than `generation`.
+    /// older than `generation` (I4).
     ///
     /// # Safety
     /// `slots[..len]` are initialised (I1).
@@ -165,17 +169,15 @@ impl Magazine {
 }
 
 /// A stack of magazines that hold something. Dropping a chain frees the blocks, not the slots.
+#[derive(Default)]
 pub(crate) struct Chain {
     head: Option<OwnedMagazine>,
     count: usize,
 }
 
 impl Chain {
-    pub(crate) const fn new() -> Chain {
-        Chain {
-            head: None,
-            count: 0,
-        }
+    pub(crate) fn new() -> Chain {
+        Chain::default()
     }
 
     /// Pointers in all magazines together.
@@ -250,7 +252,7 @@ impl Chain {
             };
             kept.push_magazine(magazine);
         }
-        let mut cut = mem::replace(self, Chain::new());
+        let mut cut = mem::take(self);
         if kept.count > keep {
             // The last magazine straddles the bound; it is the top of `kept`.
             let generation = kept.generation().unwrap_or(NO_OBJECTS);
@@ -313,7 +315,7 @@ mod tests {
     #[test]
     fn append_keeps_the_order() {
         let (mut below, mut above) = (chain(100), chain(150));
-        below.append(mem::replace(&mut above, Chain::new()));
+        below.append(mem::take(&mut above));
         let expected: Vec<_> = (1..=150).rev().chain((1..=100).rev()).collect();
         assert_eq!(drain(&mut below), expected);
     }

@@ -1,7 +1,7 @@
 //! A shard: a stack of slots that one thread at a time works on without locks or atomic updates.
 //!
-//! Owns its magazine blocks, its lease state and its reference count. Erased: knows slots as
-//! `NonNull<u8>`, knows neither their type nor the pool.
+//! Owns its magazine blocks and the state of its lease. Erased: knows slots as `NonNull<u8>`, knows
+//! neither their type nor the pool. Who keeps it alive is in `shard_ref.rs`.
 //!
 //! The warmest slot lies in `top`, the next in the loaded magazine, the coldest in the previous
 //! one. A get and a put of one object touch `top` alone. With a magazine only, the length would go
@@ -9,10 +9,10 @@
 //!
 //! I1: whoever holds the lease (moved `state` from FREE to LEASED, or has exclusive access to the
 //! whole pool) is the only one to touch `loaded`, `previous` and what they point at, and the only
-//! one to store to `top`, the lengths and `gets`. Others load those, for figures.
-//! I2: `top` is a slot of this shard, or null. `loaded` points at a live magazine whose first `len`
-//! entries are initialised; `previous` is null or likewise with `previous_len`. Both lengths are at
-//! most `capacity`. So a shard holds at most `2 * capacity + 1` slots.
+//! one to store to `top`, the lengths and `gets`. Others load those, for sums.
+//! I2: `top` is a slot that is in no magazine, or null. `loaded` points at a live magazine of ours
+//! whose first `len` entries are initialised; `previous` is null or likewise with `previous_len`.
+//! Both lengths are at most `capacity`. So a shard holds at most `2 * capacity + 1` slots.
 //! I3: `vacant` holds slots without a value, for the next objects this shard's user makes. It is
 //! the holder's, like the magazines, and no part of what the shard is said to hold.
 //! I4: the thread that leaves touches `state` alone, so a pool that is dropped at that moment may
@@ -20,16 +20,12 @@
 //! I5: no object here is older than `generation`: who puts one in has looked at it, and whole
 //! magazines come with a generation of their own.
 
-use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::ops::Deref;
 use core::ptr::{self, NonNull};
 
-use std::alloc::{alloc, dealloc};
-
 use crate::base::sync::{AtomicPtr, AtomicUsize, Ordering};
-use crate::pool::stock::counters::{Tally, count};
+use crate::pool::stock::counters::{Counter, ShardCounters};
 use crate::pool::stock::id::NO_ID;
 use crate::pool::stock::magazine::{Chain, MAGAZINE_SLOTS, Magazine, NO_OBJECTS, OwnedMagazine};
 
@@ -41,7 +37,7 @@ const CLOSED: usize = 2;
 /// on one pair would slow each other down.
 #[repr(C, align(128))]
 pub(crate) struct Shard {
-    /// The warmest slot, or null. Atomic, like the lengths, for the figures.
+    /// The warmest slot, or null. Atomic, like the lengths, for the sums.
     top: AtomicPtr<u8>,
     /// Initialised entries of `loaded`.
     len: AtomicUsize,
@@ -49,7 +45,7 @@ pub(crate) struct Shard {
     /// Slots a magazine of this shard may hold, 1 to [`MAGAZINE_SLOTS`].
     capacity: usize,
     /// Objects handed out of this shard. Single writer: the holder.
-    gets: AtomicUsize,
+    gets: Counter,
     previous: UnsafeCell<*mut Magazine>,
     previous_len: AtomicUsize,
     /// The pool's last event that this shard has seen. Written by the holder.
@@ -57,17 +53,18 @@ pub(crate) struct Shard {
     /// No object here is older (I5). As above.
     generation: AtomicUsize,
     state: AtomicUsize,
-    references: AtomicUsize,
+    /// For `shard_ref.rs`.
+    pub(super) references: AtomicUsize,
     vacant: UnsafeCell<Option<OwnedMagazine>>,
     /// Single writer: the holder.
-    tally: Tally,
+    counters: ShardCounters,
     /// Gets until the leak check looks out for one, or 0. As above.
     lookout: AtomicUsize,
 }
 
 // SAFETY: the non-atomic fields are touched under the lease only (I1), and the lease passes from
 // thread to thread through `state` with Acquire and Release. Slots are plain pointers here; the
-// typed layer lets pools of types that are not `Send` be used by one thread only.
+// pool's type lets pools of types that are not `Send` be used by one thread only.
 unsafe impl Sync for Shard {}
 // SAFETY: as for `Sync`; nothing in a shard belongs to a thread but the lease.
 unsafe impl Send for Shard {}
@@ -78,20 +75,42 @@ unsafe impl Send for Shard {}
 pub(crate) fn off_the_straight_path() {}
 
 impl Shard {
+    /// A free one for magazines of `capacity` slots, with one reference; `None` without memory.
+    pub(super) fn try_new(capacity: usize) -> Option<Shard> {
+        debug_assert!((1..=MAGAZINE_SLOTS).contains(&capacity));
+        Some(Shard {
+            top: AtomicPtr::new(ptr::null_mut()),
+            len: AtomicUsize::new(0),
+            loaded: UnsafeCell::new(OwnedMagazine::try_new()?.into_raw()),
+            capacity,
+            gets: Counter::default(),
+            previous: UnsafeCell::new(ptr::null_mut()),
+            previous_len: AtomicUsize::new(0),
+            // So a new shard always looks at the bounds.
+            seen: AtomicUsize::new(NO_ID),
+            generation: AtomicUsize::new(NO_ID),
+            state: AtomicUsize::new(FREE),
+            references: AtomicUsize::new(1),
+            vacant: UnsafeCell::new(None),
+            counters: ShardCounters::default(),
+            lookout: AtomicUsize::new(0),
+        })
+    }
+
     /// Takes the slot that was returned last, unless only the other magazine has any.
     ///
     /// # Safety
     /// The caller holds the lease (I1).
     #[inline(always)]
     pub(crate) unsafe fn pop(&self) -> Option<NonNull<u8>> {
-        // Relaxed throughout: only the holder stores (I1), others read for figures.
+        // Relaxed throughout: only the holder stores (I1), others read for sums.
         let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) else {
             off_the_straight_path();
             // SAFETY: the lease, by the caller.
             return unsafe { self.pop_loaded() };
         };
         self.top.store(ptr::null_mut(), Ordering::Relaxed);
-        count(&self.gets);
+        self.gets.count();
         Some(top)
     }
 
@@ -102,14 +121,9 @@ impl Shard {
         // Relaxed: as in `pop`.
         let len = self.len.load(Ordering::Relaxed).checked_sub(1)?;
         self.len.store(len, Ordering::Relaxed);
-        count(&self.gets);
+        self.gets.count();
         // SAFETY: ours by the lease, and below the length (I2).
         Some(unsafe { Magazine::read(*self.loaded.get(), len) })
-    }
-
-    /// What is counted beside gets. The holder does.
-    pub(crate) fn tally(&self) -> &Tally {
-        &self.tally
     }
 
     /// For `leaks.rs`; the holder's.
@@ -180,12 +194,16 @@ impl Shard {
         true
     }
 
-    /// Slots here, and objects handed out. Exact while the holder is elsewhere.
-    pub(crate) fn figures(&self) -> (usize, usize) {
+    /// Slots here. Exact while the holder is elsewhere.
+    pub(crate) fn idle(&self) -> usize {
         let top = usize::from(!self.top.load(Ordering::Relaxed).is_null());
-        let parts = [&self.len, &self.previous_len];
-        let magazines: usize = parts.iter().map(|len| len.load(Ordering::Relaxed)).sum();
-        (top + magazines, self.gets.load(Ordering::Relaxed))
+        let len = self.len.load(Ordering::Relaxed);
+        top + len + self.previous_len.load(Ordering::Relaxed)
+    }
+
+    /// Objects handed out.
+    pub(crate) fn gets(&self) -> usize {
+        self.gets.get()
     }
 
     /// Slots a magazine of this shard may hold.
@@ -210,7 +228,7 @@ impl Shard {
 
     /// Says so. The holder calls it, of an empty shard.
     pub(crate) fn set_generation(&self, generation: usize) {
-        debug_assert_eq!(self.figures().0, 0);
+        debug_assert_eq!(self.idle(), 0);
         self.generation.store(generation, Ordering::Relaxed);
     }
 
@@ -237,8 +255,8 @@ impl Shard {
     /// # Safety
     /// The caller has exclusive access to the pool (I1), and never uses the shard again.
     pub(crate) unsafe fn close(&self, chain: &mut Chain) {
-        // SAFETY: exclusive access, by the caller. The loaded magazine came from a box and is
-        // given up with the mark below, which the last reference's drop looks at.
+        // SAFETY: exclusive access, by the caller. The loaded magazine is ours (I2) and
+        // given up with the mark below, which the drop looks at.
         unsafe {
             drop(self.replace_vacant(None));
             if let Some(previous) = self.take_previous() {
@@ -246,15 +264,16 @@ impl Shard {
             }
             let mut loaded = OwnedMagazine::from_raw(*self.loaded.get());
             loaded.seal(self.len.load(Ordering::Relaxed), self.generation());
-            if let Some(top) = self.take_top() {
+            if let Some(top) = NonNull::new(self.top.load(Ordering::Relaxed)) {
+                self.top.store(ptr::null_mut(), Ordering::Relaxed);
                 let _pushed = loaded.push(top, self.generation());
                 debug_assert!(_pushed, "a block has one entry more than its capacity");
             }
             chain.push_magazine(loaded);
         }
         self.len.store(0, Ordering::Relaxed);
-        // Relaxed: a thread that reads it only forgets the shard; the last reference's drop is
-        // ordered by the count. An update, so that it comes before or after a `release`, and that
+        // Relaxed: a thread that reads it only forgets the shard; the drop is ordered by the count
+        // of references. An update, so that it comes before or after a `release`, and that
         // cannot undo it.
         self.state.swap(CLOSED, Ordering::Relaxed);
     }
@@ -275,10 +294,7 @@ impl Shard {
             *self.previous.get() = (*self.loaded.get()).as_ptr();
             *self.loaded.get() = previous;
         }
-        let len = self.len.load(Ordering::Relaxed);
-        self.len
-            .store(self.previous_len.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.previous_len.store(len, Ordering::Relaxed);
+        swap_words(&self.len, &self.previous_len);
     }
 
     /// Takes a slot, wherever in the shard it is.
@@ -331,8 +347,8 @@ impl Shard {
         debug_assert!(magazine.generation() >= self.generation());
         let len = magazine.len();
         let fresh = magazine.into_raw();
-        // SAFETY: ours by the lease; a loaded magazine came from a box, and its first `len`
-        // entries are initialised (I2).
+        // SAFETY: ours by the lease; a loaded magazine too, and its first `len` entries are
+        // initialised (I2).
         let old = unsafe {
             let old = ptr::replace(self.loaded.get(), fresh);
             let mut old = OwnedMagazine::from_raw(old);
@@ -348,7 +364,7 @@ impl Shard {
     /// # Safety
     /// The caller holds the lease (I1).
     pub(crate) unsafe fn take_previous(&self) -> Option<OwnedMagazine> {
-        // SAFETY: ours by the lease; not null means from a box (I2).
+        // SAFETY: ours by the lease; not null means a magazine of ours (I2).
         let old = unsafe {
             let old = NonNull::new(ptr::replace(self.previous.get(), ptr::null_mut()))?;
             let mut old = OwnedMagazine::from_raw(old);
@@ -363,7 +379,7 @@ impl Shard {
     ///
     /// # Safety
     /// The caller holds the lease (I1), and `previous` was taken out.
-    pub(crate) unsafe fn rotate(&self, empty: OwnedMagazine) {
+    pub(crate) unsafe fn load_empty(&self, empty: OwnedMagazine) {
         let len = self.len.load(Ordering::Relaxed);
         // SAFETY: the lease, by the caller.
         unsafe {
@@ -375,8 +391,7 @@ impl Shard {
     }
 
     /// Moves every slot with a value into `chain`, the warmest on top, and every one without into
-    /// `vacant`. Slots stay when there is no memory for a
-    /// magazine to take their place.
+    /// `vacant`. Slots stay when there is no memory for a magazine to take their place.
     ///
     /// # Safety
     /// The caller holds the lease (I1).
@@ -410,13 +425,8 @@ impl Shard {
         self.top.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    fn take_top(&self) -> Option<NonNull<u8>> {
-        let top = self.top.load(Ordering::Relaxed);
-        self.top.store(ptr::null_mut(), Ordering::Relaxed);
-        NonNull::new(top)
-    }
-
-    /// Swaps everything with `other`.
+    /// Swaps the slots with values with `other`: those without, the counts, the generation and the
+    /// event seen stay.
     ///
     /// # Safety
     /// The caller holds the leases of both (I1), and their capacities are the same. This one is
@@ -429,14 +439,8 @@ impl Shard {
             ptr::swap(self.loaded.get(), other.loaded.get());
             ptr::swap(self.previous.get(), other.previous.get());
         }
-        for (a, b) in [
-            (&self.len, &other.len),
-            (&self.previous_len, &other.previous_len),
-        ] {
-            let len = a.load(Ordering::Relaxed);
-            a.store(b.load(Ordering::Relaxed), Ordering::Relaxed);
-            b.store(len, Ordering::Relaxed);
-        }
+        swap_words(&self.len, &other.len);
+        swap_words(&self.previous_len, &other.previous_len);
         let top = self.top.load(Ordering::Relaxed);
         self.top
             .store(other.top.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -444,77 +448,24 @@ impl Shard {
     }
 }
 
-/// A counted reference to a shard. The pool has one, the thread that leased the shard another, so
-/// that neither has to outlive the other.
-pub(crate) struct ShardRef(NonNull<Shard>);
-
-// SAFETY: a reference count with Release and Acquire around the freeing; shards are `Sync`.
-unsafe impl Send for ShardRef {}
-// SAFETY: as above.
-unsafe impl Sync for ShardRef {}
-
-impl ShardRef {
-    /// A free shard for magazines of `capacity` slots, or `None` without memory.
-    pub(crate) fn try_new(capacity: usize) -> Option<ShardRef> {
-        debug_assert!((1..=MAGAZINE_SLOTS).contains(&capacity));
-        let loaded = OwnedMagazine::try_new()?;
-        // SAFETY: the layout of a `Shard` is not zero-sized.
-        let block = NonNull::new(unsafe { alloc(Layout::new::<Shard>()) })?.cast::<Shard>();
-        // SAFETY: the block is fresh, aligned and large enough.
-        unsafe {
-            block.write(Shard {
-                top: AtomicPtr::new(ptr::null_mut()),
-                len: AtomicUsize::new(0),
-                loaded: UnsafeCell::new(loaded.into_raw()),
-                capacity,
-                gets: AtomicUsize::new(0),
-                previous: UnsafeCell::new(ptr::null_mut()),
-                previous_len: AtomicUsize::new(0),
-                // So a new shard always looks at the bounds.
-                seen: AtomicUsize::new(NO_ID),
-                generation: AtomicUsize::new(NO_ID),
-                state: AtomicUsize::new(FREE),
-                references: AtomicUsize::new(1),
-                vacant: UnsafeCell::new(None),
-                tally: Tally::new(),
-                lookout: AtomicUsize::new(0),
-            });
-        }
-        Some(ShardRef(block))
-    }
-
-    /// The address, good for as long as any reference lives.
-    pub(crate) fn as_ptr(&self) -> NonNull<Shard> {
-        self.0
+/// What is counted beside gets. The holder does.
+impl AsRef<ShardCounters> for Shard {
+    fn as_ref(&self) -> &ShardCounters {
+        &self.counters
     }
 }
 
-impl Clone for ShardRef {
-    fn clone(&self) -> ShardRef {
-        // Relaxed: the new reference is made from one that keeps the shard alive.
-        self.references.fetch_add(1, Ordering::Relaxed);
-        ShardRef(self.0)
-    }
+/// Swaps two words, by the only one who writes them.
+fn swap_words(one: &AtomicUsize, other: &AtomicUsize) {
+    let word = one.load(Ordering::Relaxed);
+    one.store(other.load(Ordering::Relaxed), Ordering::Relaxed);
+    other.store(word, Ordering::Relaxed);
 }
 
-impl Deref for ShardRef {
-    type Target = Shard;
-
-    fn deref(&self) -> &Shard {
-        // SAFETY: a reference keeps the shard alive.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl Drop for ShardRef {
+impl Drop for Shard {
     fn drop(&mut self) {
-        // AcqRel: the last one sees what all others did before it frees the shard.
-        if self.references.fetch_sub(1, Ordering::AcqRel) != 1 {
-            return;
-        }
-        // SAFETY: this was the last reference, so everything is exclusively ours; the magazines
-        // came from boxes (I2; a closed shard has given its up), the block from `alloc` with this
-        // layout.
+        // SAFETY: exclusively ours; a magazine that is pointed at is ours (I2), and a closed shard
+        // has given its loaded one up (I4).
         unsafe {
             if !self.is_closed() {
                 drop(OwnedMagazine::from_raw(*self.loaded.get()));
@@ -522,18 +473,15 @@ impl Drop for ShardRef {
             if let Some(previous) = NonNull::new(*self.previous.get()) {
                 drop(OwnedMagazine::from_raw(previous));
             }
-            ptr::drop_in_place(self.0.as_ptr());
-            dealloc(self.0.as_ptr().cast(), Layout::new::<Shard>());
         }
     }
 }
 
-impl fmt::Debug for ShardRef {
+impl fmt::Debug for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (idle, gets) = self.figures();
         f.debug_struct("Shard")
-            .field("idle", &idle)
-            .field("gets", &gets)
+            .field("idle", &self.idle())
+            .field("gets", &self.gets())
             .finish_non_exhaustive()
     }
 }

@@ -1,45 +1,64 @@
-//! Slots without a value on their way between the slot source and the shards.
+//! Slots without a value: where they come from, and on their way to the shards and back.
 //!
-//! Owns nothing. A shard takes a few slots at a time and keeps those whose values it dropped, so
-//! that an object made or dropped by its user needs no lock, and that what one thread makes lies
-//! together.
+//! Owns a pool's slot source and its lock. A shard takes a few slots at a time and keeps those
+//! whose values it dropped, so that an object made or dropped by its user needs no lock, and that
+//! what one thread makes lies together.
 //!
 //! I1: a batch is no more than a page of slots, so a shard that takes one holds no page that the
 //! first object would not have taken. It keeps up to two: with room for one alone, whoever makes
 //! and drops a few more than that by turns would take and give a whole batch each time.
-//! I2: no lock is taken while another one is held (`store.rs`, I4).
+//! I2: a magazine is made before the lock is taken, which so stays a leaf (`store.rs`, I4).
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
+
+use std::sync::Mutex;
 
 use crate::base::error::AllocError;
 use crate::base::geometry::PAGE_BYTES;
-use crate::pool::exchange::store::{Store, lock};
+use crate::base::lock::lock;
+use crate::pages::Pages;
 use crate::pool::stock::magazine::{
     Chain, MAGAZINE_ENTRIES, MAGAZINE_SLOTS, NO_OBJECTS, OwnedMagazine,
 };
 use crate::pool::stock::shard::Shard;
+use crate::slab::slots::SlotSource;
 
-/// Slots of a batch (I1).
-pub(crate) fn batch_slots(slot_bytes: usize) -> usize {
-    (PAGE_BYTES / slot_bytes).min(MAGAZINE_SLOTS)
+/// See the module.
+pub(crate) struct VacantSlots {
+    source: Mutex<SlotSource>,
+    /// Slots of a batch, and slots that a shard keeps (I1).
+    batch: usize,
+    kept: usize,
 }
 
-/// Slots that a shard keeps (I1).
-fn kept_slots(batch: usize) -> usize {
-    (2 * batch).min(MAGAZINE_SLOTS)
-}
+impl VacantSlots {
+    pub(crate) fn new(pages: &'static Pages, slot: Layout) -> VacantSlots {
+        let batch = (PAGE_BYTES / slot.size()).min(MAGAZINE_SLOTS);
+        VacantSlots {
+            source: Mutex::new(SlotSource::new(Some(pages), slot)),
+            batch,
+            kept: (2 * batch).min(MAGAZINE_SLOTS),
+        }
+    }
 
-impl Store {
+    /// Says what `owner_of` answers for these slots. Before the first slot is taken.
+    pub(crate) fn set_owner(&self, owner: *const ()) {
+        lock(&self.source).set_owner(owner);
+    }
+
+    /// Gives empty slabs back to the pages.
+    pub(crate) fn trim(&self) {
+        lock(&self.source).trim();
+    }
+
     /// A slot of uninitialised memory.
     ///
     /// # Safety
-    /// The caller holds the lease of `shard`, which is one of this store's.
-    pub(crate) unsafe fn take_slot(
-        &self,
-        shard: Option<&Shard>,
-    ) -> Result<NonNull<u8>, AllocError> {
+    /// The caller holds the lease of `shard`, of the same pool.
+    pub(crate) unsafe fn take(&self, shard: Option<&Shard>) -> Result<NonNull<u8>, AllocError> {
         let Some(shard) = shard else {
-            return lock(&self.changing.slots).take();
+            return lock(&self.source).take();
         };
         // SAFETY: the lease, by the caller.
         match unsafe { shard.pop_vacant() } {
@@ -50,16 +69,16 @@ impl Store {
     }
 
     /// # Safety
-    /// As [`take_slot`](Self::take_slot).
+    /// As [`take`](Self::take).
     #[cold]
     unsafe fn take_batch(&self, shard: &Shard) -> Result<NonNull<u8>, AllocError> {
-        let batch = self.batch_slots;
+        let batch = self.batch;
         // SAFETY: the lease, by the caller, here and below.
         let magazine = match unsafe { shard.replace_vacant(None) } {
             None if batch > 1 => OwnedMagazine::try_new(),
             kept => kept,
         };
-        let mut slots = lock(&self.changing.slots);
+        let mut slots = lock(&self.source);
         let first = slots.take();
         let Some(mut magazine) = magazine else {
             return first;
@@ -80,30 +99,29 @@ impl Store {
     /// Gives a slot's memory back.
     ///
     /// # Safety
-    /// The slot is this store's, holds no value any more and is in no magazine; the caller holds
-    /// the lease of `shard`, which is one of this store's.
-    pub(crate) unsafe fn give_slot(&self, shard: Option<&Shard>, slot: NonNull<u8>) {
+    /// The slot came from here, holds no value any more and is in no magazine; the caller holds the
+    /// lease of `shard`, of the same pool.
+    pub(crate) unsafe fn give(&self, shard: Option<&Shard>, slot: NonNull<u8>) {
         // SAFETY: as ours, here and below.
         unsafe {
             if let Some(shard) = shard {
-                let most = kept_slots(self.batch_slots);
-                if shard.push_vacant(slot, most) {
+                if shard.push_vacant(slot, self.kept) {
                     return;
                 }
                 if let Some(full) = shard.replace_vacant(None) {
-                    let half = self.shrink_magazine(full, most / 2);
+                    let half = self.shrink(full, self.kept / 2);
                     let _none = shard.replace_vacant(Some(half));
                 }
             }
-            lock(&self.changing.slots).give(slot);
+            lock(&self.source).give(slot);
         }
     }
 
     /// Gives the memory of the slots in a magazine back, but for the warmest `keep`.
     ///
     /// # Safety
-    /// They are this store's and hold no values.
-    unsafe fn shrink_magazine(&self, mut magazine: OwnedMagazine, keep: usize) -> OwnedMagazine {
+    /// They came from here and hold no values.
+    unsafe fn shrink(&self, mut magazine: OwnedMagazine, keep: usize) -> OwnedMagazine {
         let mut slots = [NonNull::dangling(); MAGAZINE_ENTRIES];
         let mut count = 0;
         while let Some(slot) = magazine.pop() {
@@ -119,18 +137,18 @@ impl Store {
             *address = slot.addr().get();
         }
         // SAFETY: by the caller.
-        unsafe { lock(&self.changing.slots).give_all(&addresses[..given.len()]) };
+        unsafe { lock(&self.source).give_all(&addresses[..given.len()]) };
         magazine
     }
 
     /// Gives the memory of all slots in a chain back.
     ///
     /// # Safety
-    /// They are this store's and hold no values.
+    /// They came from here and hold no values.
     pub(crate) unsafe fn give_chain(&self, mut vacant: Chain) {
         while let Some(magazine) = vacant.pop_magazine() {
             // SAFETY: by the caller.
-            drop(unsafe { self.shrink_magazine(magazine, 0) });
+            drop(unsafe { self.shrink(magazine, 0) });
         }
     }
 }

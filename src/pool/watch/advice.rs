@@ -1,11 +1,13 @@
 //! [`Advice`]: whether a pool pays, in words and figures.
 //!
-//! Owns plain values. The figures are `mode.rs`'s, the model is `cost.rs`'s.
+//! Owns plain values. What they tell of is measured in `stock/meters.rs` and decided in `judge.rs`;
+//! the model is `cost.rs`'s.
 #![forbid(unsafe_code)]
 
 use core::fmt;
 
-use crate::pool::watch::cost::{Costs, Meters};
+use crate::pool::stock::meters::Meters;
+use crate::pool::watch::cost::Costs;
 use crate::pool::watch::mode::{Mode, ModeReason};
 
 /// What to do about a pool.

@@ -1,11 +1,13 @@
 //! When idle objects grow old: the choices, and the intervals' clock.
 //!
-//! Owns the moment of the next automatic tick. What a tick does is in `trimming.rs`.
+//! Owns when the last tick and the last rotation were: what is idle becomes old then, and what was
+//! old goes. How that is done is in `exchange/trimming.rs`.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use crate::base::sync::{AtomicUsize, Ordering};
+use crate::pool::exchange::events::Event;
 use crate::pool::watch::clock;
 
 /// Milliseconds of an interval unless told otherwise: a batch every few seconds keeps its objects,
@@ -37,27 +39,18 @@ pub enum Aging {
     #[default]
     LowWater,
     /// An object that nobody took between two ticks is dropped at the second, as Go's `sync.Pool`
-    /// does at its collections. What another thread puts back between a tick and its next get
-    /// counts as put back before the tick. Below the working set too, but for
-    /// [`PoolBuilder::idle`](crate::PoolBuilder::idle)'s lower end.
+    /// does at its collections; its two generations are those of Go, old and young by ticks, and
+    /// have nothing to do with [`Pool::new_generation`](crate::Pool::new_generation). What another
+    /// thread puts back between a tick and its next get counts as put back before the tick. Below
+    /// the working set too, but for [`PoolBuilder::idle`](crate::PoolBuilder::idle)'s lower end.
     TwoGeneration,
     /// An object is dropped when it was idle for this long, by the first tick after that, at the
-    /// latest by the one after twice as long: two generations that change after this time and not
-    /// at each tick. Without ticks, or while its thread makes no get, it stays.
+    /// latest by the one after twice as long: as with [`TwoGeneration`](Self::TwoGeneration), but
+    /// after this time and not at each tick. Without ticks, or while its thread makes no get, it
+    /// stays.
     Ttl(Duration),
     /// Objects stay until a trim, up to the higher end of `idle`.
     Never,
-}
-
-/// What a tick does to the depot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Drops three quarters of what was not needed.
-    LowWater,
-    /// Drops the old generation and makes the young one old.
-    Rotate,
-    /// Nothing.
-    None,
 }
 
 /// The intervals of one pool.
@@ -65,7 +58,7 @@ pub(crate) enum Step {
 pub(crate) struct Intervals {
     aging: Aging,
     every_millis: usize,
-    /// When the last tick was, and the last change of generations.
+    /// When the last tick was, and the last rotation.
     ticked: AtomicUsize,
     rotated: AtomicUsize,
     /// Ticks so far.
@@ -99,29 +92,27 @@ impl Intervals {
             && self.ticked.compare_exchange(last, now, set, seen).is_ok()
     }
 
-    /// Notes a tick, and says what it does.
-    pub(crate) fn step(&self) -> Step {
+    /// Notes a tick; the event that it is, if it does anything.
+    pub(crate) fn step(&self) -> Option<Event> {
         self.ticked.store(clock::millis(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
         match self.aging {
-            Aging::LowWater => Step::LowWater,
-            Aging::TwoGeneration => Step::Rotate,
+            Aging::LowWater => Some(Event::Tick),
+            Aging::TwoGeneration => Some(Event::Rotate),
             Aging::Ttl(ttl) => {
                 // Before the clock: otherwise another tick's moment may lie ahead of it. Acquire
                 // keeps them in that order.
                 let last = self.rotated.load(Ordering::Acquire);
                 let now = clock::millis();
                 if u128::from(now.wrapping_sub(last) as u64) < ttl.as_millis() {
-                    return Step::None;
+                    return None;
                 }
                 // Of two ticks at once one does it: what became old a moment ago is not dropped.
                 let (set, seen) = (Ordering::Relaxed, Ordering::Relaxed);
-                match self.rotated.compare_exchange(last, now, set, seen) {
-                    Ok(_) => Step::Rotate,
-                    Err(_) => Step::None,
-                }
+                let rotated = self.rotated.compare_exchange(last, now, set, seen);
+                rotated.is_ok().then_some(Event::Rotate)
             }
-            Aging::Never => Step::None,
+            Aging::Never => None,
         }
     }
 
@@ -136,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_ticks_at_once_change_generations_once() {
+    fn two_ticks_at_once_rotate_once() {
         const ROUNDS: usize = 20;
         let ttl = Duration::from_millis(2);
         let intervals = Intervals::new(Aging::Ttl(ttl), None);
@@ -145,7 +136,7 @@ mod tests {
             let until = ttl * ROUNDS as u32;
             let mut count = 0;
             while begun.elapsed() < until {
-                count += usize::from(intervals.step() == Step::Rotate);
+                count += usize::from(intervals.step() == Some(Event::Rotate));
             }
             count
         };

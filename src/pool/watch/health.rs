@@ -1,13 +1,13 @@
 //! [`Health`]: whether a pool behaves as a pool should.
 //!
-//! Owns the limits, and the running mean of creates per second. All other figures are told.
+//! Owns the limits, and the running mean of creates per second. All other numbers are told.
 #![forbid(unsafe_code)]
 
 use core::fmt;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use crate::pool::exchange::store::try_lock;
+use crate::base::lock::{lock, try_lock};
 use crate::pool::watch::clock;
 
 /// Gets before a rate means something: below, what is out just now would count as not returned.
@@ -78,7 +78,7 @@ pub struct HealthReasons {
     pub survivors: u64,
 }
 
-/// What `judge` looks at.
+/// What `assess` looks at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signs {
     pub(crate) gets: u64,
@@ -89,7 +89,7 @@ pub(crate) struct Signs {
     pub(crate) survivors: u64,
 }
 
-pub(crate) fn judge(signs: Signs) -> Health {
+pub(crate) fn assess(signs: Signs) -> Health {
     let Signs { gets, returns, .. } = signs;
     let enough = gets >= GETS_MIN;
     let per_get = |count: u64| enough.then(|| count as f64 / gets as f64);
@@ -182,7 +182,7 @@ impl Steadiness {
 
     /// Creates per second over their mean, when that is off.
     pub(crate) fn drift(&self) -> Option<f64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).drift
+        lock(&self.0).drift
     }
 }
 
@@ -200,8 +200,8 @@ mod tests {
             creates_drift: None,
             survivors: 0,
         };
-        assert_eq!(judge(well), Health::Ok);
-        let reasons = |signs| match judge(signs) {
+        assert_eq!(assess(well), Health::Ok);
+        let reasons = |signs| match assess(signs) {
             Health::Degraded(reasons) => reasons,
             Health::Ok => panic!("{signs:?}"),
         };
@@ -222,13 +222,13 @@ mod tests {
             ..well
         };
         assert_eq!(reasons(drifts).creates_drift, Some(1.5));
-        assert!(judge(drifts).to_string().contains("1.50 times"));
+        assert!(assess(drifts).to_string().contains("1.50 times"));
         let few = Signs {
             gets: 100,
             returns: 0,
             ..well
         };
-        assert_eq!(judge(few), Health::Ok);
+        assert_eq!(assess(few), Health::Ok);
     }
 
     #[test]

@@ -17,9 +17,10 @@ use core::fmt;
 use core::panic::Location;
 use core::time::Duration;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::thread::{self, ThreadId};
 
+use crate::base::lock::lock;
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pool::watch::clock;
 
@@ -170,10 +171,6 @@ impl Leaks {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Looks out for an object. `false` when there are too many, or there is no memory.
     pub(crate) fn begin(
         &self,
@@ -190,10 +187,10 @@ impl Leaks {
             reported: false,
         };
         let mut room = Vec::new();
-        if self.lock().capacity() == 0 && room.try_reserve_exact(RECORDS_MAX).is_err() {
+        if lock(&self.records).capacity() == 0 && room.try_reserve_exact(RECORDS_MAX).is_err() {
             return false;
         }
-        let mut records = self.lock();
+        let mut records = lock(&self.records);
         if records.capacity() == 0 {
             core::mem::swap(&mut *records, &mut room);
         }
@@ -206,7 +203,7 @@ impl Leaks {
 
     /// Ends the look-out: the object is no longer out.
     pub(crate) fn end(&self, address: usize) {
-        let mut records = self.lock();
+        let mut records = lock(&self.records);
         let found = records.iter().position(|record| record.address == address);
         let record = found.map(|index| records.swap_remove(index));
         if record.is_some_and(|record| record.reported) {
@@ -217,9 +214,9 @@ impl Leaks {
     /// The suspects that were not reported yet.
     pub(crate) fn report(&self, ticks: usize) -> Vec<LeakSuspect> {
         let now = clock::millis();
-        let count = self.lock().len();
+        let count = lock(&self.records).len();
         let mut suspects = Vec::with_capacity(count);
-        for record in self.lock().iter_mut() {
+        for record in lock(&self.records).iter_mut() {
             if record.reported || suspects.len() == count {
                 continue;
             }
@@ -244,9 +241,9 @@ impl Leaks {
     }
 
     /// Suspects now, reported or not, and those that came back after a report.
-    pub(crate) fn figures(&self, ticks: usize) -> (u64, u64) {
+    pub(crate) fn counts(&self, ticks: usize) -> (u64, u64) {
         let now = clock::millis();
-        let records = self.lock();
+        let records = lock(&self.records);
         let suspected = |record: &&Record| self.suspect(record, now, ticks).is_some();
         let suspects = records.iter().filter(suspected).count();
         (

@@ -152,7 +152,7 @@ const BINS: usize = 31;
 const BIN_FIRST: u32 = 6;
 
 /// A policy with what it remembers.
-pub(crate) enum Judge {
+pub(crate) enum SizeCheck {
     HardCap(usize),
     Utilisation(Box<[AtomicU8; STRIKE_PLACES]>),
     Calibrated(Box<Histogram>),
@@ -166,14 +166,14 @@ pub(crate) struct Histogram {
     most_bytes: AtomicUsize,
 }
 
-impl Judge {
-    pub(crate) fn new(policy: Oversize) -> Judge {
+impl SizeCheck {
+    pub(crate) fn new(policy: Oversize) -> SizeCheck {
         match policy {
-            Oversize::HardCap(bytes) => Judge::HardCap(bytes),
+            Oversize::HardCap(bytes) => SizeCheck::HardCap(bytes),
             Oversize::Utilisation => {
-                Judge::Utilisation(Box::new([const { AtomicU8::new(0) }; STRIKE_PLACES]))
+                SizeCheck::Utilisation(Box::new([const { AtomicU8::new(0) }; STRIKE_PLACES]))
             }
-            Oversize::Calibrated => Judge::Calibrated(Box::new(Histogram {
+            Oversize::Calibrated => SizeCheck::Calibrated(Box::new(Histogram {
                 bins: [const { AtomicUsize::new(0) }; BINS],
                 returns: AtomicUsize::new(0),
                 most_bytes: AtomicUsize::new(usize::MAX),
@@ -185,8 +185,8 @@ impl Judge {
     pub(crate) fn refuses<T: Capacity>(&self, object: &T) -> bool {
         let capacity = object.capacity_bytes();
         match self {
-            Judge::HardCap(bytes) => capacity > *bytes,
-            Judge::Utilisation(places) => {
+            SizeCheck::HardCap(bytes) => capacity > *bytes,
+            SizeCheck::Utilisation(places) => {
                 let used = object.used_bytes();
                 let place = &places[place_of(core::ptr::from_ref(object).addr())];
                 // Relaxed: strikes order nothing; one that is lost comes again.
@@ -199,7 +199,7 @@ impl Judge {
                 place.store(if refused { 0 } else { strikes }, Ordering::Relaxed);
                 refused
             }
-            Judge::Calibrated(histogram) => {
+            SizeCheck::Calibrated(histogram) => {
                 histogram.note(object.used_bytes());
                 capacity > histogram.most_bytes.load(Ordering::Relaxed)
             }

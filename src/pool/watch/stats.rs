@@ -1,8 +1,14 @@
-//! The figures of a pool, as plain values.
+//! What a pool says about itself, as plain values.
+//!
+//! Owns the public snapshot, made of the sums and of what `watch/` knows.
 #![forbid(unsafe_code)]
 
 use core::fmt;
 
+use crate::pool::exchange::store::Store;
+use crate::pool::exchange::sums::PoolSums;
+use crate::pool::stock::drops::Drops;
+use crate::pool::watch::discipline::Discipline;
 use crate::pool::watch::mode::{Mode, ModeReason};
 
 /// What a pool has done so far and holds now, from [`Pool::stats`](crate::Pool::stats).
@@ -98,6 +104,37 @@ pub struct PoolDrops {
 }
 
 impl PoolStats {
+    /// Each number read once.
+    pub(crate) fn of(store: &Store, discipline: &Discipline) -> PoolStats {
+        let sums = store.sums(true).unwrap_or_default();
+        let ticks = discipline.intervals.count();
+        let (suspects, withdrawn) = discipline.leaks.counts(ticks);
+        let (gets, outstanding) = (sums.hits + sums.made, sums.outstanding());
+        let drops = PoolDrops::of(&sums);
+        let bounds = &store.bounds;
+        PoolStats {
+            gets,
+            hits: sums.hits,
+            creates: sums.creates,
+            returns: gets.saturating_sub(outstanding + sums.detached),
+            outstanding,
+            high_water: sums.high_water,
+            idle: sums.idle,
+            idle_bytes: sums.idle * store.slot_bytes as u64,
+            exchanges: sums.exchanges,
+            contended: sums.busy + drops.contended,
+            max_live: bounds.counts_guards().then_some(bounds.live_max as u64),
+            exhausted: sums.exhausted,
+            shards: sums.shards,
+            suspects,
+            withdrawn,
+            ticks: ticks as u64,
+            mode: discipline.judge.mode(),
+            reason: discipline.judge.why(),
+            drops,
+        }
+    }
+
     /// Part of the gets that an idle object served, 0 to 1; 0 before the first get.
     pub fn hit_rate(&self) -> f64 {
         if self.gets == 0 {
@@ -108,21 +145,28 @@ impl PoolStats {
 }
 
 impl PoolDrops {
+    fn of(sums: &PoolSums) -> PoolDrops {
+        let dropped = |reason| sums.dropped(&[reason]);
+        PoolDrops {
+            full: dropped(Drops::Full),
+            discarded: dropped(Drops::Discarded),
+            oversize: dropped(Drops::Oversize),
+            invalid: dropped(Drops::Invalid),
+            poisoned: dropped(Drops::Poisoned),
+            contended: dropped(Drops::Contended),
+            trimmed: dropped(Drops::Trimmed),
+            aged: dropped(Drops::Aged),
+            pressed: dropped(Drops::Pressed),
+            retired: dropped(Drops::Retired),
+            bypassed: dropped(Drops::Bypassed),
+        }
+    }
+
     /// All of them.
     pub fn total(&self) -> u64 {
-        let given_up = self.trimmed + self.aged + self.pressed + self.retired;
-        self.lost() + given_up + self.bypassed
-    }
-
-    /// Those that were recycled first, and those that their users discarded.
-    pub(crate) fn recycled(&self) -> u64 {
-        self.full + self.contended + self.discarded
-    }
-
-    /// Those that came back and were not kept.
-    pub(crate) fn lost(&self) -> u64 {
         let refused = self.discarded + self.oversize + self.invalid + self.poisoned;
-        self.full + self.contended + refused
+        let given_up = self.trimmed + self.aged + self.pressed + self.retired;
+        self.full + self.contended + refused + given_up + self.bypassed
     }
 }
 
