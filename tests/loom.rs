@@ -15,7 +15,7 @@
 //! without a heap gives away unannounced), `WEAKEN=leave` (a heap changes hands), `WEAKEN=push` and
 //! `WEAKEN=count` (the orphan stack, and its defence against ABA) each fail.
 //!
-//! `loom/shards.rs` has the models of the pool's claims, `loom/events.rs` those of its events,
+//! `loom/shards.rs` has the models of the pool's leases, `loom/events.rs` those of its events,
 //! `loom/owned.rs` those of a slab's owned handles, with weakenings of their own.
 #![cfg(loom)]
 
@@ -38,34 +38,29 @@ mod base {
 mod pool {
     /// Room for magazines.
     pub(crate) mod blocks {
-        use super::magazine::Magazine;
         use core::ptr::NonNull;
         use std::alloc::{Layout, alloc, dealloc};
 
+        pub(crate) const BLOCK: Layout = Layout::new::<[usize; 67]>();
+
         pub(crate) fn take() -> Option<NonNull<u8>> {
-            // SAFETY: a magazine has a size.
-            NonNull::new(unsafe { alloc(Layout::new::<Magazine>()) })
+            // SAFETY: a block has a size.
+            NonNull::new(unsafe { alloc(BLOCK) })
         }
 
         /// # Safety
         /// `block` came from `take` and nobody uses it.
         pub(crate) unsafe fn give(block: NonNull<u8>) {
             // SAFETY: by the caller.
-            unsafe { dealloc(block.as_ptr(), Layout::new::<Magazine>()) };
+            unsafe { dealloc(block.as_ptr(), BLOCK) };
         }
     }
-    #[path = "../../src/pool/events.rs"]
+    #[path = "../../src/pool/stock/counters.rs"]
+    pub(crate) mod counters;
+    #[path = "../../src/pool/stock/drops.rs"]
+    pub(crate) mod drops;
+    #[path = "../../src/pool/exchange/events.rs"]
     pub(crate) mod events;
-    /// Why objects are dropped, as far as events say.
-    pub(crate) mod figures {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Drops {
-            Trimmed,
-        }
-        impl Drops {
-            pub(crate) const ALL: [Drops; 1] = [Drops::Trimmed];
-        }
-    }
     /// Ids are unique and grow; how they are counted is not modelled.
     pub(crate) mod id {
         pub(crate) const NO_ID: usize = 0;
@@ -75,12 +70,20 @@ mod pool {
             LAST.fetch_add(8, Ordering::Relaxed) + 8
         }
     }
-    #[path = "../../src/pool/magazine.rs"]
+    #[path = "../../src/pool/stock/magazine.rs"]
     pub(crate) mod magazine;
-    #[path = "../../src/pool/shard.rs"]
+    #[path = "../../src/pool/stock/shard.rs"]
     pub(crate) mod shard;
-    #[path = "../../src/pool/tally.rs"]
-    pub(crate) mod tally;
+    #[path = "../../src/pool/stock/shard_ref.rs"]
+    pub(crate) mod shard_ref;
+
+    /// Where those files look for each other.
+    pub(crate) mod exchange {
+        pub(crate) use super::events;
+    }
+    pub(crate) mod stock {
+        pub(crate) use super::{blocks, counters, drops, id, magazine, shard, shard_ref};
+    }
 }
 
 use loom::cell::UnsafeCell;

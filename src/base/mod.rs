@@ -6,6 +6,8 @@ pub(crate) mod config;
 pub(crate) mod error;
 #[cfg(feature = "alloc")]
 pub(crate) mod geometry;
+#[cfg(feature = "std")]
+pub(crate) mod lock;
 #[cfg(feature = "alloc")]
 pub(crate) mod size_class;
 pub(crate) mod sync;

@@ -1,4 +1,4 @@
-//! What threads hear of a pool's trims and generations: `src/pool/events.rs` as it stands.
+//! What threads hear of a pool's trims and generations: `src/pool/exchange/events.rs` as it stands.
 //!
 //! What the models check: no event is missed for ever, whichever of two came first; who knows the
 //! event of a generation knows the generation, and who knows that sees what went before it. The
@@ -8,9 +8,9 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use crate::pool::events::{Event, Events};
-use crate::pool::figures::Drops;
-use crate::pool::id::next_id;
+use crate::pool::exchange::events::{Event, Events};
+use crate::pool::stock::drops::Drops;
+use crate::pool::stock::id::next_id;
 
 fn trim(events: &Events) {
     let (keep, reason) = (0, Drops::Trimmed);

@@ -1,11 +1,11 @@
-//! Claims on a pool's shards: `src/pool/shard.rs` and `magazine.rs` as they stand, between threads
-//! that use a shard, leave it, take it over, empty it and drop the pool.
+//! Leases on a pool's shards: `src/pool/stock/shard.rs` and `magazine.rs` as they stand, between
+//! threads that use a shard, leave it, take it over, empty it and drop the pool.
 //!
 //! What the models check: a slot is handed to one thread at a time, who sees what its last user
 //! wrote (`Object`); no slot is lost; nobody touches a shard that was freed (`sync.rs`); a shard
 //! that was given up is found by who looks for one. Around the shards stands a small pool: a locked
 //! list of them, and the count of releases by which threads know that looking again is worth it
-//! (`claims::releases`, `Store::claim_shard`).
+//! (`releases.rs`, `Store::lease_shard`).
 //!
 //! Beside the orderings of the code (`sync.rs`), `WEAKEN=late` (the count of releases is read after
 //! the shards were looked at) turns a model red. The ordering of that count cannot be weakened to
@@ -20,8 +20,9 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use crate::pool::magazine::Chain;
-use crate::pool::shard::{Shard, ShardRef};
+use crate::pool::stock::magazine::Chain;
+use crate::pool::stock::shard::Shard;
+use crate::pool::stock::shard_ref::ShardRef;
 use crate::weakened;
 
 /// What a slot of the models is: a word that each user writes.
@@ -55,7 +56,7 @@ struct Pool {
     shards: Mutex<Vec<ShardRef>>,
     shards_max: usize,
     releases: AtomicUsize,
-    claimed_out_at: AtomicUsize,
+    leased_out_at: AtomicUsize,
     /// Objects there must be when the pool is dropped.
     objects: usize,
 }
@@ -66,7 +67,7 @@ impl Pool {
             shards: Mutex::new(Vec::new()),
             shards_max,
             releases: AtomicUsize::new(0),
-            claimed_out_at: AtomicUsize::new(usize::MAX),
+            leased_out_at: AtomicUsize::new(usize::MAX),
             objects,
         })
     }
@@ -75,15 +76,15 @@ impl Pool {
         self.releases.load(Ordering::Acquire)
     }
 
-    /// `Store::claim_shard`; an uncontended lock.
+    /// `Store::lease_shard`; an uncontended lock.
     #[inline(never)]
-    fn claim(&self) -> Option<ShardRef> {
+    fn lease(&self) -> Option<ShardRef> {
         let seen = self.releases();
-        if self.claimed_out_at.load(Ordering::Relaxed) == seen {
+        if self.leased_out_at.load(Ordering::Relaxed) == seen {
             return None;
         }
         let mut shards = self.shards.lock().unwrap();
-        if let Some(free) = shards.iter().find(|shard| shard.try_claim()) {
+        if let Some(free) = shards.iter().find(|shard| shard.try_lease()) {
             return Some(free.clone());
         }
         if shards.len() >= self.shards_max {
@@ -92,28 +93,28 @@ impl Pool {
             } else {
                 seen
             };
-            self.claimed_out_at.store(seen, Ordering::Relaxed);
+            self.leased_out_at.store(seen, Ordering::Relaxed);
             return None;
         }
         let shard = ShardRef::try_new(1).unwrap();
-        assert!(shard.try_claim());
+        assert!(shard.try_lease());
         shards.push(shard.clone());
         Some(shard)
     }
 
-    /// `claims::release`.
+    /// `releases::release`.
     fn release(&self, shard: &Shard) {
         shard.release();
         self.releases.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes what free shards hold (`trimming::unload_free`).
+    /// Takes what free shards hold (`Store::collect`).
     #[inline(never)]
     fn unload_free(&self) -> Chain {
         let mut found = Chain::new();
         for shard in self.shards.lock().unwrap().iter() {
-            if shard.try_claim() {
-                // SAFETY: claimed just now.
+            if shard.try_lease() {
+                // SAFETY: leased just now.
                 unsafe { shard.unload(&mut found, &mut Chain::new()) };
                 self.release(shard);
             }
@@ -143,10 +144,10 @@ fn free_all(mut all: Chain) {
     }
 }
 
-/// Puts an object into a claimed shard, or takes one out of it and puts it back.
+/// Puts an object into a leased shard, or takes one out of it and puts it back.
 #[inline(never)]
 fn use_shard(shard: &Shard, fresh: Option<NonNull<u8>>) {
-    // SAFETY: claimed by the caller.
+    // SAFETY: leased by the caller.
     unsafe {
         if let Some(slot) = fresh.or_else(|| shard.pop_either()) {
             Object::work(slot);
@@ -155,7 +156,7 @@ fn use_shard(shard: &Shard, fresh: Option<NonNull<u8>>) {
     }
 }
 
-/// A thread's exit hook gives its claim up while the pool is dropped, by either of them: the hook
+/// A thread's exit hook gives its lease up while the pool is dropped, by either of them: the hook
 /// knows the shard, not the pool.
 #[test]
 fn a_thread_that_ends_against_the_drop_of_its_pool() {
@@ -164,7 +165,7 @@ fn a_thread_that_ends_against_the_drop_of_its_pool() {
         let other = {
             let pool = pool.clone();
             thread::spawn(move || {
-                let shard = pool.claim().unwrap();
+                let shard = pool.lease().unwrap();
                 use_shard(&shard, Some(Object::slot()));
                 drop(pool);
                 shard.release();
@@ -183,12 +184,12 @@ fn a_shard_passes_to_the_next_thread() {
         let other = {
             let pool = pool.clone();
             thread::spawn(move || {
-                let shard = pool.claim().unwrap();
+                let shard = pool.lease().unwrap();
                 use_shard(&shard, Some(Object::slot()));
                 pool.release(&shard);
             })
         };
-        let shard = pool.claim().unwrap();
+        let shard = pool.lease().unwrap();
         use_shard(&shard, None);
         use_shard(&shard, Some(Object::slot()));
         pool.release(&shard);
@@ -206,7 +207,7 @@ fn handles_come_and_go_while_free_shards_are_emptied() {
         let handle = {
             let pool = pool.clone();
             move || {
-                let shard = pool.claim().unwrap();
+                let shard = pool.lease().unwrap();
                 use_shard(&shard, Some(Object::slot()));
                 pool.release(&shard);
             }
@@ -225,19 +226,19 @@ fn handles_come_and_go_while_free_shards_are_emptied() {
     });
 }
 
-/// A claim that failed is not repeated until somebody gave one up; that is never missed.
+/// A lease that failed is not repeated until somebody gave one up; that is never missed.
 #[test]
 fn who_waits_for_a_shard_hears_of_one_that_became_free() {
     loom::model(|| {
         let pool = Pool::new(1, 0);
-        let shard = pool.claim().unwrap();
+        let shard = pool.lease().unwrap();
         let other = {
             let pool = pool.clone();
-            thread::spawn(move || pool.claim().is_some())
+            thread::spawn(move || pool.lease().is_some())
         };
         pool.release(&shard);
         if !other.join().unwrap() {
-            assert!(pool.claim().is_some(), "free, and nobody looks");
+            assert!(pool.lease().is_some(), "free, and nobody looks");
         }
     });
 }

@@ -43,6 +43,12 @@ impl Drop for Alive {
 #[derive(Debug)]
 pub(crate) struct AtomicUsize(atomic::AtomicUsize, Alive);
 
+impl Default for AtomicUsize {
+    fn default() -> AtomicUsize {
+        AtomicUsize::new(0)
+    }
+}
+
 impl AtomicUsize {
     pub(crate) fn new(value: usize) -> AtomicUsize {
         AtomicUsize(atomic::AtomicUsize::new(value), Alive::new())

@@ -146,7 +146,8 @@ fn auto_keeps_what_is_dear_however_few_come_back() {
     assert!(advice.to_string().starts_with("keep it"));
 }
 
-/// The judge itself is tested with made-up costs in `src/pool/mode.rs`; this is the whole way.
+/// The judge itself is tested with made-up costs in `src/pool/watch/judge.rs`; this is the whole
+/// way.
 #[test]
 #[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
 fn auto_comes_back_when_reuse_pays_again() {
