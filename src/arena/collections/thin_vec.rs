@@ -16,8 +16,8 @@
 //!     where its claim has one. An arena without a window resizes nothing.
 //! I3: `T` needs no drop; as in vec.rs.
 //!
-//! What changes it is a `raw_vec`, made for the moment: this is the same vector as [`ArenaVec`] with
-//! the arena left out. Its traits are in `vec_traits`.
+//! What changes it is a `raw_vec`, made for the moment: this is the same vector as [`ArenaVec`]
+//! with the arena left out. Its traits are in `vec_traits`.
 //!
 //! Length: the methods of one type, and more than half of the lines say what they do.
 
