@@ -1,12 +1,12 @@
 //! A JSON document parsed into a tree: in arenas, and as `serde_json::Value` in boxes.
 //!
-//! One reader, the one of the example `compare`, reads for everybody, so that only the memory
+//! One reader, the one of `examples/compare`, reads for everybody, so that only the memory
 //! differs: it copies every string once, appends to lists as their parts arrive, and asks the
 //! allocator for nothing else. The trees have the same shape but for the objects of
 //! `serde_json::Value`, which are its own sorted maps. The walk looks at every node and at both
 //! ends of every string; the checksum does not depend on the order of an object's members.
 
-#[path = "../../examples/compare/json.rs"]
+#[path = "../../examples/compare/src/json.rs"]
 mod json;
 
 use serde_json::{Map, Number};
@@ -194,7 +194,7 @@ impl Builder for InNothing {
 /// When the text is no JSON.
 pub fn in_arena<B: Growing>(bump: &mut B, text: &str) -> u64 {
     let sum = {
-        let tree = json::parse(text, &mut String::new(), &mut InArena(&*bump));
+        let tree = json::parse(text, &mut InArena(&*bump));
         sum_of_tree(&tree.expect("JSON"))
     };
     bump.clear();
@@ -206,7 +206,7 @@ pub fn in_arena<B: Growing>(bump: &mut B, text: &str) -> u64 {
 /// # Panics
 /// When the text is no JSON.
 pub fn in_boxes(text: &str) -> u64 {
-    let tree = json::parse(text, &mut String::new(), &mut InBoxes);
+    let tree = json::parse(text, &mut InBoxes);
     sum_of_value(&tree.expect("JSON"))
 }
 
@@ -215,7 +215,7 @@ pub fn in_boxes(text: &str) -> u64 {
 /// # Panics
 /// When the text is no JSON.
 pub fn in_nothing(text: &str) -> u64 {
-    let sum = json::parse(text, &mut String::new(), &mut InNothing);
+    let sum = json::parse(text, &mut InNothing);
     sum.expect("JSON")
 }
 

@@ -19,7 +19,7 @@ pub mod request;
 pub mod resident;
 pub mod shapes;
 #[allow(dead_code, reason = "the example uses the rest of it")]
-#[path = "../../examples/compare/sync_pool_model.rs"]
+#[path = "../../examples/compare/src/sync_pool_model.rs"]
 mod sync_pool_model;
 pub mod travel;
 pub mod under;

@@ -14,11 +14,11 @@
 #![allow(clippy::print_stdout)]
 
 #[allow(dead_code, reason = "compare uses the rest of it")]
-#[path = "../compare/count.rs"]
+#[path = "../compare/src/count.rs"]
 mod count;
 mod decoder;
 #[allow(dead_code, reason = "compare uses the rest of it")]
-#[path = "../compare/figures.rs"]
+#[path = "../compare/src/figures.rs"]
 mod figures;
 mod http;
 mod json;

@@ -1,4 +1,4 @@
-//! `cargo run --release --example compare [FILE.json]`: is it worth it, on your own data?
+//! `cargo run --release -p compare [FILE.json]`: is it worth it, on your own data?
 //!
 //! Three uses of memory as a server has them, each done in every way at hand, on a real document:
 //! a *request* (parse, walk, drop), a *hot loop* of small objects, a *reuse loop* of buffers. It
@@ -10,7 +10,7 @@
 //! main        what happens in which order
 //! cli, document, progress, machine, figures
 //! request, hot_loop, reuse        the three works and their arms
-//!   json, tree, builders          one reader, one tree, a builder per arm
+//!   json, tree, builders          one reader (serde_json), one tree, a builder per arm
 //!   sync_pool_model               Go's sync.Pool
 //!   balances                      which loops stand behind a break-even figure
 //! work, harness, probe, count     arms; their time; their memory, in processes of their own

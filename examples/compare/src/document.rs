@@ -47,14 +47,14 @@ impl Document {
     pub(crate) fn from_bytes(name: String, bytes: Vec<u8>) -> Result<Document, String> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let offset = error.utf8_error().valid_up_to();
-            let (line, column) = json::position(error.as_bytes(), offset);
+            let (line, column) = position(error.as_bytes(), offset);
             format!("{name}:{line}:{column}: not UTF-8")
         })?;
         if text.trim_ascii().is_empty() {
             return Err(format!("{name}: empty, no JSON document in it"));
         }
-        let tree = json::parse(&text, &mut String::new(), &mut StdBuilder)
-            .map_err(|error| format!("{name}:{error}"))?;
+        let tree =
+            json::parse(&text, &mut StdBuilder).map_err(|error| format!("{name}: {error}"))?;
         Ok(Document {
             name,
             census: Census::of(&tree),
@@ -95,6 +95,15 @@ impl Document {
         }
         Err(format!("{shown}: {last}; name a JSON file instead"))
     }
+}
+
+/// Line and column, both from 1 and the column in characters, of a byte offset in `bytes`.
+fn position(bytes: &[u8], offset: usize) -> (usize, usize) {
+    let before = &bytes[..offset];
+    let line_start = before.iter().rposition(|&byte| byte == b'\n');
+    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let in_line = String::from_utf8_lossy(&before[line_start.map_or(0, |at| at + 1)..]);
+    (line, in_line.chars().count() + 1)
 }
 
 fn material(text: &str) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! How each contender puts a parsed document into memory.
 //!
 //! - I1: every builder copies every string once and appends to lists as the parts arrive, the way
-//!   its crate's own documentation shows. The exception is [`ScratchBuilder`]: it gathers children
+//!   its crate's own documentation shows. The exception is [`Scratch`]: it gathers children
 //!   on a reused stack and makes each list once, at its final size.
 //! - I2: the trees are [`Value`]s of one shape; only the [`Family`](crate::tree::Family) differs.
 //!
@@ -80,10 +80,10 @@ impl Builder for StdBuilder {
     }
 }
 
-/// What a parser can keep between requests: costly to grow again, worthless as content.
+/// `String` and `Vec` as well, but lists are made once, at their size, from stacks that a parser can
+/// keep between requests: costly to grow again, worthless as content.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    pub(crate) unescaped: String,
     values: Vec<Value<Owned>>,
     members: Vec<Member<Owned>>,
 }
@@ -91,28 +91,12 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Ready for the next request; empty already unless a document was broken.
     pub(crate) fn clear(&mut self) {
-        self.unescaped.clear();
         self.values.clear();
         self.members.clear();
     }
-
-    /// The unescape buffer, and a builder over the stacks.
-    pub(crate) fn split(&mut self) -> (&mut String, ScratchBuilder<'_>) {
-        let builder = ScratchBuilder {
-            values: &mut self.values,
-            members: &mut self.members,
-        };
-        (&mut self.unescaped, builder)
-    }
 }
 
-/// `String` and `Vec` as well, but lists are made once, at their size, from recycled stacks.
-pub(crate) struct ScratchBuilder<'s> {
-    values: &'s mut Vec<Value<Owned>>,
-    members: &'s mut Vec<Member<Owned>>,
-}
-
-impl Builder for ScratchBuilder<'_> {
+impl Builder for Scratch {
     type Text = String;
     /// Where the list's children begin on their stack.
     type List = usize;

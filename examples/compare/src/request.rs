@@ -88,12 +88,8 @@ pub(crate) fn work(document: &Document) -> Work<'_> {
     }
 }
 
-fn read<B: Builder<Value = Value<F>>, F: Family>(
-    text: &str,
-    scratch: &mut String,
-    builder: &mut B,
-) -> Value<F> {
-    match json::parse(text, scratch, builder) {
+fn read<B: Builder<Value = Value<F>>, F: Family>(text: &str, builder: &mut B) -> Value<F> {
+    match json::parse(text, builder) {
         Ok(value) => value,
         Err(error) => unreachable!("the document was parsed before: {error}"),
     }
@@ -113,9 +109,7 @@ struct StdWay<'d>(&'d str);
 
 impl Way for StdWay<'_> {
     fn run(&mut self, iterations: u64) -> u64 {
-        repeat(iterations, || {
-            walk(&read(self.0, &mut String::new(), &mut StdBuilder))
-        })
+        repeat(iterations, || walk(&read(self.0, &mut StdBuilder)))
     }
 }
 
@@ -144,8 +138,7 @@ impl Way for ScratchWay<'_> {
     fn run(&mut self, iterations: u64) -> u64 {
         repeat(iterations, || {
             let mut scratch = self.scratches.get();
-            let (unescaped, mut builder) = scratch.split();
-            walk(&read(self.text, unescaped, &mut builder))
+            walk(&read(self.text, &mut *scratch))
         })
     }
 
@@ -176,8 +169,7 @@ impl Way for SyncPoolWay<'_> {
     fn run(&mut self, iterations: u64) -> u64 {
         let sum = repeat(iterations, || {
             let mut scratch = self.scratches.get();
-            let (unescaped, mut builder) = scratch.split();
-            let sum = walk(&read(self.text, unescaped, &mut builder));
+            let sum = walk(&read(self.text, &mut *scratch));
             scratch.clear();
             self.scratches.put(scratch);
             sum
@@ -196,9 +188,7 @@ struct HeapWay<'d> {
 impl Way for HeapWay<'_> {
     fn run(&mut self, iterations: u64) -> u64 {
         let mut builder = AllocatorBuilder(&self.heap);
-        repeat(iterations, || {
-            walk(&read(self.text, &mut String::new(), &mut builder))
-        })
+        repeat(iterations, || walk(&read(self.text, &mut builder)))
     }
 }
 
@@ -220,11 +210,7 @@ impl Way for ArenaWay<'_> {
     fn run(&mut self, iterations: u64) -> u64 {
         repeat(iterations, || {
             let arena = self.arenas.get();
-            walk(&read(
-                self.text,
-                &mut String::new(),
-                &mut ArenaBuilder(&arena),
-            ))
+            walk(&read(self.text, &mut ArenaBuilder(&arena)))
         })
     }
 
@@ -243,7 +229,7 @@ impl Way for FreshArenaWay<'_> {
     fn run(&mut self, iterations: u64) -> u64 {
         repeat(iterations, || {
             let arena = Arena::new();
-            walk(&read(self.0, &mut String::new(), &mut ArenaBuilder(&arena)))
+            walk(&read(self.0, &mut ArenaBuilder(&arena)))
         })
     }
 }
@@ -266,7 +252,7 @@ impl Way for BumpaloWay<'_> {
     fn run(&mut self, iterations: u64) -> u64 {
         repeat(iterations, || {
             let mut builder = BumpaloBuilder(&self.bump);
-            let sum = walk(&read(self.text, &mut String::new(), &mut builder));
+            let sum = walk(&read(self.text, &mut builder));
             self.bump.reset();
             sum
         })
