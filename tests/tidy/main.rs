@@ -4,16 +4,13 @@
 //! against the `use crate::…` lines, and the rules on length, unsafe code, dead files, markers and
 //! configuration. A layering rule that no machine checks is soon a picture of the past.
 //!
-//! The rules are in `tidy/rules.rs` and `tidy/floors.rs`, each with a snippet that breaks it.
+//! The rules are in `rules.rs` and `floors.rs`, each with a snippet that breaks it.
 
 // It reads the project's folder, which the interpreter's isolation does not allow.
 #![cfg(not(miri))]
 
-#[path = "tidy/floors.rs"]
 mod floors;
-#[path = "tidy/rules.rs"]
 mod rules;
-#[path = "tidy/source.rs"]
 mod source;
 
 use std::fmt;
