@@ -2,10 +2,11 @@
 //!
 //! Owns the guess what a method is called on. It knows types by their names only, so it is exact
 //! where the code says the type and an approximation elsewhere:
-//! - `self.name(…)`, `Self::name` and `Type::name` are exact;
+//! - `self.name(…)`, also through a `Deref` to another type, `Self::name` and `Type::name` are
+//!   exact;
 //! - `x.name(…)` is taken for a method of each type that the file, or else any file, gives to an
 //!   `x` (`x: Type`: a field, a parameter, a binding), and `f(…).name(…)` for one of each type
-//!   that some `fn f` returns, if one of these types has the method;
+//!   that some `fn f` returns, if one of these types, or what its `Deref` leads to, has the method;
 //! - any other call counts for a type `T` if no other type or trait of the crate has a method of
 //!   that name. If several have, it counts where the file imports or defines `T` or stands in its
 //!   folder. It never counts if common types of `std` have such a method (`STD_METHODS`).
@@ -68,6 +69,17 @@ struct Methods<'a> {
     inherent: BTreeMap<&'a str, BTreeMap<&'a Owner, BTreeSet<usize>>>,
     /// By name: the types that have a method; `None` for a trait.
     holders: BTreeMap<&'a str, BTreeSet<Option<&'a Owner>>>,
+    /// Types with a `Deref` to another type of the crate.
+    leads_to: BTreeMap<&'a Owner, Owner>,
+}
+
+impl Methods<'_> {
+    /// The type that a method is found on from `owner`, through one `Deref` if need be.
+    fn found_on<'b>(&'b self, owner: &'b Owner, name: &str) -> Option<&'b Owner> {
+        let next = self.leads_to.get(owner);
+        let mut types = [Some(owner), next].into_iter().flatten();
+        types.find(|own| self.holders[name].contains(&Some(*own)))
+    }
 }
 
 /// Every call of a method in an inherent `impl` that stands in another file than its type.
@@ -121,9 +133,12 @@ fn methods_of<'a>(graph: &'a Graph) -> Methods<'a> {
     let mut methods = Methods {
         inherent: BTreeMap::new(),
         holders: BTreeMap::new(),
+        leads_to: BTreeMap::new(),
     };
     for (index, file) in graph.tree.files.iter().enumerate() {
         for (block, owner) in graph.impls(index) {
+            let target = graph.tree.owner(index, block.at, &block.leads_to);
+            methods.leads_to.extend(owner.zip(target));
             for name in &block.methods {
                 methods.holders.entry(name).or_default().insert(owner);
                 if let Some(owner) = owner.filter(|_| !block.of_trait) {
@@ -149,25 +164,32 @@ fn receivers(
 ) -> Option<BTreeSet<Owner>> {
     let key = match &said.on {
         On::Unknown => return None,
-        On::Own => return Some(graph.around(file, said.at).into_iter().cloned().collect()),
+        On::Own => {
+            let own = graph.around(file, said.at)?;
+            let own = methods.found_on(own, said.name)?;
+            return Some(BTreeSet::from([own.clone()]));
+        }
         On::Path(path) => {
-            let found = graph.tree.resolve(file, said.at, path)?;
-            return Some(BTreeSet::from([(found.file, found.item?)]));
+            let found = graph.tree.resolve(file, said.at, path);
+            let owner = found.and_then(|found| Some((found.file, found.item?)));
+            return Some(owner.into_iter().collect());
         }
         On::Name(name) => (*name).to_owned(),
         On::Result(name) => format!("{name}()"),
     };
-    let holders = &methods.holders[said.name];
     let all = || typed.iter().filter_map(|typed| typed.get(&key));
-    let known = |types: &BTreeSet<Option<Owner>>| types.iter().flatten().cloned().collect();
-    let has_it = |types: &BTreeSet<Owner>| types.iter().any(|own| holders.contains(&Some(own)));
+    let found_on = |types: &BTreeSet<Option<Owner>>| -> BTreeSet<Owner> {
+        let on = |own| methods.found_on(own, said.name).cloned();
+        types.iter().flatten().filter_map(on).collect()
+    };
     let foreign = || {
         all()
             .next()
             .is_some_and(|types| types.iter().all(Option::is_none))
     };
-    let found = all().map(known).find(has_it);
-    found.or_else(|| (holders.len() > 1 && foreign()).then(BTreeSet::new))
+    let several = methods.holders[said.name].len() > 1;
+    let found = all().map(found_on).find(|types| !types.is_empty());
+    found.or_else(|| (several && foreign()).then(BTreeSet::new))
 }
 
 fn is_near(graph: &Graph, file: usize, at: usize, owner: &Owner) -> bool {
@@ -304,6 +326,8 @@ mod tests {
         for call in [
             "impl Store { fn f(&self) { self.give() } }",
             "impl Store { fn f(&self) { Self::give(self) } }",
+            "struct G; impl Deref for G { type Target = Store; } \
+             impl G { fn f(&self) { self.map() } }",
             "fn f() { Store::give(x) }",
             "fn f(g: fn(&Store)) { f(Store::map) }",
             "fn f() { x.give() }",
@@ -327,6 +351,7 @@ mod tests {
             // What std has, of something unknown.
             "use crate::pool::store::Store; fn f() { x.map() }",
             "use crate::pool::store::Store; fn f(x: Vec<u8>) { x.map() }",
+            "use crate::pool::store::Store; fn f() { Vec::give(x); crate::pool::give(x) }",
             // A field of that name.
             "use crate::pool::store::Store; fn f() { x.give }",
         ] {

@@ -58,6 +58,8 @@ pub(crate) struct Impl {
     pub(crate) target: Vec<String>,
     pub(crate) of_trait: bool,
     pub(crate) methods: Vec<String>,
+    /// Path of what its `type Target` is: where `Deref` leads.
+    pub(crate) leads_to: Vec<String>,
     /// Offsets of the block with its braces.
     pub(crate) body: Range<usize>,
 }
@@ -164,6 +166,7 @@ impl<'a> File<'a> {
             target,
             of_trait,
             methods: methods_in(&tokens[i..end]),
+            leads_to: target_in(&tokens[i..end]),
             body: tokens[i.min(tokens.len() - 1)].at..tokens[end - 1].at,
         });
         end
@@ -441,6 +444,13 @@ pub(crate) fn path_at(tokens: &[Token]) -> Vec<String> {
 fn aliased(tokens: &[Token]) -> Vec<String> {
     let equals = tokens.iter().position(|token| token.text == "=");
     equals.map_or(Vec::new(), |at| path_at(&tokens[at + 1..]))
+}
+
+/// The path in `type Target = path;`, empty if there is none.
+fn target_in(tokens: &[Token]) -> Vec<String> {
+    let is_target = |pair: &[Token]| pair[0].text == "type" && pair[1].text == "Target";
+    let target = tokens.windows(2).position(is_target);
+    target.map_or(Vec::new(), |at| aliased(&tokens[at..]))
 }
 
 /// Names of the functions in the first block of `tokens`, not of those inside them.
