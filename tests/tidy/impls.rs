@@ -7,12 +7,13 @@
 //! A file is a half if it defines no type or trait, has nothing but `impl`s of one type, and that
 //! type's file calls into it: each needs the other, so they are one subject. They are told apart
 //! from a core and what stands on it by the direction of the calls. Two halves that fit the budget
-//! of one file could be joined any time and are left alone; where they do not fit, length cut them.
+//! of one file could be joined any time and are left alone; where they do not fit,
+//! length cut them, unless the header says in a sentence what it is about: `//! Subject: …`.
 
 use crate::Finding;
 use crate::floors::Floors;
 use crate::graph::Graph;
-use crate::rules::FILE_LINES;
+use crate::rules::{FILE_LINES, is_sentence, reason};
 
 /// Inherent `impl`s out of their type's reach.
 pub(crate) fn places(floors: &Floors, graph: &Graph) -> Vec<Finding> {
@@ -74,9 +75,10 @@ pub(crate) fn halves(graph: &Graph) -> Vec<Finding> {
         };
         let lines = |index: usize| files[index].source.text.lines().count();
         let both = lines(index) + lines(*own);
-        if file.items.iter().all(|item| !item.is_type) && both > FILE_LINES {
+        let subject = reason(file.source, "Subject:").is_some_and(|text| is_sentence(&text));
+        if file.items.iter().all(|item| !item.is_type) && both > FILE_LINES && !subject {
             let what = format!(
-                "half of {}: nothing but {name}, which {} there; cut by subject",
+                "half of {}: nothing but {name}, which {} there; say its `//! Subject: …`",
                 files[*own].path, call.what
             );
             findings.push(Finding::new(file.source, 1, what));
@@ -162,6 +164,11 @@ mod tests {
         // What stands on the type is not called by it; what fits one file is not cut for length.
         assert_eq!(half(FILE_LINES, "self.f()", other), 0);
         assert_eq!(half(1, "self.g()", other), 0);
+        // A sentence says the subject, a word does not.
+        let said = format!("//! Subject: blocks that are too large for a bin.\n{other}");
+        assert_eq!(half(FILE_LINES, "self.g()", &said), 0);
+        let said = format!("//! Subject: more.\n{other}");
+        assert_eq!(half(FILE_LINES, "self.g()", &said), 1);
         // A type of its own makes a subject.
         assert_eq!(
             half(FILE_LINES, "self.g()", &format!("struct B; {other}")),

@@ -48,7 +48,7 @@ fn header(source: &Source) -> Vec<Finding> {
 /// At most 500 lines, or up to 700 with a reason; and no reason where none is needed.
 fn file_length(source: &Source) -> Vec<Finding> {
     let lines = source.text.lines().count();
-    let what = match (lines, length_reason(source)) {
+    let what = match (lines, reason(source, "Length:")) {
         (..=FILE_LINES, None) => return Vec::new(),
         (..=FILE_LINES, Some(_)) => "`//! Length:` in a file that is not too long".to_owned(),
         (..=FILE_LINES_MAX, Some(reason)) if is_sentence(&reason) => return Vec::new(),
@@ -63,22 +63,16 @@ fn file_length(source: &Source) -> Vec<Finding> {
     vec![Finding::new(source, lines, what)]
 }
 
-/// The paragraph of the header that begins with `Length:`, without that word.
-fn length_reason(source: &Source) -> Option<String> {
-    let mut lines = source
-        .header()
-        .skip_while(|line| !line.starts_with("Length:"));
-    let first = lines
-        .next()?
-        .trim_start_matches("Length:")
-        .trim()
-        .to_owned();
+/// The paragraph of the header that begins with `word`, without that word.
+pub(crate) fn reason(source: &Source, word: &str) -> Option<String> {
+    let mut lines = source.header().skip_while(|line| !line.starts_with(word));
+    let first = lines.next()?.trim_start_matches(word).trim().to_owned();
     let rest = lines.take_while(|line| !line.is_empty());
     Some(rest.fold(first, |text, line| text + " " + line))
 }
 
 /// One sentence with a full stop, and of more than a few words.
-fn is_sentence(text: &str) -> bool {
+pub(crate) fn is_sentence(text: &str) -> bool {
     text.ends_with('.') && !text.contains(". ") && text.split_whitespace().count() >= 5
 }
 
