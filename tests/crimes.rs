@@ -11,16 +11,15 @@
 
 #![cfg(all(unix, feature = "std", not(miri)))]
 
-mod child;
-#[path = "child/crime.rs"]
-mod crime;
+mod common;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use flagstone::{Check, Heap};
 
-use crime::guilty;
+use common::child;
+use common::crime::{self, guilty};
 
 /// Longer than every magazine of 64 B slots, so that this many frees flush.
 const MANY: usize = 1000;

@@ -4,12 +4,13 @@
 
 #![cfg(all(target_os = "linux", feature = "std", not(miri)))]
 
-mod child;
+mod common;
 
 use std::alloc::Layout;
 use std::fs;
 use std::thread;
 
+use common::child;
 use flagstone::pages::Pages;
 use flagstone::{Arena, ArenaPool, Heap, Pool, Slab};
 

@@ -2,7 +2,8 @@
 //! choices it can be made with, each in a process of its own.
 #![cfg(all(unix, feature = "std", feature = "allocator-api2-02", not(miri)))]
 
-mod child;
+mod common;
+#[path = "common/workload/mod.rs"]
 mod workload;
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use allocator_api2::{boxed::Box, vec::Vec};
+use common::child;
 use flagstone::{AllocError, Check, Config, Flagstone};
 
 const HANDLE: Flagstone = Flagstone::new();

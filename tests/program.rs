@@ -1,11 +1,13 @@
 //! A real program as a child process with `Flagstone` as its allocator.
 #![cfg(all(unix, feature = "std", not(miri)))]
 
-mod child;
-#[path = "workload/figures.rs"]
+mod common;
+#[path = "common/workload/figures.rs"]
 mod figures;
+#[path = "common/workload/mod.rs"]
 mod workload;
 
+use common::child;
 use flagstone::Flagstone;
 
 #[global_allocator]

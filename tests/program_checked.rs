@@ -3,15 +3,17 @@
 //! Each in a process of its own: the quarantine and the figures are the process's.
 #![cfg(all(unix, feature = "std", not(miri)))]
 
-mod child;
-#[path = "workload/figures.rs"]
+mod common;
+#[path = "common/workload/figures.rs"]
 mod figures;
+#[path = "common/workload/mod.rs"]
 mod workload;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
 
+use common::child;
 use flagstone::{Check, Config, Flagstone};
 
 #[global_allocator]

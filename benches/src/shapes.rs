@@ -8,6 +8,8 @@
 //! without Go. Neither resets an object, as `sync.Pool` does not. The model has no shape `tick`:
 //! its tick drops the objects itself, where Go's stops the world for a moment and leaves them to
 //! the collector, so what it takes says nothing about Go.
+//!
+//! Length: one shape per use of a pool, each with its contenders.
 
 use std::ops::DerefMut;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

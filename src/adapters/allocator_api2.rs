@@ -6,9 +6,8 @@
 //! shown the allocator.
 //!
 //! I1: blocks stay valid while the reference lives: what ends them (`reset`, dropping the owner)
-//!     needs the owner exclusively, and moving or copying the reference changes nothing. A
-//!     `Flagstone` owns nothing: all of them are the same allocator, which lives as long as the
-//!     process.
+//!     needs the owner exclusively, and moving or copying the reference changes nothing. Every
+//!     `Flagstone` is the same allocator, which lives as long as the process.
 //! I2: no method unwinds: the inherent ones return errors or abort.
 
 /// Implements one version's trait for one handle, with the inherent methods of another type.

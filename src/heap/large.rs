@@ -4,6 +4,8 @@
 //! A large block is a slab of one slot, so that the same record says whose it is. Huge blocks are
 //! linked through their records.
 //! I1: every huge block of the heap is in its list, and the registry names the heap as its owner.
+//!
+//! Subject: what no class serves; `single.rs` knows classes and nothing of spans.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;

@@ -1,12 +1,12 @@
 //! The budget: what is charged before memory is handed out, and what is tried when it is refused.
 //!
-//! Owns nothing but the order of steps: a refusal, by the limit or by the source, is answered with
-//! a purge of what nobody uses, and then asked once more. The sums are in `state.rs` (I1).
+//! A refusal, by the limit or by the source, is answered with a purge of what nobody uses, and then
+//! asked once more. The sums are in `state.rs` (I1).
 
 use crate::base::error::AllocError;
 use crate::base::sync::Ordering;
-use crate::pages::source::Reservation;
 use crate::pages::state::Pages;
+use crate::pages::system::source::Reservation;
 
 impl Pages {
     /// Charges `bytes` against the limit (I1), purging unused pages if that makes room.

@@ -14,11 +14,11 @@ use core::ptr::NonNull;
 use crate::base::error::AllocError;
 use crate::base::geometry::{SEGMENT_BYTES, align_up};
 use crate::base::sync::Ordering;
-use crate::pages::map::process_number;
 use crate::pages::registry;
 use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE};
-use crate::pages::source::Reservation;
 use crate::pages::state::Pages;
+use crate::pages::system::map::process_number;
+use crate::pages::system::source::Reservation;
 use crate::pages::table::{LAST_COUNT, Rest, Want};
 
 /// A segment that is written but not yet published.

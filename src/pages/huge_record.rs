@@ -12,8 +12,8 @@
 
 use crate::base::geometry::PAGE_BYTES;
 use crate::base::sync::Ordering;
-use crate::pages::source::Reservation;
 use crate::pages::state::Pages;
+use crate::pages::system::source::Reservation;
 
 /// What is known of a huge block, one page in front of it.
 #[repr(C)]

@@ -11,23 +11,18 @@ mod grow;
 mod huge;
 mod huge_cache;
 pub(crate) mod huge_record;
-#[cfg_attr(
-    not(feature = "std"),
-    allow(dead_code, reason = "nothing maps without std")
-)]
-mod map;
 pub(crate) mod purge;
 pub(crate) mod registry;
 pub(crate) mod segment;
-mod source;
 mod spans;
 mod state;
+mod system;
 mod table;
 
 pub(crate) use face::{Room, span_bytes};
-pub use source::HeapSource;
-#[cfg(feature = "std")]
-pub use source::MmapSource;
-pub use source::{PageSource, Reservation};
 pub(crate) use state::Span;
 pub use state::{Pages, PagesStats};
+pub use system::source::HeapSource;
+#[cfg(feature = "std")]
+pub use system::source::MmapSource;
+pub use system::source::{PageSource, Reservation};

@@ -9,9 +9,9 @@
 
 use crate::base::geometry::{PAGE_BYTES, PAGES_PER_UNIT, UNIT_BYTES, run_mask};
 use crate::base::sync::Ordering;
-use crate::pages::map::clock_ms;
 use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE, UPPER_UNITS, metadata_of};
 use crate::pages::state::Pages;
+use crate::pages::system::map::clock_ms;
 
 /// Spans released between two looks at the clock: a look costs about as much as a release.
 pub(crate) const RELEASES_PER_LOOK: usize = 16;

@@ -20,7 +20,7 @@ use crate::base::geometry::{
     segment_of,
 };
 use crate::base::sync::{AtomicPtr, AtomicU16, AtomicU64, Ordering};
-use crate::pages::source::Reservation;
+use crate::pages::system::source::Reservation;
 
 /// Units taken by the head: the records and words of 62 units are exactly what two units hold.
 pub(crate) const HEAD_UNITS: usize = 2;

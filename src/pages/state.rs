@@ -14,10 +14,10 @@ use core::ptr::NonNull;
 use crate::base::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::pages::huge_cache::HugeCache;
 #[cfg(not(feature = "std"))]
-use crate::pages::source::HeapSource;
+use crate::pages::system::source::HeapSource;
 #[cfg(feature = "std")]
-use crate::pages::source::MmapSource;
-use crate::pages::source::PageSource;
+use crate::pages::system::source::MmapSource;
+use crate::pages::system::source::PageSource;
 use crate::pages::table::Table;
 
 /// One page source with its segments and its byte budget.

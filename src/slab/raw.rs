@@ -11,6 +11,8 @@
 //!   `create` until `retire`, and no other page does.
 //! * I4: only the owner writes a record; fields that do not change between `create` and `retire`
 //!   may be read by whoever holds a live slot.
+//!
+//! Length: slots and pointers meet here and nowhere else, so that one file answers for both.
 
 use core::cell::Cell;
 use core::ptr::{NonNull, null};

@@ -9,8 +9,8 @@ use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::child;
-use crate::crime::{self, guilty};
+use crate::common::child;
+use crate::common::crime::{self, guilty};
 use crate::memory;
 use crate::refused;
 use crate::storm::{Block, Cells, exhaustion, storm};

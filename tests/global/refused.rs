@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use std::sync::Barrier;
 use std::thread;
 
-use crate::crime::guilty;
+use crate::common::crime::guilty;
 use crate::{GLOBAL, settled};
 
 type Start = extern "C" fn(*mut c_void) -> *mut c_void;

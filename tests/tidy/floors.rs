@@ -5,7 +5,13 @@
 //! - `folder/   words`: a floor; the first one is the highest, each may use those after it;
 //! - `folder/ uses a/ b/`: narrows what that folder may use to this list;
 //! - `folder/file.rs uses a/`: adds to what that one file may use;
+//! - `folder/ rooms: . < a < b`: the folders in it, each of which may use those to its left; `.`
+//!   is the folder's own files, which stand left of all if it is not said (`rooms.rs`);
+//! - `folder/file.rs extends a/`: the file may hold `impl`s of types that `a/` defines
+//!   (`impls.rs`);
 //! - `folder/file.rs forbids unsafe`: the file carries `#![forbid(unsafe_code)]`.
+//!
+//! A file may be in a room: `folder/room/file.rs`.
 
 use crate::Finding;
 use crate::source::Source;
@@ -17,6 +23,10 @@ pub(crate) struct Floors {
     uses: Vec<(String, Vec<String>)>,
     /// Paths under `src/` that forbid unsafe code.
     pub(crate) safe_files: Vec<String>,
+    /// Folders without a slash at their end, each with its rooms, lowest first.
+    pub(crate) rooms: Vec<(String, Vec<String>)>,
+    /// Paths under `src/`, each with the folder whose types it extends.
+    pub(crate) extends: Vec<(String, String)>,
 }
 
 impl Floors {
@@ -38,6 +48,8 @@ impl Floors {
             order: Vec::new(),
             uses: Vec::new(),
             safe_files: Vec::new(),
+            rooms: Vec::new(),
+            extends: Vec::new(),
         };
         for line in block.lines().skip(1) {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -45,6 +57,14 @@ impl Floors {
                 [who, "uses", whom @ ..] => {
                     let whom = whom.iter().map(|name| bare(name)).collect();
                     floors.uses.push(((*who).to_owned(), whom));
+                }
+                [folder, "rooms:", names @ ..] => {
+                    let names = names.iter().filter(|name| **name != "<");
+                    let rooms = names.map(|name| bare(name)).collect();
+                    floors.rooms.push((bare(folder), rooms));
+                }
+                [file, "extends", folder] => {
+                    floors.extends.push(((*file).to_owned(), bare(folder)));
                 }
                 [file, "forbids", "unsafe"] => floors.safe_files.push((*file).to_owned()),
                 [folder, _, ..] if folder.ends_with('/') => floors.order.push(bare(folder)),
@@ -139,6 +159,19 @@ impl Floors {
             findings.push(Finding::new(source, source.line_of(offset), what));
         }
         findings
+    }
+
+    /// The files that the table gives more than others are there.
+    pub(crate) fn named_files_exist(&self, sources: &[Source]) -> Vec<Finding> {
+        let using = self.uses.iter().map(|(who, _)| who);
+        let named = using.chain(self.extends.iter().map(|(who, _)| who));
+        let files = named.filter(|who| who.ends_with(".rs"));
+        let lost = files.filter(|who| {
+            let path = format!("src/{who}");
+            sources.iter().all(|source| source.path != path)
+        });
+        lost.map(|who| Finding::at("DESIGN.md", 1, format!("src/{who} is not there")))
+            .collect()
     }
 
     /// The files the table names as safe carry the attribute that makes the compiler check it.
@@ -285,6 +318,27 @@ mod tests {
         assert_eq!(floors.safe_files_forbid(&bad).len(), 1);
         assert_eq!(floors.safe_files_forbid(&[]).len(), 1);
         assert_eq!(floors.safe_files_forbid(&good).len(), 0);
+    }
+
+    #[test]
+    fn file_of_the_table_that_is_gone_fails() {
+        let floors = Floors::parse(TABLE).unwrap();
+        let there = [Source::new("src/pool/arena_pool.rs", "")];
+        assert_eq!(floors.named_files_exist(&there).len(), 0);
+        assert_eq!(floors.named_files_exist(&[]).len(), 1);
+    }
+
+    #[test]
+    fn file_in_a_room_may_use_what_its_line_says() {
+        let table = TABLE.replace("pool/arena_pool.rs", "pool/face/arena_pool.rs");
+        let floors = Floors::parse(&table).unwrap();
+        let count = |path: &str| {
+            let source = Source::new(path, "use crate::arena::core::Arena;");
+            floors.imports(&source).len()
+        };
+        assert_eq!(count("src/pool/face/arena_pool.rs"), 0);
+        assert_eq!(count("src/pool/face/pool.rs"), 1);
+        assert_eq!(count("src/pool/arena_pool.rs"), 1);
     }
 
     #[test]

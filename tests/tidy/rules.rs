@@ -8,18 +8,21 @@ use std::collections::HashSet;
 use crate::Finding;
 use crate::source::{Function, Source};
 
-/// A reader keeps about this much of one file in mind; the largest admired file of the field's
-/// well-kept allocators is shorter.
-pub(crate) const FILE_LINES_MAX: usize = 600;
+/// A reader keeps about this much of one file in mind. A longer one says in its header why it is
+/// one subject: `//! Length: …`.
+pub(crate) const FILE_LINES: usize = 500;
+/// With a reason: what is longer than this has another subject in it, whatever the reason says.
+pub(crate) const FILE_LINES_MAX: usize = 700;
 /// One function on one screen of a laptop, twice the length that needs no scrolling at all.
 pub(crate) const FUNCTION_LINES_MAX: usize = 70;
 /// rustfmt's own width; it does not hold comments to it, so this test does.
 pub(crate) const COLUMNS_MAX: usize = 100;
 
 /// Every rule that looks at one file.
-pub(crate) const FILE_RULES: [fn(&Source) -> Vec<Finding>; 9] = [
+pub(crate) const FILE_RULES: [fn(&Source) -> Vec<Finding>; 10] = [
     header,
     file_length,
+    halves_by_their_word,
     line_length,
     function_length,
     unsafe_is_argued,
@@ -42,14 +45,44 @@ fn header(source: &Source) -> Vec<Finding> {
     }
 }
 
+/// At most 500 lines, or up to 700 with a reason; and no reason where none is needed.
 fn file_length(source: &Source) -> Vec<Finding> {
-    match source.text.lines().count() {
-        lines if lines > FILE_LINES_MAX => {
-            let what = format!("{lines} lines; a file has at most {FILE_LINES_MAX}");
-            vec![Finding::new(source, lines, what)]
+    let lines = source.text.lines().count();
+    let what = match (lines, reason(source, "Length:")) {
+        (..=FILE_LINES, None) => return Vec::new(),
+        (..=FILE_LINES, Some(_)) => "`//! Length:` in a file that is not too long".to_owned(),
+        (..=FILE_LINES_MAX, Some(reason)) if is_sentence(&reason) => return Vec::new(),
+        (..=FILE_LINES_MAX, Some(_)) => "`//! Length:` is not one sentence".to_owned(),
+        (..=FILE_LINES_MAX, None) => {
+            format!(
+                "{lines} lines; above {FILE_LINES} say in `//! Length: …` why it is one subject"
+            )
         }
-        _ => Vec::new(),
-    }
+        _ => format!("{lines} lines; a file has at most {FILE_LINES_MAX}"),
+    };
+    vec![Finding::new(source, lines, what)]
+}
+
+/// The paragraph of the header that begins with `word`, without that word.
+pub(crate) fn reason(source: &Source, word: &str) -> Option<String> {
+    let mut lines = source.header().skip_while(|line| !line.starts_with(word));
+    let first = lines.next()?.trim_start_matches(word).trim().to_owned();
+    let rest = lines.take_while(|line| !line.is_empty());
+    Some(rest.fold(first, |text, line| text + " " + line))
+}
+
+/// One sentence with a full stop, and of more than a few words.
+pub(crate) fn is_sentence(text: &str) -> bool {
+    text.ends_with('.') && !text.contains(". ") && text.split_whitespace().count() >= 5
+}
+
+/// A file of the library has something of its own. `impls.rs` looks for halves that do not say so.
+fn halves_by_their_word(source: &Source) -> Vec<Finding> {
+    let header = source.header().collect::<Vec<_>>().join(" ").to_lowercase();
+    let said = ["owns nothing", "other half"].iter();
+    let said = said.filter(|words| source.path.starts_with("src/") && header.contains(**words));
+    said.map(|words| Finding::new(source, 1, format!("\"{words}\": a file cut off another")))
+        .collect()
 }
 
 fn line_length(source: &Source) -> Vec<Finding> {
@@ -225,6 +258,18 @@ pub(crate) fn dead_files(sources: &[Source]) -> Vec<Finding> {
         .collect()
 }
 
+/// Files beside a folder of their name: what has parts is `name/main.rs` or `name/mod.rs`.
+pub(crate) fn beside_a_folder(sources: &[Source]) -> Vec<Finding> {
+    let has_folder = |source: &&Source| {
+        let folder = format!("{}/", source.path.trim_end_matches(".rs"));
+        sources.iter().any(|other| other.path.starts_with(&folder))
+    };
+    let beside = sources.iter().filter(has_folder);
+    beside
+        .map(|source| Finding::new(source, 1, "stands beside a folder of its name"))
+        .collect()
+}
+
 /// The paths that the `mod name;` lines of a file may stand for.
 fn modules_of(source: &Source) -> Vec<String> {
     let (folder, file) = source.path.rsplit_once('/').unwrap_or(("", &source.path));
@@ -266,9 +311,49 @@ mod tests {
     }
 
     #[test]
-    fn long_file_line_and_function_fail() {
-        assert_eq!(check(file_length, &"\n".repeat(FILE_LINES_MAX)), 0);
-        assert_eq!(check(file_length, &"\n".repeat(FILE_LINES_MAX + 1)), 1);
+    fn long_file_without_a_reason_fails() {
+        let file = |header: &str, lines: usize| {
+            let text = format!("{header}{}", "\n".repeat(lines - header.lines().count()));
+            check(file_length, &text)
+        };
+        let reason = "//! Design.\n//!\n//! Length: the table\n//! is one state machine.\n";
+        assert_eq!(file("", FILE_LINES), 0);
+        assert_eq!(file("", FILE_LINES + 1), 1);
+        assert_eq!(file(reason, FILE_LINES), 1);
+        assert_eq!(file(reason, FILE_LINES + 1), 0);
+        assert_eq!(file(reason, FILE_LINES_MAX), 0);
+        assert_eq!(file(reason, FILE_LINES_MAX + 1), 1);
+        for bad in [
+            "",
+            "long",
+            "a. It is one subject.",
+            "Two good sentences here. One too many.",
+        ] {
+            assert_eq!(
+                file(&format!("//! Length: {bad}\n"), FILE_LINES + 1),
+                1,
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn half_by_its_word_fails() {
+        assert_eq!(check(halves_by_their_word, "//! Owns the\n//! bits.\n"), 0);
+        assert_eq!(
+            check(halves_by_their_word, "//! Owns\n//! nothing of its own.\n"),
+            1
+        );
+        assert_eq!(
+            check(halves_by_their_word, "//! The other half of `a.rs`.\n"),
+            1
+        );
+        let elsewhere = Source::new("tests/a.rs", "//! Owns nothing.\n");
+        assert_eq!(halves_by_their_word(&elsewhere).len(), 0);
+    }
+
+    #[test]
+    fn long_line_and_function_fail() {
         assert_eq!(check(line_length, &"é".repeat(COLUMNS_MAX)), 0);
         assert_eq!(check(line_length, &"e".repeat(COLUMNS_MAX + 1)), 1);
         let body = |lines: usize| format!("fn f() {{{}}}\n", "\n".repeat(lines - 1));
@@ -379,5 +464,17 @@ mod tests {
         assert_eq!(dead_files(&sources).len(), 0);
         sources.push(Source::new("src/heap/c.rs", ""));
         assert_eq!(dead_files(&sources).len(), 1);
+    }
+
+    #[test]
+    fn file_beside_its_folder_fails() {
+        let mut sources = vec![
+            Source::new("tests/pool/main.rs", ""),
+            Source::new("tests/pool/aging.rs", ""),
+            Source::new("tests/pool_memory.rs", ""),
+        ];
+        assert_eq!(beside_a_folder(&sources).len(), 0);
+        sources.push(Source::new("tests/pool.rs", ""));
+        assert_eq!(beside_a_folder(&sources).len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! One Rust file split into what is code and what is comment.
 //!
 //! Owns the only lexing the tidy test does. It knows comments, string and character literals,
-//! words and matching brackets; it knows no rule and no grammar beyond that.
+//! words, tokens and matching brackets; it knows no rule and no grammar beyond that.
 //!
 //! - I1: `code` and `comments` have the bytes of `text` at the same offsets, everything else
 //!   blanked to spaces, so an offset or a line number means the same in all three.
@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 /// A file as the rules see it.
+#[derive(Clone)]
 pub(crate) struct Source {
     /// Path from the project's root, with forward slashes.
     pub(crate) path: String,
@@ -19,6 +20,16 @@ pub(crate) struct Source {
     pub(crate) code: String,
     /// Only comments left (I1).
     pub(crate) comments: String,
+    /// Offset of each line's first byte.
+    line_starts: Vec<usize>,
+}
+
+/// A word, or a sign: `::`, `->` and `=>` are one, all others are single characters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token<'a> {
+    /// Byte offset in the file.
+    pub(crate) at: usize,
+    pub(crate) text: &'a str,
 }
 
 /// A function with a body.
@@ -55,7 +66,9 @@ impl Source {
             String::from_utf8(kept.collect()).expect("whole characters share one kind")
         };
         let (code, comments) = (keep(Kind::Code), keep(Kind::Comment));
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
         Source {
+            line_starts: std::iter::once(0).chain(ends).collect(),
             path: path.to_owned(),
             text: text.to_owned(),
             code,
@@ -65,10 +78,35 @@ impl Source {
 
     /// 1-based line of a byte offset.
     pub(crate) fn line_of(&self, offset: usize) -> usize {
-        1 + self.text[..offset]
-            .bytes()
-            .filter(|&byte| byte == b'\n')
-            .count()
+        self.line_starts.partition_point(|&start| start <= offset)
+    }
+
+    /// The lines of the `//!` design at the file's beginning, without their marks.
+    pub(crate) fn header(&self) -> impl Iterator<Item = &str> {
+        let lines = self.text.lines().skip_while(|line| line.is_empty());
+        lines.map_while(|line| line.strip_prefix("//!").map(str::trim))
+    }
+
+    /// Every token of `code`. The contents of literals are none (I2).
+    pub(crate) fn tokens(&self) -> Vec<Token<'_>> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some(first) = self.code[at..].chars().next() {
+            let rest = &self.code[at..];
+            let word = rest.bytes().take_while(|&byte| is_word(byte)).count();
+            let pair = ["::", "->", "=>"].iter().any(|pair| rest.starts_with(pair));
+            let len = match (word, pair) {
+                (0, true) => 2,
+                (0, false) => first.len_utf8(),
+                _ => word,
+            };
+            if !first.is_whitespace() {
+                let text = &rest[..len];
+                found.push(Token { at, text });
+            }
+            at += len;
+        }
+        found
     }
 
     /// Every identifier, keyword or number in `code`, with its offset.
@@ -165,6 +203,27 @@ impl Source {
         }
         self.code.len()
     }
+}
+
+/// Index after the bracket that closes the one at `open`; the end if none does.
+pub(crate) fn group_end(tokens: &[Token], open: usize) -> usize {
+    let mut depth = 0_usize;
+    for (index, token) in tokens.iter().enumerate().skip(open) {
+        match token.text {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return index + 1;
+        }
+    }
+    tokens.len()
+}
+
+/// Whether a token is a name, a keyword or a number.
+pub(crate) fn names(text: &str) -> bool {
+    text.bytes().all(is_word)
 }
 
 fn is_word(byte: u8) -> bool {
@@ -306,4 +365,19 @@ fn functions_are_found_with_their_lines() {
         .map(|f| (f.name.as_str(), f.line, f.line_count))
         .collect();
     assert_eq!(found, [("b", 2, 3)]);
+}
+
+#[test]
+fn tokens_are_words_and_signs() {
+    let source = Source::new("a.rs", "fn f<'a>(x: &'a str) -> a::B { \"c d\" }");
+    let texts: Vec<_> = source.tokens().iter().map(|token| token.text).collect();
+    let expected = "fn f < ' a > ( x : & ' a str ) -> a :: B { \" \" }";
+    assert_eq!(texts.join(" "), expected);
+    assert_eq!(group_end(&source.tokens(), 6), 14);
+    assert_eq!(
+        Source::new("a.rs", "\n//! A.\n//!\n//! B.\nfn")
+            .header()
+            .count(),
+        3
+    );
 }

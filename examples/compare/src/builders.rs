@@ -80,8 +80,8 @@ impl Builder for StdBuilder {
     }
 }
 
-/// `String` and `Vec` as well, but lists are made once, at their size, from stacks that a parser can
-/// keep between requests: costly to grow again, worthless as content.
+/// `String` and `Vec` as well, but lists are made once, at their size, from stacks that a parser
+/// can keep between requests: costly to grow again, worthless as content.
 #[derive(Default)]
 pub(crate) struct Scratch {
     values: Vec<Value<Owned>>,

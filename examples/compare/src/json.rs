@@ -1,8 +1,8 @@
 //! JSON, read by serde_json, generic over what is built.
 //!
 //! Every contender of the comparison must read the same text with the same code, so that only the
-//! memory differs: serde_json knows the grammar and nothing about memory; a [`Builder`] knows memory
-//! and nothing about the grammar.
+//! memory differs: serde_json knows the grammar and nothing about memory; a [`Builder`] knows
+//! memory and nothing about the grammar.
 //!
 //! - I1: nesting is bounded (serde_json stops at 128), so neither the reader nor a tree's walk or
 //!   drop can overflow the stack.

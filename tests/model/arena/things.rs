@@ -1,4 +1,6 @@
 //! What lies in one arena, ours and the oracle's, and what one step does to it.
+//!
+//! Length: one kind of thing per form of allocation, each with its oracle.
 
 use std::alloc::Layout;
 use std::cell::RefCell;

@@ -4,16 +4,16 @@
 
 #![cfg(all(target_os = "linux", feature = "std", not(miri)))]
 
-mod child;
-#[path = "exhaustion/scripts.rs"]
+#[path = "../common/mod.rs"]
+mod common;
 mod scripts;
-#[path = "exhaustion/source.rs"]
 mod source;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{self, NonNull};
 use std::thread;
 
+use common::child;
 use flagstone::pages::{HeapSource, MmapSource, Pages};
 use flagstone::{AllocError, Arena, ArenaPool, Heap, Keep, Pool, Slab};
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 
-use crate::child;
+use crate::common::child;
 
 const SIGABRT: i32 = 6;
 

@@ -16,7 +16,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::base::geometry::PAGE_BYTES;
-use crate::pages::map::Map;
+use crate::pages::system::map::Map;
 
 /// Gives out address space in large pieces. The seam for fault injection: a test wraps a source and
 /// refuses by number.

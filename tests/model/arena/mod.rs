@@ -7,6 +7,8 @@
 //! before, and the values that the arena dropped are counted.
 //!
 //! The file knows how arenas begin, nest and end; `things` what lies in one of them.
+//!
+//! Length: one step per operation of the arena, and nothing else.
 
 mod things;
 

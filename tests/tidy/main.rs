@@ -1,27 +1,39 @@
 //! The house rules, checked by `cargo test`.
 //!
-//! Reads the project's own files and fails with one line per breach: the floors of DESIGN.md
-//! against the `use crate::…` lines, and the rules on length, unsafe code, dead files, markers and
-//! configuration. A layering rule that no machine checks is soon a picture of the past.
+//! Reads the project's own files and fails with one line per breach. A layering rule that no
+//! machine checks is soon a picture of the past. Each rule stands with snippets that break it and
+//! that do not.
 //!
-//! The rules are in `tidy/rules.rs` and `tidy/floors.rs`, each with a snippet that breaks it.
+//! - `rules.rs`: what one file or a list of files can break: length, unsafe code, dead files,
+//!   markers
+//! - `floors.rs`, `rooms.rs`: the table of DESIGN.md, between folders and inside them
+//! - `circles.rs`, `impls.rs`: files that need each other, and where an `impl` may stand
+//! - `words.rs`: the glossary of DESIGN.md
+//! - `source.rs`, `items.rs`, `tree.rs`, `calls.rs`, `graph.rs`: from text to what depends on what
 
 // It reads the project's folder, which the interpreter's isolation does not allow.
 #![cfg(not(miri))]
 
-#[path = "tidy/floors.rs"]
+mod calls;
+mod circles;
 mod floors;
-#[path = "tidy/rules.rs"]
+mod graph;
+mod impls;
+mod items;
+mod rooms;
 mod rules;
-#[path = "tidy/source.rs"]
 mod source;
+mod tree;
+mod words;
 
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
 use floors::Floors;
+use graph::Graph;
 use source::Source;
+use tree::Tree;
 
 /// One breach of one rule.
 struct Finding {
@@ -84,6 +96,28 @@ fn read_sources(folder: &str) -> Vec<Source> {
     sources
 }
 
+/// Files under `src/` made of path and text, for the snippets that break a rule. The contents of
+/// their folders come after them.
+fn house(files: &[(&str, &str)]) -> Vec<Source> {
+    let mut texts: Vec<(String, &str)> = Vec::new();
+    let mut add = |path: String, text| {
+        if texts.iter().all(|(known, _)| *known != path) {
+            texts.push((path, text));
+        }
+    };
+    for (path, text) in files {
+        add(format!("src/{path}"), text);
+    }
+    for (path, _) in files {
+        for (slash, _) in path.match_indices('/') {
+            add(format!("src/{}/mod.rs", &path[..slash]), "");
+        }
+    }
+    add("src/lib.rs".to_owned(), "");
+    let source = |(path, text): (String, &str)| Source::new(&path, text);
+    texts.into_iter().map(source).collect()
+}
+
 fn report(findings: Vec<Finding>) {
     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
     assert!(
@@ -94,18 +128,64 @@ fn report(findings: Vec<Finding>) {
     );
 }
 
+fn design() -> String {
+    fs::read_to_string(project().join("DESIGN.md")).expect("DESIGN.md is there")
+}
+
+fn floors_of_design() -> Floors {
+    Floors::parse(&design()).expect("a table of floors")
+}
+
 #[test]
 fn floors_of_design_hold() {
-    let design = fs::read_to_string(project().join("DESIGN.md")).expect("DESIGN.md is there");
-    let floors = Floors::parse(&design).expect("a table of floors");
+    let floors = floors_of_design();
     let sources = read_sources("src");
     let mut findings: Vec<_> = sources
         .iter()
         .flat_map(|source| floors.imports(source))
         .collect();
     findings.extend(floors.safe_files_forbid(&sources));
+    findings.extend(floors.named_files_exist(&sources));
     findings.extend(floors.folders_match(&sources));
     report(findings);
+}
+
+#[test]
+fn rooms_of_design_hold() {
+    let floors = floors_of_design();
+    let sources = read_sources("src");
+    let mut findings = rooms::order(&floors, &Graph::new(Tree::new(&sources)));
+    findings.extend(rooms::folders_match(&floors, &sources));
+    report(findings);
+}
+
+#[test]
+fn circles_are_small() {
+    let sources = read_sources("src");
+    report(circles::circles(&Graph::new(Tree::new(&sources))));
+}
+
+#[test]
+fn impls_stand_with_their_types() {
+    let sources = read_sources("src");
+    let graph = Graph::new(Tree::new(&sources));
+    report(impls::places(&floors_of_design(), &graph));
+}
+
+#[test]
+fn no_file_is_a_half() {
+    let sources = read_sources("src");
+    report(impls::halves(&Graph::new(Tree::new(&sources))));
+}
+
+#[test]
+fn words_are_defined_once() {
+    report(words::glossary(&design(), &read_sources("src")));
+}
+
+#[test]
+fn words_stay_in_their_place() {
+    report(read_sources("src").iter().flat_map(words::places).collect());
 }
 
 #[test]
@@ -119,6 +199,17 @@ fn house_rules_hold() {
         .iter()
         .flat_map(|source| rules::FILE_RULES.map(|rule| rule(source)));
     report(pairs.flatten().collect());
+}
+
+#[test]
+fn every_source_file_is_reachable() {
+    report(rules::dead_files(&read_sources("src")));
+}
+
+#[test]
+fn no_file_stands_beside_its_folder() {
+    let sources = ["src", "tests"].map(read_sources).concat();
+    report(rules::beside_a_folder(&sources));
 }
 
 /// Names in backticks of a text that read like a test's: at least three words.
@@ -135,23 +226,21 @@ fn tests_named_in(text: &str) -> impl Iterator<Item = &str> {
 /// The table of what went wrong elsewhere names tests; one that was renamed or lost shows here.
 #[test]
 fn tests_that_design_names_exist() {
-    let design = fs::read_to_string(project().join("DESIGN.md")).expect("DESIGN.md is there");
-    let (_, table) = design
-        .split_once("### What went wrong elsewhere")
-        .expect("the table");
-    let (table, _) = table.split_once("\n## ").expect("a section after it");
+    let map = fs::read_to_string(project().join("tests/README.md")).expect("the map of the tests");
+    let heading = "What went wrong elsewhere";
+    let mut table = map
+        .lines()
+        .skip_while(|line| !(line.starts_with('#') && line.contains(heading)));
+    table.next().expect("the table");
+    let table = table.take_while(|line| !line.starts_with("# ") && !line.starts_with("## "));
+    let table: Vec<_> = table.collect();
     let sources = read_sources("tests");
     let exists = |name: &&str| {
         let start = format!("fn {name}(");
         sources.iter().any(|source| source.text.contains(&start))
     };
-    let names: Vec<_> = tests_named_in(table).collect();
+    let names: Vec<_> = table.iter().flat_map(|line| tests_named_in(line)).collect();
     assert!(names.len() > 20, "the table names its tests: {names:?}");
     let lost: Vec<_> = names.into_iter().filter(|name| !exists(name)).collect();
     assert!(lost.is_empty(), "no such tests: {lost:?}");
-}
-
-#[test]
-fn every_source_file_is_reachable() {
-    report(rules::dead_files(&read_sources("src")));
 }

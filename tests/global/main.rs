@@ -1,15 +1,10 @@
 //! `Flagstone` as the allocator of this very test program: threads, frees from elsewhere, endings.
 
-mod child;
-#[path = "child/crime.rs"]
-mod crime;
-#[path = "global/ending.rs"]
+#[path = "../common/mod.rs"]
+mod common;
 mod ending;
-#[path = "global/memory.rs"]
 mod memory;
-#[path = "global/refused.rs"]
 mod refused;
-#[path = "global/storm.rs"]
 mod storm;
 
 use std::alloc::{GlobalAlloc, Layout};

@@ -10,7 +10,7 @@
     reason = "the fuzz package shares the streams as a library"
 )]
 
-#[path = "model/mod.rs"]
+#[path = "mod.rs"]
 mod streams;
 
 use std::alloc::Layout;

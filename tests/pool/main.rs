@@ -1,33 +1,19 @@
 //! `Pool`, its guards and `ArenaPool`, from outside. One sentence per test, in its name.
 #![cfg(feature = "std")]
 
-#[path = "pool/aging.rs"]
 mod aging;
-#[path = "pool/asking.rs"]
 mod asking;
-#[path = "pool/bounds.rs"]
 mod bounds;
-#[path = "pool/canary.rs"]
 mod canary;
-#[path = "pool/crowds.rs"]
 mod crowds;
-#[path = "pool/endings.rs"]
 mod endings;
-#[path = "pool/frozen.rs"]
 mod frozen;
-#[path = "pool/generations.rs"]
 mod generations;
-#[path = "pool/heard.rs"]
 mod heard;
-#[path = "pool/modes.rs"]
 mod modes;
-#[path = "pool/panics.rs"]
 mod panics;
-#[path = "pool/refusals.rs"]
 mod refusals;
-#[path = "pool/sharing.rs"]
 mod sharing;
-#[path = "pool/threads.rs"]
 mod threads;
 
 use std::cell::Cell;

@@ -8,9 +8,7 @@
 //! new thread takes some itself.
 #![cfg(all(feature = "std", not(miri)))]
 
-#[path = "pool_refused/allocator.rs"]
 mod allocator;
-#[path = "pool_refused/object.rs"]
 mod object;
 
 use std::sync::{Mutex, MutexGuard};

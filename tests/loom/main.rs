@@ -1,5 +1,5 @@
-//! The remote-free protocol of `src/heap/remote.rs` as a model that loom runs through every order
-//! of steps. `RUSTFLAGS="--cfg loom" cargo test --release --test loom`
+//! The remote-free protocol of `src/heap/process/remote.rs` as a model that loom runs through every
+//! order of steps. `RUSTFLAGS="--cfg loom" cargo test --release --test loom`
 //!
 //! One slab of two slots, an owner and up to two threads that free. What the model checks:
 //! * nobody touches the slab after it was recycled (`alive`: freers look, the recycler writes, and
@@ -9,7 +9,7 @@
 //! * a slab has one owner at a time (`local` is a plain cell).
 //!
 //! The orderings are those of the code, named, so that each can be weakened here to see a test turn
-//! red: `WEAKEN=release`, `WEAKEN=acquire`, `WEAKEN=disown`, `WEAKEN=claim`, `WEAKEN=early` (bits
+//! red: `WEAKEN=release`, `WEAKEN=acquire`, `WEAKEN=disown`, `WEAKEN=adopt`, `WEAKEN=early` (bits
 //! before the notice), `WEAKEN=silent` (no notice), `WEAKEN=quiet` (recycled while noticed),
 //! `WEAKEN=inbox` and `WEAKEN=end` (the link of a notice), `WEAKEN=donate` (a slab that a thread
 //! without a heap gives away unannounced), `WEAKEN=leave` (a heap changes hands), `WEAKEN=push` and
@@ -17,15 +17,13 @@
 //!
 //! `loom/shards.rs` has the models of the pool's leases, `loom/events.rs` those of its events,
 //! `loom/owned.rs` those of a slab's owned handles, with weakenings of their own.
+//!
+//! Length: one protocol, its world and its models; each reads the other.
 #![cfg(loom)]
 
-#[path = "loom/events.rs"]
 mod events;
-#[path = "loom/owned.rs"]
 mod owned;
-#[path = "loom/shards.rs"]
 mod shards;
-#[path = "loom/sync.rs"]
 mod sync;
 
 /// What the files of the pool below find at `crate::base`.
@@ -35,6 +33,7 @@ mod base {
 
 /// The code of the crate itself, over loom's atomics.
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../src/pool"]
 mod pool {
     /// Room for magazines.
     pub(crate) mod blocks {
@@ -55,11 +54,11 @@ mod pool {
             unsafe { dealloc(block.as_ptr(), BLOCK) };
         }
     }
-    #[path = "../../src/pool/stock/counters.rs"]
+    #[path = "stock/counters.rs"]
     pub(crate) mod counters;
-    #[path = "../../src/pool/stock/drops.rs"]
+    #[path = "stock/drops.rs"]
     pub(crate) mod drops;
-    #[path = "../../src/pool/exchange/events.rs"]
+    #[path = "exchange/events.rs"]
     pub(crate) mod events;
     /// Ids are unique and grow; how they are counted is not modelled.
     pub(crate) mod id {
@@ -70,11 +69,11 @@ mod pool {
             LAST.fetch_add(8, Ordering::Relaxed) + 8
         }
     }
-    #[path = "../../src/pool/stock/magazine.rs"]
+    #[path = "stock/magazine.rs"]
     pub(crate) mod magazine;
-    #[path = "../../src/pool/stock/shard.rs"]
+    #[path = "stock/shard.rs"]
     pub(crate) mod shard;
-    #[path = "../../src/pool/stock/shard_ref.rs"]
+    #[path = "stock/shard_ref.rs"]
     pub(crate) mod shard_ref;
 
     /// Where those files look for each other.
@@ -183,7 +182,7 @@ impl World {
     fn notify(&self, me: usize, heir: usize) -> bool {
         self.touch();
         let word = &self.slab.owner;
-        let mut seen = word.load(ordering("claim", Ordering::Acquire));
+        let mut seen = word.load(ordering("adopt", Ordering::Acquire));
         loop {
             if seen & !NOTICED == me {
                 return false;
@@ -192,8 +191,8 @@ impl World {
                 return true;
             }
             let wanted = if seen == 0 { heir } else { seen | NOTICED };
-            let order = ordering("claim", Ordering::AcqRel);
-            let failure = ordering("claim", Ordering::Acquire);
+            let order = ordering("adopt", Ordering::AcqRel);
+            let failure = ordering("adopt", Ordering::Acquire);
             match word.compare_exchange(seen, wanted, order, failure) {
                 Ok(_) if wanted & NOTICED == 0 => return false,
                 Ok(_) => {
@@ -348,7 +347,7 @@ fn disowning_against_a_remote_free() {
     });
 }
 
-/// A disowned slab: two threads free the last slots; one claims it, the other notices the claimant.
+/// A disowned slab: two threads free the last slots; one adopts it, the other notices the adopter.
 #[test]
 fn two_frees_into_a_disowned_slab() {
     loom::model(|| {
@@ -368,7 +367,7 @@ fn two_frees_into_a_disowned_slab() {
 }
 
 /// The freer's bit may come after its notice was dealt with, and even after the slab was disowned:
-/// who claims the slab later finds it.
+/// who adopts the slab later finds it.
 #[test]
 fn a_late_bit_in_a_slab_that_was_disowned() {
     loom::model(|| {

@@ -1,0 +1,7 @@
+//! What several test binaries share. `workload/` is included by those that run a whole program.
+
+#![allow(dead_code, reason = "each binary uses its part")]
+
+pub(crate) mod child;
+#[cfg(unix)]
+pub(crate) mod crime;
