@@ -12,9 +12,9 @@ use core::ptr::NonNull;
 
 use crate::arena::windows::chunk::{CHUNK_END_ALIGN, End, carve_down, carve_value, raised};
 use crate::arena::windows::keeping::Keeping;
+use crate::arena::windows::refusal::Refusal;
 use crate::arena::windows::state::State;
 use crate::arena::windows::stats::ArenaStats;
-use crate::base::error::AllocError;
 
 /// A bump arena: allocating is moving a cursor, and everything is freed at once.
 ///
@@ -155,51 +155,30 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
 
     /// A block of the high end for a `T`. Committed when it comes back.
     #[inline(always)]
-    pub(crate) fn reserve_value<T>(&self) -> NonNull<T> {
-        let layout = Layout::new::<T>();
-        let block = match self.fast_value::<T>() {
-            Some(block) => block,
-            None => {
-                self.state
-                    .slow_or_refuse(layout.size(), raised::<MIN_ALIGN>(layout), End::Down)
-            }
-        };
-        block.cast()
+    pub(super) fn reserve_value<T, E: Refusal>(&self) -> Result<NonNull<T>, E> {
+        match self.fast_value::<T>() {
+            Some(block) => Ok(block.cast()),
+            None => self.slow_value(),
+        }
     }
 
-    /// A block of the high end for a `T`, or an error. Committed when it comes back.
+    /// [`Arena::reserve_value`] where the window has no room.
     #[inline(always)]
-    pub(crate) fn try_reserve_value<T>(&self) -> Result<NonNull<T>, AllocError> {
+    pub(super) fn slow_value<T, E: Refusal>(&self) -> Result<NonNull<T>, E> {
         let layout = Layout::new::<T>();
-        let block = match self.fast_value::<T>() {
-            Some(block) => block,
-            None => self
-                .state
-                .slow(layout.size(), raised::<MIN_ALIGN>(layout), End::Down)?,
-        };
-        Ok(block.cast())
+        let align = raised::<MIN_ALIGN>(layout);
+        E::slow(&self.state, layout.size(), align, End::Down).map(NonNull::cast)
     }
 
     /// A block of the high end. Committed when it comes back.
     #[inline(always)]
-    pub(crate) fn reserve_down(&self, layout: Layout) -> NonNull<u8> {
-        match self.fast_down(layout) {
-            Some(block) => block,
-            None => {
-                self.state
-                    .slow_or_refuse(layout.size(), raised::<MIN_ALIGN>(layout), End::Down)
-            }
-        }
-    }
-
-    /// A block of the high end, or an error. Committed when it comes back.
-    #[inline(always)]
-    pub(crate) fn try_reserve_down(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+    pub(super) fn reserve_down<E: Refusal>(&self, layout: Layout) -> Result<NonNull<u8>, E> {
         match self.fast_down(layout) {
             Some(block) => Ok(block),
-            None => self
-                .state
-                .slow(layout.size(), raised::<MIN_ALIGN>(layout), End::Down),
+            None => {
+                let align = raised::<MIN_ALIGN>(layout);
+                E::slow(&self.state, layout.size(), align, End::Down)
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use crate::arena::windows::chunk::{
     End, Window, carve_down, carve_packed, carve_value, end_of, is_found_at_the_end, raised,
 };
 use crate::arena::windows::copying;
+use crate::arena::windows::refusal::{Refusal, sure};
 use crate::arena::windows::state::State;
 use crate::base::error::AllocError;
 
@@ -89,16 +90,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     /// When `make` does, or [`Session::try_alloc`] would return an error.
     #[inline(always)]
     pub fn alloc_with<T>(&mut self, make: impl FnOnce() -> T) -> &'a mut T {
-        assert_no_drop::<T>();
-        let block = match self.fast_value::<T>() {
-            Some(block) => block,
-            None => self.slow_value::<T>(),
-        };
-        // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
-        unsafe {
-            block.write(make());
-            &mut *block.as_ptr()
-        }
+        sure(self.place_with(make))
     }
 
     /// Builds a value in its place.
@@ -110,16 +102,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     /// When `make` does.
     #[inline(always)]
     pub fn try_alloc_with<T>(&mut self, make: impl FnOnce() -> T) -> Result<&'a mut T, AllocError> {
-        assert_no_drop::<T>();
-        let block = match self.fast_value::<T>() {
-            Some(block) => block,
-            None => self.try_slow_value::<T>()?,
-        };
-        // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
-        unsafe {
-            block.write(make());
-            Ok(&mut *block.as_ptr())
-        }
+        self.place_with(make)
     }
 
     /// Copies a string.
@@ -142,14 +125,7 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
         &mut self,
         values: &[T],
     ) -> Result<&'a mut [T], AllocError> {
-        let end = end_of::<T>();
-        let layout = Layout::for_value(values);
-        let block = match self.fast(layout, end) {
-            Some(block) => block.cast::<T>(),
-            None => self.try_slow(layout, end)?.cast(),
-        };
-        // SAFETY: an exclusive block for as many values, alive as long as the arena is borrowed.
-        Ok(unsafe { copied(block, values, end) })
+        self.copy_slice(values)
     }
 
     /// Copies a string.
@@ -169,54 +145,49 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
     /// When [`Session::try_alloc_slice_copy`] would return an error.
     #[inline(always)]
     pub fn alloc_slice_copy<T: Copy>(&mut self, values: &[T]) -> &'a mut [T] {
-        let end = end_of::<T>();
-        let layout = Layout::for_value(values);
+        sure(self.copy_slice(values))
+    }
+
+    #[inline(always)]
+    fn place_with<T, E: Refusal>(&mut self, make: impl FnOnce() -> T) -> Result<&'a mut T, E> {
+        assert_no_drop::<T>();
+        let block = match self.fast_value::<T>() {
+            Some(block) => block,
+            None => self.slow_value::<T, E>()?,
+        };
+        // SAFETY: an exclusive block for a `T`, alive as long as the arena is borrowed.
+        unsafe {
+            block.write(make());
+            Ok(&mut *block.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    fn copy_slice<T: Copy, E: Refusal>(&mut self, values: &[T]) -> Result<&'a mut [T], E> {
+        let (end, layout) = (end_of::<T>(), Layout::for_value(values));
         let block = match self.fast(layout, end) {
-            Some(block) => block.cast::<T>(),
-            None => self.slow(layout, end).cast(),
+            Some(block) => block,
+            None => self.slow(layout, end)?,
         };
         // SAFETY: an exclusive block for as many values, alive as long as the arena is borrowed.
-        unsafe { copied(block, values, end) }
+        Ok(unsafe { copied(block.cast(), values, end) })
     }
 
     #[inline(always)]
-    fn slow_value<T>(&mut self) -> NonNull<T> {
+    fn slow_value<T, E: Refusal>(&mut self) -> Result<NonNull<T>, E> {
         let layout = Layout::new::<T>();
         if !const { is_found_at_the_end::<T>() } {
-            return self.slow(layout, End::Down).cast();
+            return self.slow(layout, End::Down).map(NonNull::cast);
         }
         let align = raised::<MIN_ALIGN>(layout);
-        self.window = self
-            .state
-            .refill_down_or_refuse(self.window, layout.size(), align);
-        self.window.hi.cast()
-    }
-
-    #[inline(always)]
-    fn try_slow_value<T>(&mut self) -> Result<NonNull<T>, AllocError> {
-        let layout = Layout::new::<T>();
-        if !const { is_found_at_the_end::<T>() } {
-            return self.try_slow(layout, End::Down).map(NonNull::cast);
-        }
-        let align = raised::<MIN_ALIGN>(layout);
-        self.window = self.state.refill_down(self.window, layout.size(), align)?;
+        self.window = E::refill_down(self.state, self.window, layout.size(), align)?;
         Ok(self.window.hi.cast())
     }
 
     #[inline(always)]
-    fn slow(&mut self, layout: Layout, end: End) -> NonNull<u8> {
+    fn slow<E: Refusal>(&mut self, layout: Layout, end: End) -> Result<NonNull<u8>, E> {
         let align = slow_align::<MIN_ALIGN>(layout, end);
-        let refilled = self
-            .state
-            .refill_or_refuse(self.window, layout.size(), align, end);
-        self.window = refilled.1;
-        refilled.0
-    }
-
-    #[inline(always)]
-    fn try_slow(&mut self, layout: Layout, end: End) -> Result<NonNull<u8>, AllocError> {
-        let align = slow_align::<MIN_ALIGN>(layout, end);
-        let refilled = self.state.refill(self.window, layout.size(), align, end)?;
+        let refilled = E::refill(self.state, self.window, layout.size(), align, end)?;
         self.window = refilled.1;
         Ok(refilled.0)
     }

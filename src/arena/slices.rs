@@ -11,6 +11,7 @@ use crate::arena::handle::Arena;
 use crate::arena::values::assert_no_drop;
 use crate::arena::windows::chunk::{End, end_of};
 use crate::arena::windows::copying;
+use crate::arena::windows::refusal::{Refusal, sure};
 use crate::base::error::AllocError;
 use crate::base::trap::or_refuse;
 
@@ -51,13 +52,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// When [`Arena::try_alloc_slice_copy`] would return an error.
     #[inline]
     pub fn alloc_slice_copy<T: Copy>(&self, values: &[T]) -> &mut [T] {
-        let layout = Layout::for_value(values);
-        let block = match end_of::<T>() {
-            End::Up => self.state.reserve_bytes(layout.size()),
-            End::Down => self.reserve_down(layout),
-        };
-        // SAFETY: an exclusive block of the slice's layout.
-        unsafe { copy(block.cast(), values) }
+        sure(self.copy_slice(values))
     }
 
     /// Copies a slice of values that are plain bits.
@@ -66,9 +61,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// The limit that was hit.
     #[inline]
     pub fn try_alloc_slice_copy<T: Copy>(&self, values: &[T]) -> Result<&mut [T], AllocError> {
-        let block = self.try_place_slice(values.len())?;
-        // SAFETY: an exclusive block for so many values.
-        Ok(unsafe { copy(block, values) })
+        self.copy_slice(values)
     }
 
     /// Clones a slice, value by value.
@@ -192,7 +185,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         mut make: impl FnMut(usize) -> T,
     ) -> Result<&mut [T], AllocError> {
         assert_no_drop::<T>();
-        let block = self.try_place_slice::<T>(len)?;
+        let layout = Layout::array::<T>(len).map_err(|_| AllocError::LayoutTooLarge)?;
+        let block = self.reserve_slice::<T, AllocError>(layout)?;
         for index in 0..len {
             // SAFETY: within the block of `len` values. When `make` panics, what was written needs
             // no drop.
@@ -202,13 +196,19 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         Ok(unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), len) })
     }
 
-    /// An exclusive block for `len` values of type `T`, uninitialised.
-    #[inline]
-    fn try_place_slice<T>(&self, len: usize) -> Result<NonNull<T>, AllocError> {
-        let layout = Layout::array::<T>(len).map_err(|_| AllocError::LayoutTooLarge)?;
+    #[inline(always)]
+    fn copy_slice<T: Copy, E: Refusal>(&self, values: &[T]) -> Result<&mut [T], E> {
+        let block = self.reserve_slice(Layout::for_value(values))?;
+        // SAFETY: an exclusive block of the slice's layout.
+        Ok(unsafe { copy(block, values) })
+    }
+
+    /// An exclusive block for values of type `T`, uninitialised.
+    #[inline(always)]
+    fn reserve_slice<T, E: Refusal>(&self, layout: Layout) -> Result<NonNull<T>, E> {
         let block = match end_of::<T>() {
-            End::Up => self.state.try_reserve_bytes(layout.size()),
-            End::Down => self.try_reserve_down(layout),
+            End::Up => self.state.reserve_bytes(layout.size()),
+            End::Down => self.reserve_down(layout),
         };
         block.map(NonNull::cast)
     }

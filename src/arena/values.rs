@@ -8,8 +8,9 @@ use core::ptr::NonNull;
 
 use crate::arena::arena_box::ArenaBox;
 use crate::arena::handle::Arena;
-use crate::arena::windows::chunk::{End, carve_value, raised};
+use crate::arena::windows::chunk::{carve_value, raised};
 use crate::arena::windows::owned::Owned;
+use crate::arena::windows::refusal::{Refusal, sure};
 use crate::base::error::AllocError;
 
 /// Refuses to compile for a type whose values would have to be dropped.
@@ -57,7 +58,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn alloc<T>(&self, value: T) -> &mut T {
         assert_no_drop::<T>();
-        self.place(value)
+        sure(self.place(value))
     }
 
     /// Moves `value` into the arena.
@@ -68,7 +69,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
         assert_no_drop::<T>();
-        self.try_place(value)
+        self.place(value)
     }
 
     /// Builds a value in its place: a large one need not lie on the stack first.
@@ -83,10 +84,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_with<T>(&self, make: impl FnOnce() -> T) -> &mut T {
-        assert_no_drop::<T>();
-        let block = self.reserve_value::<T>();
-        // SAFETY: `reserve_value` gives an exclusive block for a `T`.
-        unsafe { write(block, make()) }
+        sure(self.place_with(make))
     }
 
     /// Builds a value in its place.
@@ -99,10 +97,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_with<T>(&self, make: impl FnOnce() -> T) -> Result<&mut T, AllocError> {
-        assert_no_drop::<T>();
-        let block = self.try_reserve_value::<T>()?;
-        // SAFETY: `try_reserve_value` gives an exclusive block for a `T`.
-        Ok(unsafe { write(block, make()) })
+        self.place_with(make)
     }
 
     /// Builds a value in its place, if `make` succeeds. When it fails and allocated nothing itself,
@@ -123,9 +118,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_try_with<T, E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&mut T, E> {
-        assert_no_drop::<T>();
-        let block = self.reserve_value::<T>();
-        self.fill_or_undo(block, make())
+        sure(self.place_try_with(make))
     }
 
     /// Builds a value in its place, if `make` succeeds.
@@ -141,9 +134,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
         &self,
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<Result<&mut T, E>, AllocError> {
-        assert_no_drop::<T>();
-        let block = self.try_reserve_value::<T>()?;
-        Ok(self.fill_or_undo(block, make()))
+        self.place_try_with(make)
     }
 
     /// Moves `value` into the arena; it is dropped with the handle that comes back.
@@ -152,13 +143,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// When [`Arena::try_alloc_box`] would return an error.
     #[inline]
     pub fn alloc_box<T>(&self, value: T) -> ArenaBox<'_, T> {
-        let block = self.reserve_value::<T>();
-        // SAFETY: an exclusive block for a `T`, written before the box reaches it, and alive as
-        // long as the borrow of the arena.
-        unsafe {
-            block.write(value);
-            ArenaBox::new(block)
-        }
+        sure(self.place_box(value))
     }
 
     /// Moves `value` into the arena; it is dropped with the handle that comes back.
@@ -167,12 +152,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// The limit that was hit; `value` is dropped then.
     #[inline]
     pub fn try_alloc_box<T>(&self, value: T) -> Result<ArenaBox<'_, T>, AllocError> {
-        let block = self.try_reserve_value::<T>()?;
-        // SAFETY: as in `alloc_box`.
-        unsafe {
-            block.write(value);
-            Ok(ArenaBox::new(block))
-        }
+        self.place_box(value)
     }
 
     /// Moves `value` into the arena, which drops it when it is reset or dropped, or when the scope
@@ -194,13 +174,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_owned<T: 'static + Send>(&self, value: T) -> &mut T {
-        if needs_drop::<T>() {
-            let block = self.reserve_value::<Owned<T>>();
-            // SAFETY: an exclusive block for an `Owned<T>`; it stays until its values are dropped.
-            unsafe { &mut *self.state.owned.push(block, value).as_ptr() }
-        } else {
-            self.alloc_leak(value)
-        }
+        sure(self.place_owned(value))
     }
 
     /// Moves `value` into the arena, which drops it.
@@ -210,13 +184,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_owned<T: 'static + Send>(&self, value: T) -> Result<&mut T, AllocError> {
-        if needs_drop::<T>() {
-            let block = self.try_reserve_value::<Owned<T>>()?;
-            // SAFETY: as in `alloc_owned`.
-            Ok(unsafe { &mut *self.state.owned.push(block, value).as_ptr() })
-        } else {
-            self.try_alloc_leak(value)
-        }
+        self.place_owned(value)
     }
 
     /// Moves `value` into the arena and never drops it: what it holds outside the arena leaks.
@@ -226,7 +194,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_leak<T>(&self, value: T) -> &mut T {
-        self.place(value)
+        sure(self.place(value))
     }
 
     /// Moves `value` into the arena and never drops it.
@@ -236,23 +204,23 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_leak<T>(&self, value: T) -> Result<&mut T, AllocError> {
-        self.try_place(value)
+        self.place(value)
     }
 
     /// Puts a value into a block of its own.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    fn place<T>(&self, value: T) -> &mut T {
+    fn place<T, E: Refusal>(&self, value: T) -> Result<&mut T, E> {
         if size_of::<T>() == 0 {
             // SAFETY: a block for nothing.
-            return unsafe { write(NonNull::dangling(), value) };
+            return Ok(unsafe { write(NonNull::dangling(), value) });
         }
         match carve_value::<T, MIN_ALIGN>(self.state.lo.get(), self.state.hi.get()) {
             // SAFETY: an exclusive block for a `T`, cut from the window.
-            Some(block) => unsafe { self.commit(block, value) },
+            Some(block) => Ok(unsafe { self.commit(block, value) }),
             None if const { is_passed_in_registers::<T>() } => self.place_slow(value),
-            // SAFETY: `slow_or_refuse` gives an exclusive block for a `T`.
-            None => unsafe { write(self.slow_value(), value) },
+            // SAFETY: `slow_value` gives an exclusive block for a `T`.
+            None => Ok(unsafe { write(self.slow_value()?, value) }),
         }
     }
 
@@ -261,35 +229,49 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     #[cold]
     #[inline(never)]
     #[allow(clippy::mut_from_ref)]
-    fn place_slow<T>(&self, value: T) -> &mut T {
+    fn place_slow<T, E: Refusal>(&self, value: T) -> Result<&mut T, E> {
         // SAFETY: `slow_value` gives an exclusive block for a `T`.
-        unsafe { write(self.slow_value(), value) }
+        Ok(unsafe { write(self.slow_value()?, value) })
     }
 
     #[inline(always)]
-    fn slow_value<T>(&self) -> NonNull<T> {
-        let (size, align) = (size_of::<T>(), raised::<MIN_ALIGN>(Layout::new::<T>()));
-        self.state.slow_or_refuse(size, align, End::Down).cast()
+    fn place_with<T, E: Refusal>(&self, make: impl FnOnce() -> T) -> Result<&mut T, E> {
+        assert_no_drop::<T>();
+        let block = self.reserve_value::<T, E>()?;
+        // SAFETY: `reserve_value` gives an exclusive block for a `T`.
+        Ok(unsafe { write(block, make()) })
     }
 
-    /// Puts a value into a block of its own, or says why there is none.
+    #[inline(always)]
+    fn place_try_with<T, F, E: Refusal>(
+        &self,
+        make: impl FnOnce() -> Result<T, F>,
+    ) -> Result<Result<&mut T, F>, E> {
+        assert_no_drop::<T>();
+        let block = self.reserve_value::<T, E>()?;
+        Ok(self.fill_or_undo(block, make()))
+    }
+
+    #[inline(always)]
+    fn place_box<T, E: Refusal>(&self, value: T) -> Result<ArenaBox<'_, T>, E> {
+        let block = self.reserve_value::<T, E>()?;
+        // SAFETY: an exclusive block for a `T`, written before the box reaches it, and alive as
+        // long as the borrow of the arena.
+        unsafe {
+            block.write(value);
+            Ok(ArenaBox::new(block))
+        }
+    }
+
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    fn try_place<T>(&self, value: T) -> Result<&mut T, AllocError> {
-        if size_of::<T>() == 0 {
-            // SAFETY: a block for nothing.
-            return Ok(unsafe { write(NonNull::dangling(), value) });
+    fn place_owned<T: 'static + Send, E: Refusal>(&self, value: T) -> Result<&mut T, E> {
+        if !needs_drop::<T>() {
+            return self.place(value);
         }
-        match carve_value::<T, MIN_ALIGN>(self.state.lo.get(), self.state.hi.get()) {
-            // SAFETY: an exclusive block for a `T`, cut from the window.
-            Some(block) => Ok(unsafe { self.commit(block, value) }),
-            None => {
-                let (size, align) = (size_of::<T>(), raised::<MIN_ALIGN>(Layout::new::<T>()));
-                let block = self.state.slow(size, align, End::Down)?;
-                // SAFETY: `slow` gives an exclusive block for a `T`.
-                Ok(unsafe { write(block.cast(), value) })
-            }
-        }
+        let block = self.reserve_value::<Owned<T>, E>()?;
+        // SAFETY: an exclusive block for an `Owned<T>`; it stays until its values are dropped.
+        Ok(unsafe { &mut *self.state.owned.push(block, value).as_ptr() })
     }
 
     /// Makes a block the high end and writes its value. Which of them comes first is a question of

@@ -3,7 +3,7 @@
 //!
 //! From the bottom up: `bumping` (arithmetic), `copying`, `chunk` (spans, headers, windows),
 //! `owned` (values the arena drops), `state` (everything slow) with `keeping` (resets),
-//! `reserving`, `resizing`, `refilling`, and `lending` (windows that come back).
+//! `reserving`, `resizing`, `refilling`, `refusal`, and `lending` (windows that come back).
 
 pub(crate) mod bumping;
 pub(crate) mod chunk;
@@ -12,6 +12,7 @@ pub(crate) mod keeping;
 pub(crate) mod lending;
 pub(crate) mod owned;
 mod refilling;
+pub(crate) mod refusal;
 mod reserving;
 mod resizing;
 pub(crate) mod state;

@@ -8,7 +8,6 @@ use core::ptr::NonNull;
 use crate::arena::windows::chunk::{End, Window};
 use crate::arena::windows::state::State;
 use crate::base::error::AllocError;
-use crate::base::trap::refused;
 
 impl State {
     /// [`State::refill`] for a small value: the high end of the window that comes back is the block
@@ -37,37 +36,6 @@ impl State {
             lo: block,
             hi: block,
             chunk: None,
-        }
-    }
-
-    /// [`State::refill_down`] for the infallible forms.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn refill_down_or_refuse(
-        &self,
-        window: Window,
-        size: usize,
-        align: usize,
-    ) -> Window {
-        match self.refill_down(window, size, align) {
-            Ok(window) => window,
-            Err(error) => refused(error),
-        }
-    }
-
-    /// The slow step of a session's infallible forms.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn refill_or_refuse(
-        &self,
-        window: Window,
-        size: usize,
-        align: usize,
-        end: End,
-    ) -> (NonNull<u8>, Window) {
-        match self.refill(window, size, align, end) {
-            Ok(refilled) => refilled,
-            Err(error) => refused(error),
         }
     }
 }

@@ -6,25 +6,17 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::arena::windows::chunk::{End, carve_packed, carve_up};
+use crate::arena::windows::refusal::Refusal;
 use crate::arena::windows::state::State;
 use crate::base::error::AllocError;
 
 impl State {
     /// Bytes of the low end. Committed when they come back.
     #[inline(always)]
-    pub(crate) fn reserve_bytes(&self, bytes: usize) -> NonNull<u8> {
-        match self.fast_bytes(bytes) {
-            Some(block) => block,
-            None => self.slow_or_refuse(bytes, 1, End::Up),
-        }
-    }
-
-    /// Bytes of the low end, or an error. Committed when they come back.
-    #[inline(always)]
-    pub(crate) fn try_reserve_bytes(&self, bytes: usize) -> Result<NonNull<u8>, AllocError> {
+    pub(crate) fn reserve_bytes<E: Refusal>(&self, bytes: usize) -> Result<NonNull<u8>, E> {
         match self.fast_bytes(bytes) {
             Some(block) => Ok(block),
-            None => self.slow(bytes, 1, End::Up),
+            None => E::slow(self, bytes, 1, End::Up),
         }
     }
 

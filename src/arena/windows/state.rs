@@ -33,7 +33,6 @@ use crate::arena::windows::owned::OwnedList;
 use crate::arena::windows::stats::ArenaStats;
 use crate::base::error::AllocError;
 use crate::base::geometry::SEGMENT_BYTES;
-use crate::base::trap::refused;
 use crate::pages::Pages;
 
 /// See the file's head. `repr(C)`: the two hot words must not be neighbours, or aarch64 loads them
@@ -130,16 +129,6 @@ impl State {
         self.make_spare(chunk);
         self.set_window(Window::EMPTY);
         true
-    }
-
-    /// [`State::slow`] for the infallible forms.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn slow_or_refuse(&self, size: usize, align: usize, end: End) -> NonNull<u8> {
-        match self.slow(size, align, end) {
-            Ok(block) => block,
-            Err(error) => refused(error),
-        }
     }
 
     /// Serves a request that `current` had no room for from a spare or a new chunk. Of the two
