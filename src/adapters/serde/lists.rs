@@ -17,42 +17,17 @@ use crate::arena::{Arena, ArenaVec};
 /// more would save little; a document that nests lies 128 deep makes half a megabyte of it.
 const RESERVED_BYTES_MAX: usize = 4 << 10;
 
-impl<'de, 'a, T, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN>
-    for ArenaVec<'a, T, MIN_ALIGN>
-where
-    T: DeserializeIn<'de, 'a, MIN_ALIGN>,
-{
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        T::deserialize_list_in(deserializer, arena)
-    }
-}
+read_in!(['de; T] ArenaVec<'a, T, MIN_ALIGN>, |deserializer, arena| {
+    T::deserialize_list_in(deserializer, arena)
+});
 
-impl<'de, 'a, T, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN> for &'a mut [T]
-where
-    T: DeserializeIn<'de, 'a, MIN_ALIGN>,
-{
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        T::deserialize_list_in(deserializer, arena).map(ArenaVec::into_slice)
-    }
-}
+read_in!(['de; T] &'a mut [T], |deserializer, arena| {
+    T::deserialize_list_in(deserializer, arena).map(ArenaVec::into_slice)
+});
 
-impl<'de: 'a, 'a, T, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN> for &'a [T]
-where
-    T: DeserializeIn<'de, 'a, MIN_ALIGN>,
-{
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        T::deserialize_slice_in(deserializer, arena)
-    }
-}
+read_in!(['de: 'a; T] &'a [T], |deserializer, arena| {
+    T::deserialize_slice_in(deserializer, arena)
+});
 
 /// A map as the list of its entries, in the input's order, with keys that come twice twice: for
 /// maps that are walked, or small enough to be searched. Feature `serde`.
@@ -89,20 +64,10 @@ impl<K, V> Deref for ArenaEntries<'_, K, V> {
     }
 }
 
-impl<'de, 'a, K, V, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN>
-    for ArenaEntries<'a, K, V>
-where
-    K: DeserializeIn<'de, 'a, MIN_ALIGN>,
-    V: DeserializeIn<'de, 'a, MIN_ALIGN>,
-{
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        let entries = deserializer.deserialize_map(Map(List::new(arena)))?;
-        Ok(ArenaEntries(entries.into_slice()))
-    }
-}
+read_in!(['de; K, V] ArenaEntries<'a, K, V>, |deserializer, arena| {
+    let entries = deserializer.deserialize_map(Map(List::new(arena)))?;
+    Ok(ArenaEntries(entries.into_slice()))
+});
 
 /// Visits a list of `T`s.
 pub(crate) struct List<'a, T, const MIN_ALIGN: usize> {

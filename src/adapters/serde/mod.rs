@@ -11,6 +11,28 @@
 //!
 //! Knows no format.
 
+/// `DeserializeIn` for a type, by the expression that reads it; of its `parts` each is read so, too.
+macro_rules! read_in {
+    (
+        [$input:lifetime $(: $bound:lifetime)?; $($parts:ident),*] $value:ty,
+        |$deserializer:ident, $arena:ident| $read:expr
+    ) => {
+        impl<$input $(: $bound)?, 'a, $($parts,)* const MIN_ALIGN: usize>
+            DeserializeIn<'de, 'a, MIN_ALIGN> for $value
+        where
+            $($parts: DeserializeIn<'de, 'a, MIN_ALIGN>,)*
+        {
+            #[inline]
+            fn deserialize_in<D: Deserializer<'de>>(
+                $deserializer: D,
+                $arena: &'a Arena<MIN_ALIGN>,
+            ) -> Result<Self, D::Error> {
+                $read
+            }
+        }
+    };
+}
+
 mod derive;
 mod lists;
 mod scalars;

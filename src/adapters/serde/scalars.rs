@@ -53,43 +53,19 @@ where
     }
 }
 
-impl<'de, 'a, T, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN> for &'a mut T
-where
-    T: DeserializeIn<'de, 'a, MIN_ALIGN>,
-{
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        let value = T::deserialize_in(deserializer, arena)?;
-        arena.try_alloc(value).map_err(D::Error::custom)
-    }
-}
+read_in!(['de; T] &'a mut T, |deserializer, arena| {
+    let value = T::deserialize_in(deserializer, arena)?;
+    arena.try_alloc(value).map_err(D::Error::custom)
+});
 
-impl<'de, 'a, T, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN> for &'a T
-where
-    T: DeserializeIn<'de, 'a, MIN_ALIGN>,
-{
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        <&'a mut T>::deserialize_in(deserializer, arena).map(|value| &*value)
-    }
-}
+read_in!(['de; T] &'a T, |deserializer, arena| {
+    <&'a mut T>::deserialize_in(deserializer, arena).map(|value| &*value)
+});
 
-impl<'de, 'a, T, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN> for ArenaBox<'a, T>
-where
-    T: DeserializeIn<'de, 'a, MIN_ALIGN>,
-{
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        let value = T::deserialize_in(deserializer, arena)?;
-        arena.try_alloc_box(value).map_err(D::Error::custom)
-    }
-}
+read_in!(['de; T] ArenaBox<'a, T>, |deserializer, arena| {
+    let value = T::deserialize_in(deserializer, arena)?;
+    arena.try_alloc_box(value).map_err(D::Error::custom)
+});
 
 impl<'de, 'a, T, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN> for Option<T>
 where

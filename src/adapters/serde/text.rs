@@ -18,41 +18,23 @@ enum Found<Lent, Copied> {
     Copied(Copied),
 }
 
-impl<'de: 'a, 'a, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN> for &'a str {
-    #[inline]
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        Ok(match deserializer.deserialize_str(Text { arena })? {
-            Found::Lent(text) => text,
-            Found::Copied(text) => text,
-        })
-    }
-}
+read_in!(['de: 'a; ] &'a str, |deserializer, arena| {
+    Ok(match deserializer.deserialize_str(Text { arena })? {
+        Found::Lent(text) => text,
+        Found::Copied(text) => text,
+    })
+});
 
-impl<'de, 'a, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN> for &'a mut str {
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        match deserializer.deserialize_str(Text { arena })? {
-            Found::Lent(text) => arena.try_alloc_str(text).map_err(D::Error::custom),
-            Found::Copied(text) => Ok(text),
-        }
+read_in!(['de; ] &'a mut str, |deserializer, arena| {
+    match deserializer.deserialize_str(Text { arena })? {
+        Found::Lent(text) => arena.try_alloc_str(text).map_err(D::Error::custom),
+        Found::Copied(text) => Ok(text),
     }
-}
+});
 
-impl<'de, 'a, const MIN_ALIGN: usize> DeserializeIn<'de, 'a, MIN_ALIGN>
-    for ArenaString<'a, MIN_ALIGN>
-{
-    fn deserialize_in<D: Deserializer<'de>>(
-        deserializer: D,
-        arena: &'a Arena<MIN_ALIGN>,
-    ) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Growing { arena })
-    }
-}
+read_in!(['de; ] ArenaString<'a, MIN_ALIGN>, |deserializer, arena| {
+    deserializer.deserialize_str(Growing { arena })
+});
 
 /// Visits text that will not grow.
 struct Text<'a, const MIN_ALIGN: usize> {
