@@ -18,8 +18,6 @@
 //!
 //! What changes it is a `raw_vec`, made for the moment: this is the same vector as [`ArenaVec`]
 //! with the arena left out. Its traits are in `vec_traits`.
-//!
-//! Length: the methods of one type, and more than half of the lines say what they do.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -179,7 +177,7 @@ impl<'a, T> ArenaThinVec<'a, T> {
     #[inline]
     pub fn push<const MIN_ALIGN: usize>(&mut self, arena: &'a Arena<MIN_ALIGN>, value: T) {
         if self.len == self.capacity {
-            self.grow_or_refuse(arena, 1);
+            or_refuse(self.grow(arena, 1));
         }
         // SAFETY: `len < capacity` (I1).
         unsafe { self.push_within(value) };
@@ -441,13 +439,6 @@ impl<'a, T> ArenaThinVec<'a, T> {
         Ok(())
     }
 
-    /// [`ArenaThinVec::grow`] that panics instead.
-    #[inline(always)]
-    fn grow_or_refuse<const MIN: usize>(&mut self, arena: &'a Arena<MIN>, additional: usize) {
-        let same = ArenaThinVec { ..*self };
-        (self.ptr, self.capacity) = same.grown_or_refuse(arena, additional);
-    }
-
     #[cold]
     #[inline(never)]
     fn grown<const MIN_ALIGN: usize>(
@@ -458,16 +449,6 @@ impl<'a, T> ArenaThinVec<'a, T> {
         Self::count(self.len().saturating_add(additional))?;
         self.edit(|raw| raw.try_reserve(&arena.state, additional))?;
         Ok((self.ptr, self.capacity))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grown_or_refuse<const MIN_ALIGN: usize>(
-        self,
-        arena: &'a Arena<MIN_ALIGN>,
-        additional: usize,
-    ) -> (NonNull<T>, u32) {
-        or_refuse(self.grown(arena, additional))
     }
 
     /// The same vector as a raw one, while `self` is not used.

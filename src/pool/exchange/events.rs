@@ -166,39 +166,4 @@ mod tests {
         assert_eq!(events.announce(Event::Tick), events.last_seen());
         assert_eq!(events.missed(rotated), Some(Event::Tick));
     }
-
-    #[test]
-    fn no_event_hides_behind_another_one_of_the_same_moment() {
-        let (events, trims) = (Events::new(next_id()), if cfg!(miri) { 50 } else { 5_000 });
-        let noticed = AtomicUsize::new(0);
-        let goes_on = || noticed.load(Ordering::Relaxed) < trims;
-        let ticks = || {
-            while goes_on() {
-                events.announce(Event::Tick);
-            }
-        };
-        let first = events.last_seen();
-        let catches_up = || {
-            let mut seen = first;
-            while goes_on() {
-                let last = events.last_seen();
-                if let Some(Event::Trim { keep, .. }) = events.missed(seen) {
-                    noticed.store(keep, Ordering::Relaxed);
-                }
-                seen = last;
-            }
-        };
-        std::thread::scope(|scope| {
-            scope.spawn(ticks);
-            scope.spawn(catches_up);
-            for keep in 1..=trims {
-                let reason = Drops::Trimmed;
-                events.announce(Event::Trim { keep, reason });
-                // A lost one would never come.
-                while noticed.load(Ordering::Relaxed) != keep {
-                    std::thread::yield_now();
-                }
-            }
-        });
-    }
 }
