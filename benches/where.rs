@@ -6,7 +6,7 @@ fn main() {
         "The benches are a package of their own, in benches/ (see benches/README.md):\n\n    \
          cd benches\n    \
          cargo bench                       # criterion, per function\n    \
-         cargo run --release --bin heap    # against peers, by turns (also arena, pool, slab, request)\n\n\
+         cargo run --release --bin heap    # against peers, by turns (arena, pool, slab, request)\n\n\
          What was measured, with the command of each figure, is in PERF.md."
     );
 }

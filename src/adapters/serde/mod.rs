@@ -11,7 +11,7 @@
 //!
 //! Knows no format.
 
-/// `DeserializeIn` for a type, by the expression that reads it; of its `parts` each is read so, too.
+/// `DeserializeIn` for a type, by the expression that reads it. Its `parts` have it, too.
 macro_rules! read_in {
     (
         [$input:lifetime $(: $bound:lifetime)?; $($parts:ident),*] $value:ty,
