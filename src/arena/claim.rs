@@ -12,7 +12,7 @@ use core::ops::Deref;
 
 use crate::arena::handle::Arena;
 use crate::arena::scope::Scope;
-use crate::arena::windows::lending::Mark;
+use crate::arena::windows::lending::Savepoint;
 
 /// A scope that is entered from `&Arena`, also while collections borrow the arena: an arena of its
 /// own that starts in the rest of the other's chunk. What was made in it is gone when it is
@@ -47,7 +47,7 @@ pub struct Claim<'a, const MIN_ALIGN: usize = 8> {
 
 /// What [`Arena::rewind`] comes back to; comes from [`Arena::checkpoint`].
 #[derive(Debug)]
-pub struct Checkpoint(Mark);
+pub struct Checkpoint(Savepoint);
 
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// A scope that ends when it is dropped: see [`Claim`]. For a closure instead of a guard, and
@@ -63,7 +63,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// Remembers what is allocated so far, for [`Arena::rewind`]. Collections made before do not
     /// grow in place from here on, until the arena is rewound or reset.
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint(self.state.mark_unguarded())
+        Checkpoint(self.state.save_unguarded())
     }
 
     /// Frees everything made since the checkpoint, after dropping the values of

@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 
 use crate::arena::handle::Arena;
-use crate::arena::windows::lending::Mark;
+use crate::arena::windows::lending::Savepoint;
 
 /// The arena inside [`Arena::scope`]: dereferences to [`Arena`], so it allocates everything an
 /// arena does. It cannot be reset.
@@ -56,17 +56,20 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     pub fn scope<R>(&mut self, body: impl for<'s> FnOnce(Scope<'s, MIN_ALIGN>) -> R) -> R {
         struct Rewind<'a, const M: usize> {
             arena: &'a mut Arena<M>,
-            mark: Mark,
+            savepoint: Savepoint,
         }
         impl<const M: usize> Drop for Rewind<'_, M> {
             fn drop(&mut self) {
                 // SAFETY: of this arena, which only `body` had since; what it made there cannot
                 // leave it; its sessions and claims borrowed the scope, which has ended.
-                unsafe { self.arena.state.rewind(&self.mark) };
+                unsafe { self.arena.state.rewind(&self.savepoint) };
             }
         }
-        let mark = self.state.mark();
-        let rewind = Rewind { arena: self, mark };
+        let savepoint = self.state.save();
+        let rewind = Rewind {
+            arena: self,
+            savepoint,
+        };
         body(Scope::new(&mut *rewind.arena))
     }
 }

@@ -94,7 +94,7 @@ impl Pages {
     /// returns them, so a process that does nothing keeps what it has: see [`Pages::trim`].
     pub fn set_purge_delay(&self, delay: Option<Duration>) {
         let ms = delay.map(|delay| usize::try_from(delay.as_millis()).unwrap_or(usize::MAX));
-        self.aging
+        self.purge_clock
             .delay_ms
             .store(ms.unwrap_or(usize::MAX), Ordering::Relaxed);
     }

@@ -42,7 +42,7 @@ pub(crate) struct Kept {
     pub(crate) start: usize,
     /// Bytes from `start` to the end of its mapping.
     pub(crate) room: usize,
-    is_idle: bool,
+    is_aged: bool,
 }
 
 impl Kept {
@@ -50,7 +50,7 @@ impl Kept {
         Kept {
             start,
             room,
-            is_idle: false,
+            is_aged: false,
         }
     }
 
@@ -58,14 +58,14 @@ impl Kept {
     fn pack(self) -> Option<u64> {
         let (page, pages) = (self.start / PAGE_BYTES, self.room / PAGE_BYTES);
         let fits = pages < 1 << 27 && (page as u64) < 1 << 36;
-        fits.then(|| (page as u64) << 28 | (pages as u64) << 1 | u64::from(self.is_idle))
+        fits.then(|| (page as u64) << 28 | (pages as u64) << 1 | u64::from(self.is_aged))
     }
 
     fn unpack(word: u64) -> Option<Kept> {
         (word != 0).then(|| Kept {
             start: (word >> 28) as usize * PAGE_BYTES,
             room: (word >> 1 & ((1 << 27) - 1)) as usize * PAGE_BYTES,
-            is_idle: word & 1 == 1,
+            is_aged: word & 1 == 1,
         })
     }
 
@@ -159,8 +159,8 @@ impl HugeCache {
     }
 
     /// Takes out one block that was here when `age` last came by.
-    pub(crate) fn take_idle(&self) -> Option<Kept> {
-        self.take_where(|kept| kept.is_idle)
+    pub(crate) fn take_aged(&self) -> Option<Kept> {
+        self.take_where(|kept| kept.is_aged)
     }
 
     fn take_where(&self, wanted: impl Fn(Kept) -> bool) -> Option<Kept> {
@@ -176,7 +176,7 @@ impl HugeCache {
         for place in &self.places {
             let word = place.load(Ordering::Relaxed);
             if word != 0 {
-                // A place that changed meanwhile is not idle.
+                // A place that changed meanwhile is not aged.
                 let order = (Ordering::Relaxed, Ordering::Relaxed);
                 let _ = place.compare_exchange(word, word | 1, order.0, order.1);
             }

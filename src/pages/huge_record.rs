@@ -65,8 +65,8 @@ impl Pages {
     }
 
     /// Unmaps what was kept since this was last called.
-    pub(super) fn purge_idle_huge(&self) {
-        while let Some(kept) = self.huge_cache.take_idle() {
+    pub(super) fn purge_aged_huge(&self) {
+        while let Some(kept) = self.huge_cache.take_aged() {
             // SAFETY: taken out of the cache, so it is ours and nobody uses it.
             unsafe { self.unmap_huge(kept.start) };
         }

@@ -67,10 +67,10 @@ impl Pages {
     }
 
     /// Called with every span that is released: now and then looks at the clock, and when the delay
-    /// is over returns what lay idle all the while. Aging takes two visits: what is free and dirty
+    /// is over returns what lay free all the while. Aging takes two visits: what is free and dirty
     /// at one and was not taken since is purged at the next.
     pub(super) fn purge_by_and_by(&self) {
-        let count = self.aging.releases.fetch_add(1, Ordering::Relaxed);
+        let count = self.purge_clock.releases.fetch_add(1, Ordering::Relaxed);
         if count % RELEASES_PER_LOOK == 0 {
             self.purge_if_due();
         }
@@ -79,37 +79,37 @@ impl Pages {
     /// Looks at the clock, as said there. For owners that keep spans instead of releasing them,
     /// once in `RELEASES_PER_LOOK` times.
     pub(crate) fn purge_if_due(&self) {
-        let aging = &self.aging;
-        let delay = aging.delay_ms.load(Ordering::Relaxed);
+        let clock = &self.purge_clock;
+        let delay = clock.delay_ms.load(Ordering::Relaxed);
         if delay == usize::MAX {
             return;
         }
         let Some(now) = clock_ms() else { return };
-        let due = aging.due_ms.load(Ordering::Relaxed);
+        let due = clock.due_ms.load(Ordering::Relaxed);
         let next = now.saturating_add(delay);
         // Relaxed: who wins the exchange ages the units; nobody waits.
         let order = (Ordering::Relaxed, Ordering::Relaxed);
         if now >= due
-            && aging
+            && clock
                 .due_ms
                 .compare_exchange(due, next, order.0, order.1)
                 .is_ok()
         {
-            self.purge_idle();
+            self.purge_aged();
         }
     }
 
     #[cold]
-    fn purge_idle(&self) {
-        self.purge_idle_huge();
+    fn purge_aged(&self) {
+        self.purge_aged_huge();
         for (entry, index) in self.segments() {
-            let idle = entry.idle.load(Ordering::Relaxed);
-            self.purge_units(entry, index, idle);
+            let aged = entry.aged.load(Ordering::Relaxed);
+            self.purge_units(entry, index, aged);
             let free = entry.free.load(Ordering::Relaxed);
-            let now_idle = free & entry.dirty.load(Ordering::Relaxed);
+            let now_aged = free & entry.dirty.load(Ordering::Relaxed);
             // A take in between clears its bits before or after; at worst a unit that was used for
-            // a moment counts as idle, and its next purge comes early.
-            entry.idle.store(now_idle, Ordering::Relaxed);
+            // a moment counts as aged, and its next purge comes early.
+            entry.aged.store(now_aged, Ordering::Relaxed);
         }
     }
 

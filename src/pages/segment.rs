@@ -76,7 +76,7 @@ pub(crate) struct SegmentEntry {
     /// Units whose pages may hold memory or old contents; they count against the budget.
     pub(crate) dirty: AtomicU64,
     /// Units that were free and dirty when they were last aged, and not taken since.
-    pub(crate) idle: AtomicU64,
+    pub(crate) aged: AtomicU64,
     /// Units split into pieces that may have a free piece.
     pub(crate) split: AtomicU64,
     /// The segment; null until it is published.

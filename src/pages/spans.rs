@@ -80,8 +80,8 @@ impl Pages {
         count: u32,
     ) -> Result<Span, AllocError> {
         let mask = run_mask(start, count);
-        if entry.idle.load(Ordering::Relaxed) & mask != 0 {
-            entry.idle.fetch_and(!mask, Ordering::Relaxed);
+        if entry.aged.load(Ordering::Relaxed) & mask != 0 {
+            entry.aged.fetch_and(!mask, Ordering::Relaxed);
         }
         let before = entry.dirty.fetch_or(mask, Ordering::Relaxed) & mask;
         let fresh = mask & !before;

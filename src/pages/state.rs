@@ -50,7 +50,7 @@ pub struct Pages {
     pub(super) mapped: AtomicUsize,
     /// Bytes of spans and huge blocks that have an owner.
     pub(super) active: AtomicUsize,
-    pub(super) aging: Aging,
+    pub(super) purge_clock: PurgeClock,
     pub(super) huge_cache: HugeCache,
 }
 
@@ -68,12 +68,12 @@ pub(crate) struct Span {
     pub(crate) zeroed: bool,
 }
 
-/// Half of this would purge what a request per second uses; twice would double what idles.
+/// Half of this would purge what a request per second uses; twice would double what lies free.
 const DELAY_MS: usize = 1000;
 
 /// When what was last aged.
 #[derive(Debug)]
-pub(crate) struct Aging {
+pub(crate) struct PurgeClock {
     pub(super) releases: AtomicUsize,
     /// When the next aging is due, in milliseconds of the clock.
     pub(super) due_ms: AtomicUsize,
@@ -81,9 +81,9 @@ pub(crate) struct Aging {
     pub(super) delay_ms: AtomicUsize,
 }
 
-impl Aging {
-    pub(crate) const fn new() -> Aging {
-        Aging {
+impl PurgeClock {
+    pub(crate) const fn new() -> PurgeClock {
+        PurgeClock {
             releases: AtomicUsize::new(0),
             due_ms: AtomicUsize::new(0),
             delay_ms: AtomicUsize::new(DELAY_MS),
@@ -103,7 +103,7 @@ impl Pages {
             charged: AtomicUsize::new(0),
             mapped: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
-            aging: Aging::new(),
+            purge_clock: PurgeClock::new(),
             huge_cache: HugeCache::new(),
         }
     }

@@ -152,7 +152,7 @@ impl Chunk {
         self.header().is_own.set(true);
     }
 
-    /// A mark counts from this chunk: what it was taken for is not taken back any more.
+    /// A savepoint counts from this chunk: what it was taken for is not taken back any more.
     pub(crate) fn set_marked(self) {
         self.header().is_own.set(false);
     }

@@ -3,7 +3,7 @@
 //!
 //! I1: a lent window is nobody else's: the arena's own is empty or another chunk's until it comes
 //!     back. One that never does is lost until the reset, and nothing else is.
-//! I2: what a mark remembers stays as it was until the arena is rewound to it: blocks below its low
+//! I2: what a savepoint remembers stays as it was until the arena is rewound to it: blocks below its low
 //!     end do not move (none of them ends at the low end), and its chunk does not become spare.
 //! I3: a claim gives everything it took to its root, and then its home to its parent.
 
@@ -16,7 +16,7 @@ use crate::arena::windows::state::State;
 
 /// What a scope has to come back to.
 #[derive(Debug)]
-pub(crate) struct Mark {
+pub(crate) struct Savepoint {
     window: Window,
     newest: Option<Chunk>,
     owned: OwnedList,
@@ -68,7 +68,7 @@ impl State {
         if let Some(chunk) = self.home.chunk {
             chunk.set_used();
         }
-        // Its blocks are parted from what lies below, as a scope's are (`mark`): the parent's last
+        // Its blocks are parted from what lies below, as a scope's are (`savepoint`): the parent's last
         // block, or whatever ends where a buffer begins. Without room for that there is no window.
         let parted = self.home.carve(1, 1, End::Up);
         let window = parted.map_or(Window::EMPTY, |(_, window)| window);
@@ -93,11 +93,11 @@ impl State {
     /// that belongs to nobody parts them from those of the scope, so that none of them is the last
     /// of the low end, without a test wherever a block is resized. Where there is no room for it,
     /// there is none to grow into either.
-    pub(crate) fn mark(&self) -> Mark {
+    pub(crate) fn save(&self) -> Savepoint {
         let window = self.window();
         let open_scopes = self.open_scopes.get();
         self.open_scopes.set(open_scopes + 1);
-        let mark = Mark {
+        let savepoint = Savepoint {
             window,
             newest: self.in_use.head(),
             owned: self.owned.copy(),
@@ -107,55 +107,55 @@ impl State {
         };
         if let Some((_, parted)) = window.carve(1, 1, End::Up) {
             self.set_window(parted);
-            self.abandoned_bytes.set(mark.abandoned_bytes + 1);
+            self.abandoned_bytes.set(savepoint.abandoned_bytes + 1);
         }
-        mark
+        savepoint
     }
 
     /// The same for whoever may never come back to it, or may be in the middle of a closure that
     /// fails: the next reset clears the count of open scopes, and the newest chunk stays in use
-    /// until then or a rewind, because the mark counts from it.
-    pub(crate) fn mark_unguarded(&self) -> Mark {
+    /// until then or a rewind, because the savepoint counts from it.
+    pub(crate) fn save_unguarded(&self) -> Savepoint {
         self.set_opened(None);
         if let Some(newest) = self.in_use.head() {
             newest.set_marked();
         }
-        self.mark()
+        self.save()
     }
 
     /// Closes an open scope and those opened since: owned values made since are dropped, newest
     /// first, then everything made since is gone. Panics when a drop does, after all of that.
     ///
     /// # Safety
-    /// The mark is of this arena, which was not reset or rewound to an earlier one since, and
-    /// nothing made since is used any more. No session or claim is open, nor was one at the mark.
-    pub(crate) unsafe fn rewind(&self, mark: &Mark) {
-        struct Finish<'a>(&'a State, &'a Mark);
+    /// The savepoint is of this arena, which was not reset or rewound to an earlier one since, and
+    /// nothing made since is used any more. No session or claim is open, nor was one at the savepoint.
+    pub(crate) unsafe fn rewind(&self, savepoint: &Savepoint) {
+        struct Finish<'a>(&'a State, &'a Savepoint);
         impl Drop for Finish<'_> {
             fn drop(&mut self) {
                 self.0.forget_since(self.1);
             }
         }
-        let finish = Finish(self, mark);
-        finish.0.owned.drop_until(&mark.owned);
+        let finish = Finish(self, savepoint);
+        finish.0.owned.drop_until(&savepoint.owned);
     }
 
-    fn forget_since(&self, mark: &Mark) {
+    fn forget_since(&self, savepoint: &Savepoint) {
         self.note_high_water(self.used_bytes());
         let root = self.root();
-        while self.in_use.head() != mark.newest {
+        while self.in_use.head() != savepoint.newest {
             let Some(chunk) = self.in_use.pop() else {
                 break;
             };
             root.set_opened(None);
             root.spare.push(chunk);
         }
-        if let Some(chunk) = mark.window.chunk {
+        if let Some(chunk) = savepoint.window.chunk {
             chunk.set_used();
         }
-        self.open_scopes.set(mark.open_scopes);
-        self.set_window(mark.window);
-        self.payload_bytes.set(mark.payload_bytes);
-        self.abandoned_bytes.set(mark.abandoned_bytes);
+        self.open_scopes.set(savepoint.open_scopes);
+        self.set_window(savepoint.window);
+        self.payload_bytes.set(savepoint.payload_bytes);
+        self.abandoned_bytes.set(savepoint.abandoned_bytes);
     }
 }

@@ -63,22 +63,22 @@ impl OwnedList {
         OwnedList(Cell::new(self.0.get()))
     }
 
-    /// Drops the values made since `mark` was copied from this list, newest first. When a drop
+    /// Drops the values made since `savepoint` was copied from this list, newest first. When a drop
     /// panics the others are dropped all the same; a second panic aborts, as everywhere.
-    pub(crate) fn drop_until(&self, mark: &OwnedList) {
+    pub(crate) fn drop_until(&self, savepoint: &OwnedList) {
         struct Rest<'a>(&'a OwnedList, &'a OwnedList);
         impl Drop for Rest<'_> {
             fn drop(&mut self) {
                 while self.0.drop_newest(self.1) {}
             }
         }
-        let rest = Rest(self, mark);
+        let rest = Rest(self, savepoint);
         while rest.0.drop_newest(rest.1) {}
     }
 
-    /// Unlinks and drops the newest value, unless the list has come down to `mark`.
-    fn drop_newest(&self, mark: &OwnedList) -> bool {
-        if self.0.get() == mark.0.get() {
+    /// Unlinks and drops the newest value, unless the list has come down to `savepoint`.
+    fn drop_newest(&self, savepoint: &OwnedList) -> bool {
+        if self.0.get() == savepoint.0.get() {
             return false;
         }
         let Some(link) = self.0.get() else {

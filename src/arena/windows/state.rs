@@ -326,7 +326,7 @@ impl State {
     }
 
     /// Whether the block may be resized in place: the last one of the low end. That is none of an
-    /// outer scope: see `State::mark`.
+    /// outer scope: see `State::save`.
     #[inline]
     pub(crate) fn is_resizable(&self, block: NonNull<u8>, size: usize) -> bool {
         bumping::is_last(block.addr().get(), size, self.lo.get().addr().get())

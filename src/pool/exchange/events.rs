@@ -1,11 +1,10 @@
 //! What every thread is to hear of: trims, ticks and new generations.
 //!
 //! Owns the ids by which a thread finds out what happened since its last slow path, and the present
-//! generation, which is one of them. Ids only grow
-//! (`id.rs`), so the last one a shard has seen says which events it missed.
+//! generation, which is one of them. Ids only grow (`id.rs`), so the last one a shard has seen says which events it missed.
 //!
-//! I1: an event's mark is set before `last` moves on, and a thread reads them in the opposite
-//! order. So a shard that has seen `last` has seen the event, and who matches `last` knows the
+//! I1: the last id of an event's kind is set before `last` moves on, and a thread reads them in the
+//! opposite order. So a shard that has seen `last` has seen the event, and who matches `last` knows the
 //! generation that began by then.
 #![forbid(unsafe_code)]
 
@@ -96,7 +95,7 @@ impl Events {
 
     /// Makes an event known; its id.
     pub(crate) fn announce(&self, event: Event) -> usize {
-        let mark = match event {
+        let of_kind = match event {
             Event::Trim { keep, reason } => {
                 self.keep.store(keep, Ordering::Relaxed);
                 self.reason.store(reason as usize, Ordering::Relaxed);
@@ -107,9 +106,9 @@ impl Events {
         };
         loop {
             let id = next_id();
-            mark.fetch_max(id, Ordering::Relaxed);
-            // Release: pairs with `last_seen`; Acquire, so that it passes on the marks of events
-            // before. A shard that has seen a later event already may have missed this mark: then
+            of_kind.fetch_max(id, Ordering::Relaxed);
+            // Release: pairs with `last_seen`; Acquire, so that it passes on the ids of events
+            // before. A shard that has seen a later event already may have missed this one: then
             // it moves on.
             if id == NO_ID {
                 self.end();
@@ -124,7 +123,7 @@ impl Events {
     /// The gravest event that a shard which has seen `seen` has missed.
     pub(crate) fn missed(&self, seen: usize) -> Option<Event> {
         // Relaxed: ordered by `last_seen` (I1).
-        let missed = |mark: &AtomicUsize| mark.load(Ordering::Relaxed) > seen;
+        let missed = |of_kind: &AtomicUsize| of_kind.load(Ordering::Relaxed) > seen;
         if seen == NO_ID {
             // Of a new shard, which holds nothing.
             None

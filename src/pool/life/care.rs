@@ -16,7 +16,7 @@ use crate::pool::stock::shard::Shard;
 use crate::pool::watch::advice::Advice;
 use crate::pool::watch::discipline::Discipline;
 use crate::pool::watch::health::{self, Health, Signs};
-use crate::pool::watch::judge::{Turn, WINDOW};
+use crate::pool::watch::judge::{LAP, Turn};
 use crate::pool::watch::leaks::LeakSuspect;
 use crate::pool::watch::mode::Mode;
 use crate::pool::watch::stats::PoolStats;
@@ -47,7 +47,7 @@ impl<T, R> PoolCore<T, R> {
     /// Counts a get beyond the magazines; each so many look around.
     pub(crate) fn visit(&self, shard: Option<&Shard>) -> usize {
         let visit = self.store.counters().on_visit(shard);
-        if visit % WINDOW == WINDOW - 1 {
+        if visit % LAP == LAP - 1 {
             self.look_around();
         }
         visit

@@ -3,14 +3,14 @@
 //! Owns what it remembers of the past. Knows no objects: `review` is told the sums and what calls
 //! take, turns the pool's route and answers what its caller has to do then.
 //!
-//! The judge sees windows of `WINDOW` objects that were used again or lost. Its hit rate is that of
+//! The judge sees laps of `LAP` objects that were used again or lost. Its hit rate is that of
 //! *objects*: an object that is out, or waits, is neither hit nor lost yet, so a program that takes
 //! a thousand objects and keeps them is not taken for one that never uses any again. While the pool
-//! is bypassed nothing is used again, so the judge opens it for a window from time to time, each
+//! is bypassed nothing is used again, so the judge opens it for a lap from time to time, each
 //! time after twice as long.
 //!
 //! I1: the lock of `past` is a leaf. A review only tries it, because it is part of a get or put: a
-//! window that is missed comes again. Who sets the mode or asks for the hit rate waits for it.
+//! lap that is missed comes again. Who sets the mode or asks for the hit rate waits for it.
 //! I2: mode, route and reason change under that lock alone.
 #![forbid(unsafe_code)]
 
@@ -25,19 +25,19 @@ use crate::pool::stock::meters::{Meter, Meters};
 use crate::pool::watch::cost::{Costs, Overheads};
 use crate::pool::watch::mode::{Mode, ModeReason};
 
-/// Objects of a window, and slow paths of a thread between two reviews: the rate's error is some 6
-/// points then, and three windows in a row agree. A shorter one would flap, a longer one notice
+/// Objects of a lap, and slow paths of a thread between two reviews: the rate's error is some 6
+/// points then, and three laps in a row agree. A shorter one would flap, a longer one notice
 /// late.
-pub(crate) const WINDOW: usize = 64;
+pub(crate) const LAP: usize = 64;
 
-/// Windows in a row that must say that reuse does not pay.
+/// Laps in a row that must say that reuse does not pay.
 const STRIKES: u32 = 3;
 
-/// Windows between two probes double up to 2^this: a probe in 64 windows costs a sixty-fourth of
+/// Laps between two probes double up to 2^this: a probe in 64 laps costs a sixty-fourth of
 /// what pooling costs more, and a change is noticed after some four thousand gets.
 const BACKOFF_MAX: u32 = 6;
 
-/// A pool that paid for so many windows in a row is reviewed only after so many more, each time.
+/// A pool that paid for so many laps in a row is reviewed only after so many more, each time.
 const SETTLED_WINDOWS: u32 = 16;
 const SETTLED_REST: usize = 7;
 
@@ -56,20 +56,20 @@ pub(crate) enum Turn {
 
 #[derive(Debug, Default)]
 struct Past {
-    /// Objects used again and lost, before this window.
+    /// Objects used again and lost, before this lap.
     since: (u64, u64),
     hit_rate: Option<f64>,
     strikes: u32,
     backoff: u32,
     windows_left: u32,
-    /// Windows since the route last became `Pool`.
+    /// Laps since the route last became `Pool`.
     pooled_windows: u32,
 }
 
 /// What it looks at: the pool's route, the objects used again and lost since its first use, and the
 /// costs, if they are known.
-struct Window<'w> {
-    route: &'w RouteWord,
+struct Lap<'s> {
+    route: &'s RouteWord,
     hits: u64,
     losses: u64,
     object_bytes: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Judge {
     /// A [`Mode`] and a [`ModeReason`], as words. Relaxed, like all here: each stands for itself.
     mode: AtomicUsize,
     why: AtomicUsize,
-    /// Windows until the next review.
+    /// Laps until the next review.
     rest: AtomicUsize,
     /// Finds out what the pool itself takes.
     overheads: fn() -> Overheads,
@@ -183,12 +183,12 @@ impl Judge {
         self.why() == ModeReason::Probing
     }
 
-    /// The hit rate of the last windows, if there was one.
+    /// The hit rate of the last laps, if there was one.
     pub(crate) fn hit_rate(&self) -> Option<f64> {
         lock(&self.past).hit_rate
     }
 
-    /// Whether the window that is over needs no review: gathering the sums takes as long as ten
+    /// Whether the lap that is over needs no review: gathering the sums takes as long as ten
     /// misses.
     pub(crate) fn rests(&self) -> bool {
         let rest = self.rest.load(Ordering::Relaxed);
@@ -198,7 +198,7 @@ impl Judge {
         rest > 0
     }
 
-    /// Looks at a window. `object_bytes` are those of one object.
+    /// Looks at a lap. `object_bytes` are those of one object.
     pub(crate) fn review(
         &self,
         store: &Store,
@@ -210,7 +210,7 @@ impl Judge {
             return None;
         }
         let measured = store.meters().create.samples() > 0;
-        self.decide(&Window {
+        self.decide(&Lap {
             route: &store.route,
             hits: sums.hits,
             losses: sums.losses(),
@@ -220,33 +220,33 @@ impl Judge {
         })
     }
 
-    fn decide(&self, window: &Window<'_>) -> Option<Turn> {
+    fn decide(&self, lap: &Lap<'_>) -> Option<Turn> {
         // The mode may have changed since the review began (I2).
         let mut past = try_lock(&self.past).filter(|_| self.is_auto())?;
-        match window.route.get() {
-            Route::Bypass => self.decide_bypassed(&mut past, window),
-            _ => self.decide_pooled(&mut past, window),
+        match lap.route.get() {
+            Route::Bypass => self.decide_bypassed(&mut past, lap),
+            _ => self.decide_pooled(&mut past, lap),
         }
     }
 
-    fn decide_pooled(&self, past: &mut Past, window: &Window<'_>) -> Option<Turn> {
+    fn decide_pooled(&self, past: &mut Past, lap: &Lap<'_>) -> Option<Turn> {
         let (hits, losses) = past.since;
-        let hits = window.hits.saturating_sub(hits);
+        let hits = lap.hits.saturating_sub(hits);
         // What was taken for good may come back, so losses may shrink.
-        let losses = window.losses.saturating_sub(losses);
-        if hits + losses < WINDOW as u64 {
+        let losses = lap.losses.saturating_sub(losses);
+        if hits + losses < LAP as u64 {
             return None;
         }
-        past.since = (window.hits, window.losses);
+        past.since = (lap.hits, lap.losses);
         let rate = hits as f64 / (hits + losses) as f64;
         past.hit_rate = Some(rate);
         past.pooled_windows = past.pooled_windows.saturating_add(1);
         let probing = self.is_probing();
         // To stay it is enough not to be worse by the margin; to come back it must be better by it.
         let margin = if probing { 1.0 / MARGIN } else { MARGIN };
-        let pays = match window.costs {
+        let pays = match lap.costs {
             Some(costs) => costs.pooled(rate) <= margin * costs.bypassed(),
-            None => rate >= prior(window.object_bytes),
+            None => rate >= prior(lap.object_bytes),
         };
         if pays {
             past.strikes = 0;
@@ -257,37 +257,35 @@ impl Judge {
             if past.pooled_windows > SETTLED_WINDOWS {
                 self.rest.store(SETTLED_REST, Ordering::Relaxed);
             }
-            self.turn(window.route, Route::Pool, ModeReason::ReusePays);
+            self.turn(lap.route, Route::Pool, ModeReason::ReusePays);
             return None;
         }
         (past.strikes, past.pooled_windows) = (past.strikes + 1, 0);
         if probing || past.strikes >= STRIKES {
-            return Some(self.close(past, window));
+            return Some(self.close(past, lap));
         }
         None
     }
 
-    fn close(&self, past: &mut Past, window: &Window<'_>) -> Turn {
+    fn close(&self, past: &mut Past, lap: &Lap<'_>) -> Turn {
         self.rest.store(0, Ordering::Relaxed);
         past.strikes = 0;
         past.windows_left = 1 << past.backoff;
         past.backoff = (past.backoff + 1).min(BACKOFF_MAX);
-        let never = window
-            .costs
-            .is_some_and(|costs| costs.break_even().is_none());
+        let never = lap.costs.is_some_and(|costs| costs.break_even().is_none());
         let why = if never {
             ModeReason::CostlyRecycle
         } else {
             ModeReason::TooFewHits
         };
-        self.turn(window.route, Route::Bypass, why)
+        self.turn(lap.route, Route::Bypass, why)
     }
 
-    fn decide_bypassed(&self, past: &mut Past, window: &Window<'_>) -> Option<Turn> {
+    fn decide_bypassed(&self, past: &mut Past, lap: &Lap<'_>) -> Option<Turn> {
         // Drops may be measured only now, and show that a recycle is not so dear after all.
         let rate = past.hit_rate.unwrap_or(0.0);
         let reverts = self.why() == ModeReason::CostlyRecycle
-            && window
+            && lap
                 .costs
                 .is_some_and(|costs| costs.pooled(rate) * MARGIN < costs.bypassed());
         past.windows_left = past.windows_left.saturating_sub(1);
@@ -298,14 +296,14 @@ impl Judge {
             past.windows_left = 1;
             return None;
         }
-        past.since = (window.hits, window.losses);
+        past.since = (lap.hits, lap.losses);
         past.pooled_windows = 0;
         let why = if reverts {
             ModeReason::ReusePays
         } else {
             ModeReason::Probing
         };
-        Some(self.turn(window.route, Route::Pool, why))
+        Some(self.turn(lap.route, Route::Pool, why))
     }
 }
 
@@ -338,7 +336,7 @@ mod tests {
 
         fn decide(&self, costs: Option<Costs>) -> Option<Turn> {
             let Case(judge, route, [hits, losses], object_bytes) = self;
-            judge.decide(&Window {
+            judge.decide(&Lap {
                 route,
                 hits: *hits,
                 losses: *losses,
@@ -352,7 +350,7 @@ mod tests {
         }
 
         /// One of some hit rate.
-        fn window(&mut self, percent: u64) -> Option<Turn> {
+        fn lap(&mut self, percent: u64) -> Option<Turn> {
             self.window_at(percent, Some(CHEAP))
         }
 
@@ -363,18 +361,18 @@ mod tests {
         }
 
         fn close(&mut self) {
-            let turns = [0; 3].map(|percent| self.window(percent));
+            let turns = [0; 3].map(|percent| self.lap(percent));
             assert_eq!(turns, [None, None, Some(Turn::Closed)]);
         }
 
-        /// Windows past the pool until it opens; nothing is used again then.
+        /// Laps past the pool until it opens; nothing is used again then.
         fn closed_for(&mut self) -> usize {
-            let mut windows = 1;
+            let mut laps = 1;
             loop {
                 if !self.0.rests() && self.decide(Some(CHEAP)).is_some() {
-                    return windows;
+                    return laps;
                 }
-                windows += 1;
+                laps += 1;
             }
         }
     }
@@ -382,13 +380,13 @@ mod tests {
     #[test]
     fn three_windows_in_a_row_close_the_pool() {
         let mut case = Case::new();
-        assert_eq!(case.window(10), None);
-        assert_eq!(case.window(10), None);
-        assert_eq!(case.window(40), None, "one that pays begins anew");
-        assert_eq!(case.window(10), None);
-        assert_eq!(case.window(10), None);
+        assert_eq!(case.lap(10), None);
+        assert_eq!(case.lap(10), None);
+        assert_eq!(case.lap(40), None, "one that pays begins anew");
+        assert_eq!(case.lap(10), None);
+        assert_eq!(case.lap(10), None);
         assert_eq!(case.1.get(), Route::Pool);
-        assert_eq!(case.window(10), Some(Turn::Closed));
+        assert_eq!(case.lap(10), Some(Turn::Closed));
         assert_eq!(case.says(), (Route::Bypass, ModeReason::TooFewHits));
         assert_eq!(case.0.hit_rate(), Some(0.1));
     }
@@ -401,7 +399,7 @@ mod tests {
         }
         assert_eq!(case.0.why(), ModeReason::NoDataYet);
         // Few of them neither.
-        case.2[1] = WINDOW as u64 - 1;
+        case.2[1] = LAP as u64 - 1;
         (0..10).for_each(|_| assert_eq!(case.decide(Some(CHEAP)), None));
         // What was lost may come back.
         case.2[1] = 0;
@@ -416,19 +414,19 @@ mod tests {
         for _ in 0..9 {
             waits.push(case.closed_for());
             assert_eq!(case.says(), (Route::Pool, ModeReason::Probing));
-            assert_eq!(case.window(19), Some(Turn::Closed), "one window");
+            assert_eq!(case.lap(19), Some(Turn::Closed), "one lap");
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
         case.closed_for();
-        assert_eq!(case.window(21), Some(Turn::Closed), "by too little");
+        assert_eq!(case.lap(21), Some(Turn::Closed), "by too little");
         case.closed_for();
-        assert_eq!(case.window(60), None);
+        assert_eq!(case.lap(60), None);
         assert_eq!(case.says(), (Route::Pool, ModeReason::ReusePays));
-        // It closes by three windows again, and the next probe is as far as before.
+        // It closes by three laps again, and the next probe is as far as before.
         case.close();
         assert_eq!(case.closed_for(), 64);
         // Unless it was open for long.
-        (0..80).for_each(|_| assert_eq!(case.window(60), None));
+        (0..80).for_each(|_| assert_eq!(case.lap(60), None));
         case.close();
         assert_eq!(case.closed_for(), 1);
     }
@@ -473,7 +471,7 @@ mod tests {
             let mut case = Case::new();
             case.0.set_mode(mode, &case.1);
             let route = case.1.get();
-            (0..5).for_each(|_| assert_eq!(case.window(0), None));
+            (0..5).for_each(|_| assert_eq!(case.lap(0), None));
             assert_eq!((case.0.mode(), case.1.get()), (mode, route));
             assert_eq!(case.0.why(), ModeReason::Asked);
         }
