@@ -3,8 +3,9 @@
 //!
 //! I1: a lent window is nobody else's: the arena's own is empty or another chunk's until it comes
 //!     back. One that never does is lost until the reset, and nothing else is.
-//! I2: what a savepoint remembers stays as it was until the arena is rewound to it: blocks below its low
-//!     end do not move (none of them ends at the low end), and its chunk does not become spare.
+//! I2: what a savepoint remembers stays as it was until the arena is rewound to it: blocks below
+//!     its low end do not move (none of them ends at the low end), and its chunk does not become
+//!     spare.
 //! I3: a claim gives everything it took to its root, and then its home to its parent.
 
 use core::ptr::NonNull;
@@ -68,7 +69,7 @@ impl State {
         if let Some(chunk) = self.home.chunk {
             chunk.set_used();
         }
-        // Its blocks are parted from what lies below, as a scope's are (`savepoint`): the parent's last
+        // Its blocks are parted from what lies below, as a scope's are (`save`): the parent's last
         // block, or whatever ends where a buffer begins. Without room for that there is no window.
         let parted = self.home.carve(1, 1, End::Up);
         let window = parted.map_or(Window::EMPTY, |(_, window)| window);
@@ -128,7 +129,7 @@ impl State {
     ///
     /// # Safety
     /// The savepoint is of this arena, which was not reset or rewound to an earlier one since, and
-    /// nothing made since is used any more. No session or claim is open, nor was one at the savepoint.
+    /// nothing made since is used any more. No session or claim is open, nor was one at it.
     pub(crate) unsafe fn rewind(&self, savepoint: &Savepoint) {
         struct Finish<'a>(&'a State, &'a Savepoint);
         impl Drop for Finish<'_> {

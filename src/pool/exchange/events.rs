@@ -1,11 +1,12 @@
 //! What every thread is to hear of: trims, ticks and new generations.
 //!
 //! Owns the ids by which a thread finds out what happened since its last slow path, and the present
-//! generation, which is one of them. Ids only grow (`id.rs`), so the last one a shard has seen says which events it missed.
+//! generation, which is one of them. Ids only grow (`id.rs`), so the last one a shard has seen says
+//! which events it missed.
 //!
 //! I1: the last id of an event's kind is set before `last` moves on, and a thread reads them in the
-//! opposite order. So a shard that has seen `last` has seen the event, and who matches `last` knows the
-//! generation that began by then.
+//! opposite order. So a shard that has seen `last` has seen the event, and who matches `last` knows
+//! the generation that began by then.
 #![forbid(unsafe_code)]
 
 use crate::base::sync::{AtomicUsize, Ordering};

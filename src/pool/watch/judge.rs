@@ -38,7 +38,7 @@ const STRIKES: u32 = 3;
 const BACKOFF_MAX: u32 = 6;
 
 /// A pool that paid for so many laps in a row is reviewed only after so many more, each time.
-const SETTLED_WINDOWS: u32 = 16;
+const SETTLED_LAPS: u32 = 16;
 const SETTLED_REST: usize = 7;
 
 /// Bypassing must be cheaper by a twentieth before it begins, and pooling likewise: between the two
@@ -254,7 +254,7 @@ impl Judge {
             if past.pooled_windows > 1 << BACKOFF_MAX {
                 past.backoff = 0;
             }
-            if past.pooled_windows > SETTLED_WINDOWS {
+            if past.pooled_windows > SETTLED_LAPS {
                 self.rest.store(SETTLED_REST, Ordering::Relaxed);
             }
             self.turn(lap.route, Route::Pool, ModeReason::ReusePays);
