@@ -68,3 +68,8 @@ pub use {::serde as __serde, adapters::serde::Names as __Names};
 #[cfg(all(doctest, feature = "allocator-api2-02"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Programs that must not compile, run likewise.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../tests/arena/refusals.md")]
+struct Refusals;

@@ -15,8 +15,6 @@ mod builder;
 mod claim;
 mod collections;
 mod handle;
-#[cfg(doctest)]
-mod refusals;
 mod scope;
 mod session;
 mod slices;
