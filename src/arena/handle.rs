@@ -167,7 +167,8 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     pub(super) fn slow_value<T, E: Refusal>(&self) -> Result<NonNull<T>, E> {
         let layout = Layout::new::<T>();
         let align = raised::<MIN_ALIGN>(layout);
-        E::slow(&self.state, layout.size(), align, End::Down).map(NonNull::cast)
+        let block = self.state.slow_for(layout.size(), align, End::Down);
+        block.map(NonNull::cast)
     }
 
     /// A block of the high end. Committed when it comes back.
@@ -177,7 +178,7 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
             Some(block) => Ok(block),
             None => {
                 let align = raised::<MIN_ALIGN>(layout);
-                E::slow(&self.state, layout.size(), align, End::Down)
+                self.state.slow_for(layout.size(), align, End::Down)
             }
         }
     }

@@ -180,14 +180,16 @@ impl<'a, const MIN_ALIGN: usize> Session<'a, MIN_ALIGN> {
             return self.slow(layout, End::Down).map(NonNull::cast);
         }
         let align = raised::<MIN_ALIGN>(layout);
-        self.window = E::refill_down(self.state, self.window, layout.size(), align)?;
+        self.window = self.state.refill_down(self.window, layout.size(), align)?;
         Ok(self.window.hi.cast())
     }
 
     #[inline(always)]
     fn slow<E: Refusal>(&mut self, layout: Layout, end: End) -> Result<NonNull<u8>, E> {
         let align = slow_align::<MIN_ALIGN>(layout, end);
-        let refilled = E::refill(self.state, self.window, layout.size(), align, end)?;
+        let refilled = self
+            .state
+            .refill_for(self.window, layout.size(), align, end)?;
         self.window = refilled.1;
         Ok(refilled.0)
     }

@@ -6,21 +6,22 @@
 use core::ptr::NonNull;
 
 use crate::arena::windows::chunk::{End, Window};
+use crate::arena::windows::refusal::Refusal;
 use crate::arena::windows::state::State;
-use crate::base::error::AllocError;
 
 impl State {
     /// [`State::refill`] for a small value: the high end of the window that comes back is the block
     /// (session.rs, I3).
     #[cold]
     #[inline(never)]
-    pub(crate) fn refill_down(
+    pub(crate) fn refill_down<E: Refusal>(
         &self,
         window: Window,
         size: usize,
         align: usize,
-    ) -> Result<Window, AllocError> {
-        let (block, window) = self.refill(window, size, align, End::Down)?;
+    ) -> Result<Window, E> {
+        let refilled = self.refill(window, size, align, End::Down);
+        let (block, window) = refilled.map_err(E::of)?;
         Ok(self.end_at(block, window))
     }
 

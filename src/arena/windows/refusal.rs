@@ -9,87 +9,48 @@ use crate::arena::windows::state::State;
 use crate::base::error::AllocError;
 use crate::base::trap::refused;
 
-/// The error of a form: [`AllocError`], or [`Infallible`] where the slow steps panic instead.
+/// The error of a form: [`AllocError`], or [`Infallible`] of one that panics instead.
 pub(crate) trait Refusal: Sized {
-    /// See [`State::slow`].
-    fn slow(state: &State, size: usize, align: usize, end: End) -> Result<NonNull<u8>, Self>;
-
-    /// See [`State::refill`].
-    fn refill(
-        state: &State,
-        window: Window,
-        size: usize,
-        align: usize,
-        end: End,
-    ) -> Result<(NonNull<u8>, Window), Self>;
-
-    /// See [`State::refill_down`].
-    fn refill_down(
-        state: &State,
-        window: Window,
-        size: usize,
-        align: usize,
-    ) -> Result<Window, Self>;
+    /// What says so, if it comes back.
+    fn of(error: AllocError) -> Self;
 }
 
 impl Refusal for AllocError {
-    #[inline(always)]
-    fn slow(state: &State, size: usize, align: usize, end: End) -> Result<NonNull<u8>, Self> {
-        state.slow(size, align, end)
-    }
-
-    #[inline(always)]
-    fn refill(
-        state: &State,
-        window: Window,
-        size: usize,
-        align: usize,
-        end: End,
-    ) -> Result<(NonNull<u8>, Window), Self> {
-        state.refill(window, size, align, end)
-    }
-
-    #[inline(always)]
-    fn refill_down(
-        state: &State,
-        window: Window,
-        size: usize,
-        align: usize,
-    ) -> Result<Window, Self> {
-        state.refill_down(window, size, align)
+    fn of(error: AllocError) -> AllocError {
+        error
     }
 }
 
 impl Refusal for Infallible {
+    fn of(error: AllocError) -> Infallible {
+        refused(error)
+    }
+}
+
+impl State {
+    /// [`State::slow`] for either form.
     #[cold]
     #[inline(never)]
-    fn slow(state: &State, size: usize, align: usize, end: End) -> Result<NonNull<u8>, Self> {
-        state.slow(size, align, end).map_err(|error| refused(error))
+    pub(crate) fn slow_for<E: Refusal>(
+        &self,
+        size: usize,
+        align: usize,
+        end: End,
+    ) -> Result<NonNull<u8>, E> {
+        self.slow(size, align, end).map_err(E::of)
     }
 
+    /// [`State::refill`] for either form.
     #[cold]
     #[inline(never)]
-    fn refill(
-        state: &State,
+    pub(crate) fn refill_for<E: Refusal>(
+        &self,
         window: Window,
         size: usize,
         align: usize,
         end: End,
-    ) -> Result<(NonNull<u8>, Window), Self> {
-        let refilled = state.refill(window, size, align, end);
-        refilled.map_err(|error| refused(error))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn refill_down(
-        state: &State,
-        window: Window,
-        size: usize,
-        align: usize,
-    ) -> Result<Window, Self> {
-        let refilled = state.refill_down(window, size, align);
-        refilled.map_err(|error| refused(error))
+    ) -> Result<(NonNull<u8>, Window), E> {
+        self.refill(window, size, align, end).map_err(E::of)
     }
 }
 

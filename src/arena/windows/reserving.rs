@@ -16,7 +16,7 @@ impl State {
     pub(crate) fn reserve_bytes<E: Refusal>(&self, bytes: usize) -> Result<NonNull<u8>, E> {
         match self.fast_bytes(bytes) {
             Some(block) => Ok(block),
-            None => E::slow(self, bytes, 1, End::Up),
+            None => self.slow_for(bytes, 1, End::Up),
         }
     }
 
