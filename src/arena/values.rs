@@ -36,6 +36,7 @@ const fn is_passed_in_registers<T>() -> bool {
     size_of::<T>() <= 2 * size_of::<usize>()
 }
 
+#[allow(clippy::mut_from_ref)]
 impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// Moves `value` into the arena.
     ///
@@ -55,7 +56,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When [`Arena::try_alloc`] would return an error.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     pub fn alloc<T>(&self, value: T) -> &mut T {
         assert_no_drop::<T>();
         sure(self.place(value))
@@ -66,7 +66,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Errors
     /// The limit that was hit; `value` is gone then.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     pub fn try_alloc<T>(&self, value: T) -> Result<&mut T, AllocError> {
         assert_no_drop::<T>();
         self.place(value)
@@ -82,7 +81,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When `make` does, or [`Arena::try_alloc`] would return an error.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     pub fn alloc_with<T>(&self, make: impl FnOnce() -> T) -> &mut T {
         sure(self.place_with(make))
     }
@@ -95,7 +93,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When `make` does.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_with<T>(&self, make: impl FnOnce() -> T) -> Result<&mut T, AllocError> {
         self.place_with(make)
     }
@@ -116,7 +113,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When `make` does, or [`Arena::try_alloc`] would return an error.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     pub fn alloc_try_with<T, E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&mut T, E> {
         sure(self.place_try_with(make))
     }
@@ -129,7 +125,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When `make` does.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_try_with<T, E>(
         &self,
         make: impl FnOnce() -> Result<T, E>,
@@ -172,7 +167,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When [`Arena::try_alloc_owned`] would return an error.
     #[inline]
-    #[allow(clippy::mut_from_ref)]
     pub fn alloc_owned<T: 'static + Send>(&self, value: T) -> &mut T {
         sure(self.place_owned(value))
     }
@@ -182,7 +176,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Errors
     /// The limit that was hit; `value` is dropped then.
     #[inline]
-    #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_owned<T: 'static + Send>(&self, value: T) -> Result<&mut T, AllocError> {
         self.place_owned(value)
     }
@@ -192,7 +185,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Panics
     /// When [`Arena::try_alloc_leak`] would return an error.
     #[inline]
-    #[allow(clippy::mut_from_ref)]
     pub fn alloc_leak<T>(&self, value: T) -> &mut T {
         sure(self.place(value))
     }
@@ -202,14 +194,12 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Errors
     /// The limit that was hit; `value` is dropped then.
     #[inline]
-    #[allow(clippy::mut_from_ref)]
     pub fn try_alloc_leak<T>(&self, value: T) -> Result<&mut T, AllocError> {
         self.place(value)
     }
 
     /// Puts a value into a block of its own.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     fn place<T, E: Refusal>(&self, value: T) -> Result<&mut T, E> {
         if size_of::<T>() == 0 {
             // SAFETY: a block for nothing.
@@ -228,7 +218,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// come back: whoever calls it keeps nothing for after the call.
     #[cold]
     #[inline(never)]
-    #[allow(clippy::mut_from_ref)]
     fn place_slow<T, E: Refusal>(&self, value: T) -> Result<&mut T, E> {
         // SAFETY: `slow_value` gives an exclusive block for a `T`.
         Ok(unsafe { write(self.slow_value()?, value) })
@@ -264,7 +253,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     }
 
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     fn place_owned<T: 'static + Send, E: Refusal>(&self, value: T) -> Result<&mut T, E> {
         if !needs_drop::<T>() {
             return self.place(value);
@@ -280,7 +268,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
     /// # Safety
     /// The block was cut from the high end of the window for a `T`.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     unsafe fn commit<T>(&self, block: NonNull<u8>, value: T) -> &mut T {
         if size_of::<T>() <= COMMIT_FIRST_BYTES_MAX {
             self.state.hi.set(block);
@@ -295,7 +282,6 @@ impl<const MIN_ALIGN: usize> Arena<MIN_ALIGN> {
 
     /// Writes the value into its block, or takes the block back.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
     fn fill_or_undo<T, E>(&self, block: NonNull<T>, made: Result<T, E>) -> Result<&mut T, E> {
         match made {
             // SAFETY: the block was reserved for a `T` and shown to nobody.
