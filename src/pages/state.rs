@@ -108,7 +108,8 @@ impl Pages {
         }
     }
 
-    /// The pages of the process, over [`MmapSource`] (without `std`: [`HeapSource`]).
+    /// The pages of the process, over [`MmapSource`](crate::pages::MmapSource) (without `std`:
+    /// [`HeapSource`](crate::pages::HeapSource)).
     pub fn global() -> &'static Pages {
         &GLOBAL
     }

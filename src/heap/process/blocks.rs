@@ -35,7 +35,7 @@ std::thread_local! {
     static LAST_ERROR: Cell<Option<AllocError>> = const { Cell::new(None) };
 }
 
-/// Why the last allocation through [`Flagstone`] that failed on this thread did.
+/// Why the last allocation through [`Flagstone`](crate::Flagstone) that failed on this thread did.
 ///
 /// ```
 /// use flagstone::{AllocError, Flagstone};

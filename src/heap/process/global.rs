@@ -27,9 +27,9 @@ use crate::slab::raw::slot_at;
 /// }
 /// ```
 ///
-/// Exhaustion returns null, and [`last_error`] says which limit was hit. A double free, a foreign
-/// pointer or a wrong layout that shows when a stack is flushed prints one line and aborts; one
-/// that was handed out again before is not seen, unless
+/// Exhaustion returns null, and [`last_error`](crate::last_error) says which limit was hit. A
+/// double free, a foreign pointer or a wrong layout that shows when a stack is flushed prints one
+/// line and aborts; one that was handed out again before is not seen, unless
 /// [`Check::Full`](crate::Check::Full) was chosen.
 ///
 /// # Choices
