@@ -46,7 +46,8 @@ pub(crate) struct SlabHead {
     fresh: Cell<u8>,
     is_partial: Cell<bool>,
     kind: Kind,
-    /// A slab of the process's thread heaps: `owner` follows the protocol of `heap/remote.rs`.
+    /// A slab of the process's thread heaps: `owner` follows the protocol of
+    /// `heap/process/remote.rs`.
     is_shared: bool,
     /// Empty, and counted as its bin's spare.
     pub(crate) is_kept: Cell<bool>,
@@ -507,7 +508,7 @@ impl SlabHead {
         self.is_shared
     }
 
-    /// The owner as the word that `heap/remote.rs` changes.
+    /// The owner as the word that `heap/process/remote.rs` changes.
     pub(crate) fn owner_word(&self) -> &AtomicUsize {
         &self.owner
     }

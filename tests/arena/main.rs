@@ -109,7 +109,7 @@ fn thread_rules() {
     send::<ArenaBox<'_, u8>>();
     sync::<ArenaBox<'_, u8>>();
     send::<&mut str>();
-    // `Arena`, `ArenaVec`, `Session` are not `Sync` or `Send`: src/arena/refusals.rs.
+    // `Arena`, `ArenaVec`, `Session` are not `Sync` or `Send`: refusals.md.
     let arena = arena();
     arena.alloc_owned(String::from("dropped over there"));
     std::thread::spawn(move || drop(arena)).join().unwrap();

@@ -47,7 +47,7 @@ fn scopes_of_two_arenas_do_not_meet() {
     one.scope(|outer| {
         two.scope(|inner| {
             inner.alloc_str("inner");
-            // `mem::swap(&mut outer, &mut inner)` does not compile: src/arena/refusals.rs.
+            // `mem::swap(&mut outer, &mut inner)` does not compile: refusals.md.
         });
         outer.alloc(2u64);
     });

@@ -1,4 +1,5 @@
-//! What tests/assembly.rs compiles and reads: each function is one form, under a name of its own.
+//! What tests/assembly/main.rs compiles and reads: each function is one form, under a name of its
+//! own.
 
 use flagstone::Arena;
 

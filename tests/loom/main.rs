@@ -506,7 +506,7 @@ fn a_heap_that_changes_hands_during_a_remote_free() {
     });
 }
 
-/// The orphan stack of `process.rs`: heaps 1 and 2, and a word with a count above the top.
+/// The orphan stack of `heaps.rs`: heaps 1 and 2, and a word with a count above the top.
 struct Orphans {
     top: AtomicUsize,
     below: [AtomicUsize; 2],

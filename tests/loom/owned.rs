@@ -1,5 +1,5 @@
-//! The owned handles of a slab against its end: the protocol of `src/slab/shared.rs` (its I3 and
-//! I4), `give_remote`, `collect_remote` and `close_core`, as a model.
+//! The owned handles of a slab against its end: the protocol of `src/slab/values/slab_core.rs` (its
+//! I3 and I4), `give_remote`, `collect_remote` and `close_core`, as a model.
 //!
 //! What it checks: the core is taken apart once, after everybody's last touch (`alive`); who takes
 //! a slot back sees what its handle did (`payload`) and its link; no slot is lost.

@@ -104,7 +104,7 @@ impl<'a, const MIN_ALIGN: usize> ArenaString<'a, MIN_ALIGN> {
     pub fn retain(&mut self, mut keep: impl FnMut(char) -> bool) {
         let mut gap = Gap::open(&mut self.bytes.raw, 0..0);
         while gap.tail < gap.end {
-            // SAFETY: the tail is initialised (vec_edit.rs, G1), UTF-8, and starts at a character,
+            // SAFETY: the tail is initialised (raw_vec.rs, G1), UTF-8, and starts at a character,
             // since whole ones were passed before (I1).
             unsafe {
                 let tail = gap.vec.ptr.add(gap.tail);

@@ -15,20 +15,20 @@
 //!   `handles::owned_values_are_dropped_while_unwinding`.
 //! - Handles swapped: two owners, or a rewind of the wrong arena (bump-scope#35, #134, 2.4.1).
 //!   Here: `handles::swapped_arenas_keep_their_values_and_their_pages` and its neighbours;
-//!   scopes: src/arena/refusals.rs.
+//!   scopes: refusals.md.
 //! - A forgotten guard leaves the arena corrupted (stumpalo's `with_scope`). Here:
 //!   `handles::forgotten_scopes_end_all_the_same` and its neighbours;
 //!   `values::a_forgotten_session_costs_a_chunk_and_nothing_else`.
-//! - Pinned values freed undropped (bumpalo#186). Here: src/arena/refusals.rs: no `Pin` is made
+//! - Pinned values freed undropped (bumpalo#186). Here: refusals.md: no `Pin` is made
 //!   of a box.
 //! - Zero-sized values write to a shared static (bumpalo#289, oxc#18186, bump-scope 2.4.1). Here:
 //!   `handles::zero_sized_values_touch_no_memory`, `handles::fresh_arenas_in_two_threads`.
 //! - `Send` or `Sync` lost or gained (bumpalo 3.20.0, bump-scope 2.3.3, RUSTSEC-2020-0136,
-//!   RUSTSEC-2020-0142). Here: `handles::auto_traits_of_every_type`; src/arena/refusals.rs.
+//!   RUSTSEC-2020-0142). Here: `handles::auto_traits_of_every_type`; refusals.md.
 //! - An arena sent away with values that are bound to its thread (blink-alloc's `put`). Here:
-//!   `handles::owned_values_go_to_another_thread`; src/arena/refusals.rs.
+//!   `handles::owned_values_go_to_another_thread`; refusals.md.
 //! - A type that lost the arena's lifetime, or was given any (RUSTSEC-2022-0078,
-//!   RUSTSEC-2019-0015, oxc#23685). Here: src/arena/refusals.rs; `handles::lifetimes_shrink`.
+//!   RUSTSEC-2019-0015, oxc#23685). Here: refusals.md; `handles::lifetimes_shrink`.
 //! - Growth read past the old block (RUSTSEC-2020-0006). Here:
 //!   `extremes::growing_copies_the_old_bytes_and_no_more`.
 //! - Shrinking copied overlapping ranges as if they were not (bumpalo#232). Here:
