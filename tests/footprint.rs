@@ -53,7 +53,8 @@ fn measure<Owner: Send>(make: impl Fn() -> Owner + Sync) {
     let start = resident();
     let mut owners = Vec::with_capacity(OWNERS);
     thread::scope(|scope| {
-        scope.spawn(|| owners.extend((0..OWNERS).map(|_| make())));
+        let thread = scope.spawn(|| owners.extend((0..OWNERS).map(|_| make())));
+        thread.join().unwrap();
     });
     let grown = resident() - start;
     let stats = Pages::global().stats();

@@ -342,7 +342,7 @@ fn forks() {
         for _ in 0..40 {
             let pid = fork();
             if pid == 0 {
-                alarm(20);
+                alarm(600);
                 (0..20).for_each(work);
                 let ended = thread::spawn(move || (0..20).for_each(work)).join().is_ok();
                 flagstone::trim();

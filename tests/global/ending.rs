@@ -28,7 +28,7 @@ unsafe extern "C" {
 fn part_of_a_child() {
     let Some(part) = child::part() else { return };
     // Whoever hangs dies.
-    alarm(60);
+    alarm(600);
     match part.as_str() {
         "storm" => storm(),
         "exhaustion" => exhaustion(),
@@ -151,7 +151,7 @@ fn in_a_forked_child(work: impl FnOnce() -> bool) -> bool {
 fn in_a_child_forked_under<L>(lock: L, work: impl FnOnce() -> bool) -> bool {
     let pid = fork();
     if pid == 0 {
-        alarm(20);
+        alarm(600);
         let well = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
         _exit(if well { 0 } else { 3 });
     }

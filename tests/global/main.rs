@@ -258,12 +258,14 @@ fn a_thread_whose_first_operation_is_a_free() {
         .map(|_| unsafe { GLOBAL.alloc(layout) }.expose_provenance())
         .collect();
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let thread = scope.spawn(|| {
             for address in &addresses {
                 // SAFETY: allocated above, freed once.
                 unsafe { GLOBAL.dealloc(std::ptr::with_exposed_provenance_mut(*address), layout) };
             }
         });
+        // Joined: the end of a scope does not wait for the thread's exit hook.
+        thread.join().unwrap();
     });
 }
 
