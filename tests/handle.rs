@@ -194,8 +194,9 @@ fn is_checked() -> bool {
 
 /// Runs in the children only.
 #[test]
+#[ignore = "a child's part"]
 fn part_of_a_child() {
-    let Some(part) = child::part() else { return };
+    let part = child::part();
     let (large, small) = (layout(2 * LIMIT, 8), layout(64, 8));
     match part.as_str() {
         "large first" => assert_eq!(LIMITED.allocate(large), REFUSED),
@@ -249,7 +250,7 @@ fn part_of_a_child() {
         }
         "many at once" => many_at_once(),
         "purges at once" => assert!(retained_of(PURGING) < 2 << 20),
-        "purges later" => assert!(retained_of(HANDLE) > 6 << 20),
+        "purges later" => assert!(retained_of(KEEPING) > 6 << 20),
         "huge pages" => {
             LIMITED.allocate(small).unwrap();
             assert!(advised_towards_huge_pages());
@@ -311,6 +312,10 @@ fn many_at_once() {
 
 const PURGING: Flagstone =
     Flagstone::with(Config::new().purge_delay(Some(Duration::from_millis(1))));
+
+/// By default a second suffices, which this may take on a busy machine.
+const KEEPING: Flagstone =
+    Flagstone::with(Config::new().purge_delay(Some(Duration::from_secs(3600))));
 
 /// Bytes that stay without an owner after 8 MiB were used and freed, and little was for a while.
 fn retained_of(handle: Flagstone) -> usize {
@@ -400,13 +405,7 @@ fn the_first_with_choices_decides() {
 #[track_caller]
 fn decided(parts: &[&str]) {
     for part in parts {
-        let output = child::run("part_of_a_child", part, "ulimit -c 0;");
-        let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
-        assert!(
-            output.status.success(),
-            "{part}: {}\n{out}\n{err}",
-            output.status
-        );
+        child::succeeds("part_of_a_child", part);
     }
 }
 

@@ -250,9 +250,9 @@ fn try_free_names_every_crime() {
     assert_eq!(heap.stats().allocated, 0);
 }
 
-/// A double free is seen wherever the first free left the slot: magazine, claimed word, bitmap.
+/// A double free is seen wherever the first free left the slot: stack, cached word, bitmap.
 #[test]
-fn double_free_is_seen_in_magazine_word_and_bitmap() {
+fn double_free_is_seen_in_stack_word_and_bitmap() {
     for check in [Check::Fast, Check::Full] {
         let heap = Heap::builder().check(check).build().unwrap();
         let layout = layout(64, 8);

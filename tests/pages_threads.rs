@@ -1,4 +1,4 @@
-//! Many threads on one `Pages`: claims, releases, trims, limits and growth at once. Contents stay
+//! Many threads on one `Pages`: takes, releases, trims, limits and growth at once. Contents stay
 //! intact, no page is handed out twice, and the figures come back to nothing.
 
 #![cfg(all(target_os = "linux", feature = "std", not(miri)))]

@@ -4,12 +4,16 @@
 
 #![cfg(all(target_os = "linux", feature = "std", not(miri)))]
 
+mod common;
+
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flagstone::pages::{MmapSource, Pages};
-use flagstone::{Aging, Keep, Mode, Pool};
+use flagstone::{Aging, Keep, Pool};
+
+use common::steady::steady;
 
 const OBJECTS: usize = 4000;
 type Buffer = [u8; 16 << 10];
@@ -31,11 +35,10 @@ fn resident() -> usize {
 fn spike(aging: Aging) -> [usize; 4] {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
     pages.set_purge_delay(Some(Duration::ZERO));
-    let pool: Pool<Buffer, _> = Pool::builder(|| [0; 16 << 10])
+    let pool: Pool<Buffer, _> = steady(Pool::builder(|| [0; 16 << 10]))
         .recycle_with(|_| Keep::Yes)
         .idle(0..=OBJECTS)
         .aging(aging)
-        .mode(Mode::Always)
         .pages(pages)
         .build();
     let start = resident();
@@ -84,10 +87,9 @@ fn a_burst_is_forgotten_in_a_few_ticks() {
 #[test]
 fn a_trim_leaves_nothing_behind_what_objects_owned() {
     let _turn = turn();
-    let pool: Pool<Vec<u8>, _> = Pool::builder(|| vec![1; 16 << 10])
+    let pool: Pool<Vec<u8>, _> = steady(Pool::builder(|| vec![1; 16 << 10]))
         .recycle_with(|_| Keep::Yes)
         .idle(0..=2 * OBJECTS)
-        .mode(Mode::Always)
         .build();
     let start = resident();
     drop(pool.get_many(OBJECTS));
@@ -103,9 +105,8 @@ fn a_trim_leaves_nothing_behind_what_objects_owned() {
 fn a_pool_without_room_for_magazines_drops_and_goes_on() {
     let _turn = turn();
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
-    let pool = Pool::builder(|| 0_u64)
+    let pool = steady(Pool::builder(|| 0_u64))
         .recycle_with(|_| Keep::Yes)
-        .mode(Mode::Always)
         .pages(pages)
         .build();
     // Magazines of all pools lie there.

@@ -1,6 +1,8 @@
 //! Owners of cached memory answer a budget that runs short: each fills its cache, another owner
-//! claims all that is left, and the next slow path of the first makes room for more.
+//! takes all that is left, and the next slow path of the first makes room for more.
 #![cfg(all(feature = "std", not(miri)))]
+
+mod common;
 
 use std::alloc::Layout;
 use std::sync::LazyLock;
@@ -9,7 +11,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use flagstone::pages::{HeapSource, MmapSource, PageSource, Pages};
-use flagstone::{Arena, ArenaPool, Heap, Keep, LeakCheck, Mode, Pool, RecycleHook, Slab};
+use flagstone::{Arena, ArenaPool, Heap, Keep, LeakCheck, Pool, RecycleHook, Slab};
+
+use common::steady::steady;
 
 const LIMIT: usize = 16 << 20;
 /// What an owner caches before the others come, at least.
@@ -28,8 +32,8 @@ fn pages_over(source: &'static dyn PageSource) -> &'static Pages {
     pages
 }
 
-/// Claims block after block until one is refused. Returns how many it got.
-fn claim_all(heap: &Heap) -> usize {
+/// Takes block after block until one is refused. Returns how many it got.
+fn take_all(heap: &Heap) -> usize {
     let layout = Layout::from_size_align(BLOCK, 8).unwrap();
     (0..).take_while(|_| heap.allocate(layout).is_ok()).count()
 }
@@ -42,9 +46,9 @@ fn answers<O>(fill: impl Fn(&'static Pages) -> O, visit: impl Fn(&mut O)) {
         let cached = pages.stats().active;
         assert!(cached >= CACHED, "{source:?}: {cached}");
         let heap = Heap::builder().pages(pages).build().unwrap();
-        let claimed = claim_all(&heap) * BLOCK;
+        let taken = take_all(&heap) * BLOCK;
         let full = pages.stats();
-        assert_eq!(full.active, cached + claimed, "{source:?}: nobody visited");
+        assert_eq!(full.active, cached + taken, "{source:?}: nobody visited");
         assert!(full.charged > LIMIT / 10 * 9);
 
         visit(&mut owner);
@@ -53,7 +57,7 @@ fn answers<O>(fill: impl Fn(&'static Pages) -> O, visit: impl Fn(&mut O)) {
             left + GIVEN <= full.active,
             "{source:?}: {full} then {left}"
         );
-        let more = claim_all(&heap) * BLOCK;
+        let more = take_all(&heap) * BLOCK;
         assert!(more >= GIVEN, "{source:?}: {more}");
     }
 }
@@ -92,7 +96,7 @@ fn an_arena_keeps_what_is_in_use() {
         let pages = pages_over(source);
         let mut arena = filled_arena(pages);
         let heap = Heap::builder().pages(pages).build().unwrap();
-        claim_all(&heap);
+        take_all(&heap);
         arena.scope(|inner| {
             let lists: Vec<&[u8]> = (0..40)
                 .map(|i| &*inner.alloc_slice_fill_copy(60_000, i))
@@ -112,10 +116,9 @@ fn an_arena_keeps_what_is_in_use() {
 type Buffers = Pool<[u8; 4000], RecycleHook<[u8; 4000]>>;
 
 fn buffers(pages: &'static Pages) -> Buffers {
-    Pool::builder(|| [0; 4000])
+    steady(Pool::builder(|| [0; 4000]))
         .recycle_with(|_| Keep::Yes)
         .pages(pages)
-        .mode(Mode::Always)
         .build()
 }
 
@@ -145,7 +148,7 @@ fn a_pool_that_answered_has_no_empty_slab() {
         let pages = pages_over(source);
         let pool = filled_pool(pages);
         let heap = Heap::builder().pages(pages).build().unwrap();
-        claim_all(&heap);
+        take_all(&heap);
         pool.put([1; 4000]);
         let left = pages.stats().active;
         assert_eq!(pool.trim(1), 0);
@@ -207,7 +210,7 @@ fn another_thread_follows_at_its_next_get() {
                 drop(pool.get());
             });
             is_filled.recv().unwrap();
-            claim_all(&heap);
+            take_all(&heap);
             drop(pool.get());
             assert_eq!(pool.stats().idle, 101, "the other's are out of reach");
             go.send(()).unwrap();
@@ -217,12 +220,12 @@ fn another_thread_follows_at_its_next_get() {
     }
 }
 
-/// A value whose drop uses the pool it came from: nothing may be locked or claimed meanwhile.
+/// A value whose drop uses the pool it came from: nothing may be locked or leased meanwhile.
 struct Nested(#[expect(dead_code, reason = "takes room")] [u8; 4000]);
 
 static NESTED_PAGES: LazyLock<&'static Pages> = LazyLock::new(|| pages_over(&HeapSource));
 static NESTED: LazyLock<Pool<Nested, RecycleHook<Nested>>> = LazyLock::new(|| {
-    Pool::builder(|| Nested([0; 4000]))
+    steady(Pool::builder(|| Nested([0; 4000])))
         .recycle_with(|_| Keep::Yes)
         .pages(*NESTED_PAGES)
         .build()
@@ -243,7 +246,7 @@ impl Drop for Nested {
 fn values_may_use_their_pool_while_they_are_dropped_for_pressure() {
     assert_eq!(NESTED.prefill(2000), 2000);
     let heap = Heap::builder().pages(*NESTED_PAGES).build().unwrap();
-    claim_all(&heap);
+    take_all(&heap);
     drop(NESTED.get());
     let stats = NESTED.stats();
     assert!(stats.drops.pressed >= 2000 && stats.idle < 1000, "{stats}");
@@ -262,7 +265,7 @@ fn an_arena_pool_drops_idle_arenas() {
     let pages = *ARENA_PAGES;
     let builder = Pool::builder(arena).pages(pages);
     // Nor does a mode that measures lead anything past the short way.
-    let builder = builder.leak_check(LeakCheck::Sampled).mode(Mode::Always);
+    let builder = steady(builder).leak_check(LeakCheck::Sampled);
     let arenas = ArenaPool::from(builder.build());
     // Another thread's, so that this one finds them on its slow path only.
     thread::scope(|scope| {
@@ -282,18 +285,18 @@ fn an_arena_pool_drops_idle_arenas() {
     let cached = pages.stats().active;
     assert!(cached >= CACHED, "{cached}: {}", arenas.stats());
     let heap = Heap::builder().pages(pages).build().unwrap();
-    let claimed = claim_all(&heap) * BLOCK;
-    assert_eq!(pages.stats().active, cached + claimed, "nobody visited");
+    let taken = take_all(&heap) * BLOCK;
+    assert_eq!(pages.stats().active, cached + taken, "nobody visited");
     drop(arenas.get());
     assert_eq!(arenas.stats().idle, 1);
-    assert!(pages.stats().active + GIVEN <= cached + claimed);
-    assert!(claim_all(&heap) * BLOCK >= GIVEN);
+    assert!(pages.stats().active + GIVEN <= cached + taken);
+    assert!(take_all(&heap) * BLOCK >= GIVEN);
 }
 
 type Value = [u64; 8];
 const VALUES: usize = CACHED / size_of::<Value>();
 
-/// More than the claimed word holds.
+/// More than the cached word holds.
 fn refill(slab: &Slab<Value>) {
     let held: Vec<_> = (0..65).map(|i| slab.alloc([i; 8])).collect();
     assert!(held.iter().zip(0..).all(|(slot, i)| **slot == [i; 8]));

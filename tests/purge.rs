@@ -1,6 +1,8 @@
 //! Released pages go back to the system after a delay, and not before.
 #![cfg(target_os = "linux")]
 
+mod common;
+
 use std::alloc::Layout;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -240,7 +242,7 @@ fn what_is_allocated_while_metadata_is_returned_finds_room() {
 #[test]
 fn ticks_return_the_pages_of_a_burst() {
     let pages = pages(Some(Duration::from_millis(20)));
-    let pool = Pool::builder(|| [0_u8; 16 << 10])
+    let pool = common::steady::steady(Pool::builder(|| [0_u8; 16 << 10]))
         .idle(0..=1000)
         .pages(pages)
         .recycle_with(|_| Keep::Yes)

@@ -5,3 +5,5 @@
 pub(crate) mod child;
 #[cfg(unix)]
 pub(crate) mod crime;
+#[cfg(feature = "std")]
+pub(crate) mod steady;

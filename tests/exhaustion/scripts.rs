@@ -60,7 +60,7 @@ impl Block {
 }
 
 /// Every path of a heap that can want memory: slabs of several sizes and their successors, large
-/// and huge blocks, zeroed ones, magazines, growing and shrinking in place and by moving.
+/// and huge blocks, zeroed ones, stacks, growing and shrinking in place and by moving.
 pub(crate) fn heap(heap: &Heap) -> Refusals {
     let mut refusals = Refusals::default();
     let mut held = Vec::with_capacity(1000);

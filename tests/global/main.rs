@@ -243,7 +243,7 @@ fn five_hundred_threads_at_once() {
     drop(barrier);
     let heaps = flagstone::stats().thread_heaps;
     let after = settled();
-    // A heap and its magazines, and what of its first slabs other threads' blocks pin.
+    // A heap and its stacks, and what of its first slabs other threads' blocks pin.
     let bound = before + (1 << 20) + heaps * (36 << 10);
     println!("{heaps} heaps; {before} then {after} bytes");
     assert!(after <= bound, "{before} then {after}, {heaps} heaps");
@@ -258,12 +258,14 @@ fn a_thread_whose_first_operation_is_a_free() {
         .map(|_| unsafe { GLOBAL.alloc(layout) }.expose_provenance())
         .collect();
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let thread = scope.spawn(|| {
             for address in &addresses {
                 // SAFETY: allocated above, freed once.
                 unsafe { GLOBAL.dealloc(std::ptr::with_exposed_provenance_mut(*address), layout) };
             }
         });
+        // Joined: the end of a scope does not wait for the thread's exit hook.
+        thread.join().unwrap();
     });
 }
 

@@ -4,7 +4,6 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use flagstone::Flagstone;
 
@@ -13,21 +12,8 @@ use crate::{GLOBAL, Random, ending, settled};
 /// What stays of a thread heap after its thread ended and all was trimmed.
 const HEAP_BYTES: usize = 4 << 10;
 const SLACK: usize = 1 << 20;
-/// So many that the room for their magazines would show.
+/// So many that the room for their stacks would show.
 const THREADS: usize = 8;
-
-/// Bytes in use once they are at most `bound`, or after five seconds: threads of a scope may still
-/// be in their exit hooks when the scope ends.
-fn settled_within(bound: usize) -> usize {
-    let start = Instant::now();
-    loop {
-        let bytes = settled();
-        if bytes <= bound || start.elapsed() > Duration::from_secs(5) {
-            return bytes;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Sizes that reach every class, and each class once.
 fn sizes() -> impl Iterator<Item = usize> {
@@ -37,7 +23,7 @@ fn sizes() -> impl Iterator<Item = usize> {
 }
 
 /// Uses 8 MiB of blocks of each class, more than a sleeping thread may keep of most, and frees them
-/// in random order. At the end magazines are full, and claimed words nearly.
+/// in random order. At the end stacks are full, and cached words nearly.
 fn churn_through_all_classes(seed: u64) {
     let mut random = Random(seed);
     for size in sizes() {
@@ -52,7 +38,7 @@ fn churn_through_all_classes(seed: u64) {
         while !blocks.is_empty() {
             free(blocks.swap_remove(random.next() as usize % blocks.len()));
         }
-        // Until a word was claimed, which is at most one magazine away.
+        // Until a word was taken, which is at most one stack away.
         for _ in 0..400 {
             let before = flagstone::stats().cached_here;
             blocks.push(alloc());
@@ -70,10 +56,10 @@ pub(crate) fn idle() {
     let before = settled();
     let [asleep, trimmed, end] = [(); 3].map(|()| Barrier::new(THREADS + 1));
     let (held, kept) = thread::scope(|scope| {
-        for number in 1..=THREADS as u64 {
+        let start = |number: usize| {
             let (asleep, trimmed, end) = (&asleep, &trimmed, &end);
             scope.spawn(move || {
-                churn_through_all_classes(number);
+                churn_through_all_classes(number as u64);
                 let cached = flagstone::stats().cached_here;
                 println!("{cached} of {} bytes cached", Flagstone::CACHED_BYTES_MAX);
                 assert!(cached <= Flagstone::CACHED_BYTES_MAX);
@@ -82,14 +68,19 @@ pub(crate) fn idle() {
                 flagstone::trim();
                 end.wait();
                 end.wait();
-            });
-        }
+            })
+        };
+        let threads: Vec<_> = (1..=THREADS).map(start).collect();
         asleep.wait();
         let held = settled() - before;
         trimmed.wait();
         end.wait();
         let kept = settled().saturating_sub(before);
         end.wait();
+        // Joined: the end of a scope does not wait for the threads' exit hooks.
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
         (held, kept)
     });
     println!("{} bytes held by each of {THREADS}", held / THREADS);
@@ -97,7 +88,7 @@ pub(crate) fn idle() {
     println!("{kept} bytes held by all of them after they trimmed");
     assert!(kept <= THREADS * HEAP_BYTES + SLACK / 16, "{kept}");
     let bound = before + SLACK;
-    let after = settled_within(bound);
+    let after = settled();
     assert!(after <= bound, "{before} then {after}");
 }
 
@@ -114,7 +105,7 @@ pub(crate) fn everything() {
     ending::forks(10);
     let heaps = flagstone::stats().thread_heaps;
     let bound = before + SLACK + heaps * HEAP_BYTES;
-    let after = settled_within(bound);
+    let after = settled();
     println!("{before} then {after} bytes, {heaps} heaps");
     assert!(after <= bound, "{before} then {after}, {heaps} heaps");
 }

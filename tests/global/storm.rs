@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::{GLOBAL, Random, settled, turn};
 
@@ -113,25 +113,25 @@ pub(crate) fn storm() {
     let before = settled();
     let cells = Cells::new(3000);
     thread::scope(|scope| {
-        for number in 0..128 {
+        let start = |number: u64| {
             let cells = &cells;
             scope.spawn(move || {
                 let mut random = Random(number + 1);
                 (0..4000).for_each(|_| cells.step(&mut random));
-            });
-        }
+            })
+        };
+        let threads: Vec<_> = (0..128).map(start).collect();
+        // Joined: the end of a scope does not wait for the threads' exit hooks.
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
     });
     cells.clear();
     drop(cells);
     let heaps = flagstone::stats().thread_heaps;
-    // A heap and its magazines; everything else is back, once all exit hooks have run.
+    // A heap and its stacks; everything else is back, once all exit hooks have run.
     let bound = before + (1 << 20) + heaps * (20 << 10);
-    let start = Instant::now();
-    let mut after = settled();
-    while after > bound && start.elapsed() < Duration::from_secs(5) {
-        thread::sleep(Duration::from_millis(5));
-        after = settled();
-    }
+    let after = settled();
     assert!(after <= bound, "{before} then {after}, {heaps} heaps");
 }
 
@@ -189,15 +189,14 @@ pub(crate) fn exhaustion() {
         // Nobody but the eight allocates until the limit is gone.
         flagstone::set_limit(Some(flagstone::stats().resident + (16 << 20)));
         limited.wait();
-        let start = Instant::now();
-        while refused.load(Ordering::Relaxed) < 2000 && start.elapsed() < Duration::from_secs(10) {
+        // However long it takes: the child's alarm ends what hangs.
+        while refused.load(Ordering::Relaxed) < 2000 {
             thread::sleep(Duration::from_millis(1));
         }
         end.store(true, Ordering::Relaxed);
         flagstone::set_limit(None);
         limited.wait();
     });
-    assert!(refused.load(Ordering::Relaxed) >= 2000);
     cells.clear();
 }
 
@@ -237,9 +236,10 @@ fn what_ended_threads_leave_behind_is_used_again() {
 fn trimming_beside_starting_threads_makes_no_heaps() {
     let _turn = turn();
     thread::scope(|scope| {
-        for _ in 0..64 {
-            scope.spawn(|| drop(Box::new(5)));
-        }
+        let threads: Vec<_> = (0..64).map(|_| scope.spawn(|| drop(Box::new(5)))).collect();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
     });
     let (before, end) = (
         flagstone::stats().thread_heaps,

@@ -11,7 +11,7 @@ use flagstone::Heap;
 
 use super::{pattern, ranges::Ranges};
 
-/// Blocks at once: more than any magazine holds, few enough to hit the same ones again.
+/// Blocks at once: more than any stack holds, few enough to hit the same ones again.
 const LIVE_MAX: usize = if cfg!(miri) { 60 } else { 1500 };
 /// Up to this length every byte of a block is looked at. An interpreter looks at the ends.
 const DENSE_BYTES_MAX: usize = if cfg!(miri) { 32 } else { 4096 };
@@ -28,7 +28,7 @@ pub enum Op {
         /// Through `allocate_zeroed`.
         zeroed: bool,
     },
-    /// Takes many blocks of one layout, so that magazines, words and slabs run out.
+    /// Takes many blocks of one layout, so that stacks, words and slabs run out.
     Burst {
         /// What for.
         layout: Layout,

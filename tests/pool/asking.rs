@@ -13,7 +13,7 @@ use flagstone::{AllocError, GetError, Keep, Pool};
 use crate::canary::{Canary, steady, turns};
 
 /// Long enough that only a lost wake-up takes it.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(600);
 
 /// Waits for an object that somebody gives back.
 fn is_served(pool: &Pool<Vec<u8>>) -> bool {

@@ -8,7 +8,7 @@ use std::thread;
 use flagstone::pages::{HeapSource, Pages};
 use flagstone::{AllocError, Keep, OwnedPooled, Pool, Pooled};
 
-use crate::canary::{Canary, steady, turns};
+use crate::canary::{Canary, on_threads, steady, turns};
 
 #[test]
 #[cfg_attr(miri, ignore = "thousands of objects: minutes under the interpreter")]
@@ -74,7 +74,7 @@ fn a_thousand_threads_give_back_at_once_and_nothing_is_lost() {
             all_have_theirs.wait();
             loose.into_iter().for_each(|object| pool.put(object));
         };
-        thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+        on_threads(threads, work);
         let stats = pool.stats();
         assert_eq!(stats.idle, alive.load(Ordering::Relaxed) as u64, "{stats}");
         assert!(
@@ -225,7 +225,7 @@ fn tick_forgets_a_burst_and_keeps_the_working_set() {
 
 #[test]
 fn prefill_makes_what_is_missing_within_the_bound() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).idle(0..=50).build();
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).idle(0..=50).build();
     assert_eq!(
         (pool.prefill(16), pool.prefill(16), pool.prefill(20)),
         (16, 0, 4)

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use flagstone::{Aging, Keep, Mode, Pool, PoolBuilder, Recycle};
+use flagstone::{Aging, Keep, Pool, PoolBuilder, Recycle};
+
+pub(crate) use crate::common::steady::{on_threads, steady};
 
 /// Turns of a loop: fewer under the interpreter.
 pub(crate) fn turns(count: usize) -> usize {
@@ -14,13 +15,6 @@ pub(crate) fn turns(count: usize) -> usize {
     } else {
         count
     }
-}
-
-/// A pool whose figures do not depend on how fast this machine is just now: it measures nothing,
-/// and ticks only when it is told to.
-pub(crate) fn steady<T, R>(builder: PoolBuilder<T, R>) -> PoolBuilder<T, R> {
-    let day = Duration::from_secs(24 * 3600);
-    builder.mode(Mode::Always).tick_every(day)
 }
 
 /// How objects grow old while a test runs, and whether a thread ticks all the time meanwhile.
@@ -42,8 +36,8 @@ pub(crate) fn ticking<T: Send>(pool: &Pool<T>, ticks: bool, work: impl FnOnce())
     }
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let _end = End(&over);
-        scope.spawn(|| {
+        let end = End(&over);
+        let ticker = scope.spawn(|| {
             while ticks && {
                 pool.tick();
                 thread::yield_now();
@@ -51,6 +45,8 @@ pub(crate) fn ticking<T: Send>(pool: &Pool<T>, ticks: bool, work: impl FnOnce())
             } {}
         });
         work();
+        drop(end);
+        ticker.join().expect("no panic");
     });
 }
 

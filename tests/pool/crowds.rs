@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
-use flagstone::{Aging, Keep, LeakCheck, Mode, OwnedPooled, Pool, Pooled, Recycle};
+use flagstone::{Aging, Keep, LeakCheck, OwnedPooled, Pool, Pooled, Recycle};
 
 use crate::canary::{AGINGS, Canary, steady, ticking, turns};
 
@@ -112,9 +112,14 @@ fn two_million_transfers_are_exactly_once() {
         ticking(&pool, ticks, || {
             thread::scope(|scope| {
                 let ring = senders.chain([first]).zip(receivers).zip(1..);
-                for ((sender, receiver), me) in ring {
-                    let (pool, taken) = (&pool, &taken);
-                    scope.spawn(move || pass_on(me, each, pool, taken, sender, receiver));
+                let threads: Vec<_> = ring
+                    .map(|((sender, receiver), me)| {
+                        let (pool, taken) = (&pool, &taken);
+                        scope.spawn(move || pass_on(me, each, pool, taken, sender, receiver))
+                    })
+                    .collect();
+                for thread in threads {
+                    thread.join().expect("no panic");
                 }
             });
         });
@@ -146,9 +151,8 @@ fn one_producer_and_nine_consumers_see_each_object_exactly_once() {
     for (aging, ticks) in AGINGS {
         let count = turns(200_000);
         let seen: Vec<_> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-        let pool = Pool::builder(|| Item(None))
+        let pool = steady(Pool::builder(|| Item(None)))
             .idle(0..=4 * count.max(10_000))
-            .mode(Mode::Always)
             .aging(aging)
             .build();
         let (produces, got_back) = (AtomicBool::new(true), AtomicUsize::new(0));
@@ -160,15 +164,14 @@ fn one_producer_and_nine_consumers_see_each_object_exactly_once() {
         };
         ticking(&pool, ticks, || {
             thread::scope(|scope| {
-                for _ in 0..9 {
-                    scope.spawn(|| {
-                        while produces.load(Ordering::Relaxed) || take() {
-                            if !take() {
-                                thread::yield_now();
-                            }
+                let consume = || {
+                    while produces.load(Ordering::Relaxed) || take() {
+                        if !take() {
+                            thread::yield_now();
                         }
-                    });
-                }
+                    }
+                };
+                let consumers: Vec<_> = (0..9).map(|_| scope.spawn(consume)).collect();
                 let producer = scope.spawn(|| {
                     for number in 0..count {
                         pool.put(Item(Some(number)));
@@ -183,6 +186,9 @@ fn one_producer_and_nine_consumers_see_each_object_exactly_once() {
                 let produced = producer.join();
                 produces.store(false, Ordering::Relaxed);
                 produced.expect("no panic");
+                for consumer in consumers {
+                    consumer.join().expect("no panic");
+                }
             });
         });
         // What is left lies where the producer was.
@@ -274,11 +280,7 @@ fn a_forked_child_goes_on_with_its_parents_pool() {
 /// All pools have room for their magazines from one place.
 #[test]
 fn pools_of_other_threads_cost_a_pool_no_room() {
-    let pool = || {
-        Pool::<Vec<u8>>::builder(Vec::new)
-            .mode(Mode::Always)
-            .build()
-    };
+    let pool = || steady(Pool::<Vec<u8>>::builder(Vec::new)).build();
     let over = AtomicBool::new(false);
     let rounds = turns(1000);
     thread::scope(|scope| {

@@ -115,14 +115,14 @@ mod forked {
     /// Objects that the parent has out.
     const OUT: usize = 100;
 
-    /// Whether `work` comes to its end in a child, within twenty seconds.
+    /// Whether `work` comes to its end in a child, unless it hangs for ten minutes.
     fn in_a_child(work: impl FnOnce()) -> bool {
         // SAFETY: the child has one thread, this one, which calls nothing but `work`, whose pool
         // nobody used at that moment, and then `_exit`.
         unsafe {
             let child = libc::fork();
             if child == 0 {
-                libc::alarm(20);
+                libc::alarm(600);
                 let well = catch_unwind(AssertUnwindSafe(work)).is_ok();
                 libc::_exit(i32::from(!well));
             }

@@ -208,7 +208,9 @@ fn a_generation_begun_by_a_recycle_retires_the_object_at_hand() {
 fn generations_while_threads_get_and_put() {
     static BUILT_BY: AtomicUsize = AtomicUsize::new(0);
     static LEAST: AtomicUsize = AtomicUsize::new(0);
-    let pool: Pool<Built> = Pool::new(|| Built(BUILT_BY.load(Ordering::SeqCst)));
+    let built = || Built(BUILT_BY.load(Ordering::SeqCst));
+    // One that measures may close, and then nothing idle gets old.
+    let pool: Pool<Built> = steady(Pool::builder(built)).build();
     thread::scope(|scope| {
         let workers: Vec<_> = (0..4)
             .map(|_| {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use flagstone::{Capacity, Keep, LeakCheck, Mode, Oversize, Pool};
+use flagstone::{Capacity, Keep, LeakCheck, Oversize, Pool};
 
 use crate::canary::steady;
 
@@ -43,9 +43,8 @@ fn a_hard_cap_looks_at_what_is_held() {
 
 #[test]
 fn utilisation_strikes_four_times() {
-    let pool = Pool::builder(Vec::<u8>::new)
+    let pool = steady(Pool::builder(Vec::<u8>::new))
         .oversize(Oversize::Utilisation)
-        .mode(Mode::Always)
         .build();
     // What is small may be used as little as it likes.
     for _ in 0..20 {
@@ -70,9 +69,8 @@ fn utilisation_strikes_four_times() {
 #[test]
 #[cfg_attr(miri, ignore = "thousands of returns: minutes under the interpreter")]
 fn calibration_finds_what_most_objects_use() {
-    let pool = Pool::builder(Vec::<u8>::new)
+    let pool = steady(Pool::builder(Vec::<u8>::new))
         .oversize(Oversize::Calibrated)
-        .mode(Mode::Always)
         .build();
     use_of(&pool, 1 << 24, 1 << 16);
     assert_eq!(pool.stats().drops.oversize, 0, "nothing is known yet");
@@ -147,10 +145,9 @@ fn validations_may_panic_and_use_the_pool() {
                 });
                 true
             };
-            Pool::builder(Vec::new)
+            steady(Pool::builder(Vec::new))
                 .validate_put(check)
                 .validate_get(check)
-                .mode(Mode::Always)
                 .build()
         });
     for _ in 0..20 {
@@ -169,7 +166,7 @@ fn validations_may_panic_and_use_the_pool() {
 
 #[test]
 fn suspects_are_reported_once_and_withdrawn() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new))
         .leak_check(LeakCheck::Every)
         .leak_after(Duration::from_millis(1))
         .build();
@@ -245,12 +242,11 @@ fn a_leak_shows_among_the_sampled_ones() {
 #[test]
 fn an_object_that_was_looked_out_for_goes_back_like_any_other() {
     static RECYCLED: AtomicUsize = AtomicUsize::new(0);
-    let pool = Pool::builder(Vec::<u8>::new)
+    let pool = steady(Pool::builder(Vec::<u8>::new))
         .recycle_with(|_| {
             RECYCLED.fetch_add(1, Ordering::Relaxed);
             Keep::Yes
         })
-        .mode(Mode::Always)
         .build();
     for _ in 0..10 {
         drop((0..200).map(|_| pool.get()).collect::<Vec<_>>());

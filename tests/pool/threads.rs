@@ -8,7 +8,7 @@ use std::thread;
 
 use flagstone::{Keep, LeakCheck, LocalHandle, OwnedPooled, Pool, Pooled};
 
-use crate::canary::{AGINGS, Canary, steady, ticking, turns};
+use crate::canary::{AGINGS, Canary, on_threads, steady, ticking, turns};
 
 #[test]
 fn ten_threads_never_meet_a_foreign_or_dirty_object() {
@@ -28,7 +28,7 @@ fn ten_threads_never_meet_a_foreign_or_dirty_object() {
             }
         };
         ticking(&pool, ticks, || {
-            thread::scope(|scope| (0..10).for_each(|_| drop(scope.spawn(work))));
+            on_threads(10, work);
         });
         let stats = pool.stats();
         assert!(
@@ -50,14 +50,16 @@ fn objects_pass_from_producer_to_consumer_exactly_once() {
     let (send, receive) = mpsc::sync_channel::<Pooled<'_, Canary>>(100);
     thread::scope(|scope| {
         let pool = &pool;
-        scope.spawn(move || {
+        let producer = scope.spawn(move || {
             for _ in 0..count {
                 let mut object = pool.get();
                 object.take();
                 send.send(object).expect("the consumer waits");
             }
         });
-        scope.spawn(move || assert_eq!(receive.iter().count(), count));
+        let consumer = scope.spawn(move || assert_eq!(receive.iter().count(), count));
+        producer.join().expect("no panic");
+        consumer.join().expect("no panic");
     });
     let stats = pool.stats();
     assert_eq!(stats.gets, count as u64);
@@ -73,7 +75,7 @@ fn objects_pass_from_producer_to_consumer_exactly_once() {
 
 #[test]
 fn guard_may_be_dropped_elsewhere_and_its_object_is_found_again() {
-    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
     let guard = pool.get();
     let address = &raw const *guard;
     let address = address.addr();
@@ -90,7 +92,8 @@ fn guard_may_be_dropped_elsewhere_and_its_object_is_found_again() {
 
 #[test]
 fn guard_dropped_by_a_thread_local_destructor_is_not_lost() {
-    static POOL: Pool<Vec<u8>> = Pool::new(Vec::new);
+    static POOL: LazyLock<Pool<Vec<u8>>> =
+        LazyLock::new(|| steady(Pool::builder(Vec::new)).build());
     struct Late(Option<Pooled<'static, Vec<u8>>>);
     impl Drop for Late {
         fn drop(&mut self) {
@@ -146,15 +149,11 @@ fn more_threads_than_shards_take_turns_at_the_depot() {
     for max in [0, 1, 3, 8, 64] {
         let pool = Canary::pool(&alive).idle(0..=max).build();
         let ready = Barrier::new(20);
-        thread::scope(|scope| {
-            for _ in 0..20 {
-                scope.spawn(|| {
-                    ready.wait();
-                    for _ in 0..turns(20_000) {
-                        let mut held = [pool.get(), pool.get()];
-                        held.iter_mut().for_each(|object| object.take());
-                    }
-                });
+        on_threads(20, || {
+            ready.wait();
+            for _ in 0..turns(20_000) {
+                let mut held = [pool.get(), pool.get()];
+                held.iter_mut().for_each(|object| object.take());
             }
         });
         let stats = pool.stats();
@@ -197,17 +196,13 @@ fn clear_reaches_a_running_thread_at_its_next_get() {
 fn local_handles_share_the_pool() {
     let alive = Arc::default();
     let pool = Canary::pool(&alive).build();
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let (one, two) = (pool.local(), pool.local());
-                for turn in 0..turns(100_000) {
-                    one.get().take();
-                    let mut held: Vec<_> = (0..turn % 200).map(|_| two.get()).collect();
-                    held.iter_mut().for_each(|object| object.take());
-                    pool.get().take();
-                }
-            });
+    on_threads(4, || {
+        let (one, two) = (pool.local(), pool.local());
+        for turn in 0..turns(100_000) {
+            one.get().take();
+            let mut held: Vec<_> = (0..turn % 200).map(|_| two.get()).collect();
+            held.iter_mut().for_each(|object| object.take());
+            pool.get().take();
         }
     });
     let stats = pool.stats();
@@ -256,11 +251,8 @@ fn thousands_of_pools_and_threads_leave_nothing_behind() {
     for _ in 0..3 {
         pools.iter().for_each(|pool| pool.get().take());
     }
-    thread::scope(|scope| {
-        for _ in 0..turns(100_000).min(50) {
-            scope.spawn(|| pools.iter().for_each(|pool| pool.get().take()));
-        }
-    });
+    let threads = turns(100_000).min(50);
+    on_threads(threads, || pools.iter().for_each(|pool| pool.get().take()));
     drop(pools);
     assert_eq!(alive.load(Ordering::Relaxed), 0);
 }

@@ -60,8 +60,30 @@ fn allocated() -> usize {
     flagstone::stats().allocated
 }
 
+/// Waits until the harness's thread, the process's first, waits for this test: while it is running,
+/// or ready to run and not yet served, it may still allocate.
+#[cfg(target_os = "linux")]
+fn harness_waits() {
+    let of = |path: &str| std::fs::read_to_string(path).unwrap();
+    let first = std::process::id();
+    let number = |stat: &str| stat.split(' ').next().unwrap().parse::<u32>().unwrap();
+    if number(&of("/proc/thread-self/stat")) == first {
+        return;
+    }
+    let path = format!("/proc/self/task/{first}/stat");
+    // After the name, which is in brackets.
+    let is_asleep = |stat: &str| stat.rsplit_once(") ").unwrap().1.starts_with('S');
+    while !is_asleep(&of(&path)) {
+        thread::yield_now();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn harness_waits() {}
+
 /// The figure once the test's harness has started this test and waits.
 fn settled() -> usize {
+    harness_waits();
     flagstone::trim();
     let mut before = allocated();
     loop {
@@ -73,7 +95,7 @@ fn settled() -> usize {
     }
 }
 
-/// `cached_max` is what another running thread may hold in magazines and claimed words.
+/// `cached_max` is what another running thread may hold in stacks and cached words.
 pub(crate) fn check(cached_max: usize) {
     let barrier = Arc::new(Barrier::new(THREADS + 1));
     let room = || Blocks::with_capacity(OWN + COUNT + SPANS.len());
