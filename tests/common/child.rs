@@ -1,8 +1,8 @@
 //! Running a part of a test in a process of its own: the test binary starts itself again with an
 //! environment variable that names the part.
 //!
-//! The entry of such parts is a test with `#[ignore = "a child's part"]`, so an ordinary run neither
-//! runs nor counts it.
+//! The entry of such parts is a test with `#[ignore = "a child's part"]`, so an ordinary run
+//! neither runs nor counts it.
 
 use std::env;
 use std::process::{Command, Output};

@@ -35,8 +35,8 @@ impl<const C: u64, const R: u64> Recycle for Slow<C, R> {
 }
 
 /// Runs what measures real costs until it holds once. Where many processes share a processor an
-/// interruption of milliseconds may fall into any one measure, and the pool rightly decides by it; a
-/// pool that decides wrongly does so each time.
+/// interruption of milliseconds may fall into any one measure, and the pool rightly decides by it;
+/// a pool that decides wrongly does so each time.
 fn undisturbed(attempt: impl Fn()) {
     let holds = || catch_unwind(AssertUnwindSafe(&attempt)).is_ok();
     if !(1..10).any(|_| holds()) {
