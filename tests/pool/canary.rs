@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use flagstone::{Aging, Keep, Pool, PoolBuilder, Recycle};
+use flagstone::{Aging, Keep, Mode, Pool, PoolBuilder, Recycle};
 
-pub(crate) use crate::common::steady::{on_threads, steady};
+use crate::common::threads::Over;
 
 /// Turns of a loop: fewer under the interpreter.
 pub(crate) fn turns(count: usize) -> usize {
@@ -15,6 +16,17 @@ pub(crate) fn turns(count: usize) -> usize {
     } else {
         count
     }
+}
+
+/// A pool that ticks only when it is told to.
+pub(crate) fn still<T, R>(builder: PoolBuilder<T, R>) -> PoolBuilder<T, R> {
+    builder.tick_every(Duration::from_secs(24 * 3600))
+}
+
+/// A pool whose figures do not depend on how fast this machine is just now: it measures nothing,
+/// and ticks only when it is told to.
+pub(crate) fn steady<T, R>(builder: PoolBuilder<T, R>) -> PoolBuilder<T, R> {
+    still(builder).mode(Mode::Always)
 }
 
 /// How objects grow old while a test runs, and whether a thread ticks all the time meanwhile.
@@ -27,21 +39,14 @@ pub(crate) const AGINGS: [(Aging, bool); 3] = [
 /// Does some work while another thread ticks the pool, if one `ticks`. The work is to yield now and
 /// then: on a machine with few processors a tick comes between two slices of time otherwise.
 pub(crate) fn ticking<T: Send>(pool: &Pool<T>, ticks: bool, work: impl FnOnce()) {
-    /// Ends the ticks however the work ends.
-    struct End<'a>(&'a AtomicBool);
-    impl Drop for End<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let over = AtomicBool::new(false);
+    let over = Over::default();
     thread::scope(|scope| {
-        let end = End(&over);
+        let end = over.at_end();
         let ticker = scope.spawn(|| {
             while ticks && {
                 pool.tick();
                 thread::yield_now();
-                !over.load(Ordering::Relaxed)
+                !over.is_over()
             } {}
         });
         work();
