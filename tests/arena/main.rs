@@ -127,6 +127,6 @@ fn new_is_const_and_maps_nothing() {
     assert_eq!(
         arena.capacity_bytes(),
         0,
-        "nothing of zero bytes claims a chunk"
+        "nothing of zero bytes takes a chunk"
     );
 }

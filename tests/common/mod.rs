@@ -9,5 +9,7 @@ pub(crate) mod crime;
 #[cfg(feature = "std")]
 pub(crate) mod figures;
 pub(crate) mod random;
+#[cfg(feature = "std")]
+pub(crate) mod steady;
 pub(crate) mod threads;
 pub(crate) mod workload;

@@ -16,7 +16,7 @@ fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-/// The same checksum as under `Flagstone`: see `program.rs` and `global_checked.rs`.
+/// The same checksum as under `Flagstone`: see `program.rs` and `program_checked.rs`.
 #[test]
 fn the_program_under_the_systems_allocator() {
     let checksum = workload::run();

@@ -4,25 +4,22 @@
 use std::time::Duration;
 
 use flagstone::pages::{MmapSource, Pages};
-use flagstone::{Aging, Keep, Mode, Pool};
+use flagstone::{Aging, Keep, Pool};
 
+use crate::common::steady::steady;
 use crate::{resident, turn};
 
 const OBJECTS: usize = 4000;
-/// Pools here tick when told.
-const DAY: Duration = Duration::from_secs(24 * 3600);
 type Buffer = [u8; 16 << 10];
 
 /// Bytes above the start: at the spike, then after 1, 2 and 10 ticks of an idle pool.
 fn spike(aging: Aging) -> [usize; 4] {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
     pages.set_purge_delay(Some(Duration::ZERO));
-    let pool: Pool<Buffer, _> = Pool::builder(|| [0; 16 << 10])
+    let pool: Pool<Buffer, _> = steady(Pool::builder(|| [0; 16 << 10]))
         .recycle_with(|_| Keep::Yes)
         .idle(0..=OBJECTS)
         .aging(aging)
-        .mode(Mode::Always)
-        .tick_every(DAY)
         .pages(pages)
         .build();
     let start = resident();
@@ -71,11 +68,9 @@ fn a_burst_is_forgotten_in_a_few_ticks() {
 #[test]
 fn a_trim_leaves_nothing_behind_what_objects_owned() {
     let _turn = turn();
-    let pool: Pool<Vec<u8>, _> = Pool::builder(|| vec![1; 16 << 10])
+    let pool: Pool<Vec<u8>, _> = steady(Pool::builder(|| vec![1; 16 << 10]))
         .recycle_with(|_| Keep::Yes)
         .idle(0..=2 * OBJECTS)
-        .mode(Mode::Always)
-        .tick_every(DAY)
         .build();
     let start = resident();
     drop(pool.get_many(OBJECTS));
@@ -91,10 +86,8 @@ fn a_trim_leaves_nothing_behind_what_objects_owned() {
 fn a_pool_without_room_for_magazines_drops_and_goes_on() {
     let _turn = turn();
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
-    let pool = Pool::builder(|| 0_u64)
+    let pool = steady(Pool::builder(|| 0_u64))
         .recycle_with(|_| Keep::Yes)
-        .mode(Mode::Always)
-        .tick_every(DAY)
         .pages(pages)
         .build();
     // Magazines of all pools lie there.

@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use flagstone::pages::{HeapSource, MmapSource, PageSource, Pages};
-use flagstone::{Arena, ArenaPool, Heap, Keep, LeakCheck, Mode, Pool, RecycleHook, Slab};
+use flagstone::{Arena, ArenaPool, Heap, Keep, LeakCheck, Pool, RecycleHook, Slab};
+
+use crate::common::steady::steady;
 
 const LIMIT: usize = 16 << 20;
 /// What an owner caches before the others come, at least.
@@ -17,8 +18,6 @@ const CACHED: usize = 8 << 20;
 /// What it has to give back, at least: slack for an open chunk and for spans that are in use.
 const GIVEN: usize = 6 << 20;
 const BLOCK: usize = 64 << 10;
-/// Pools here measure nothing and tick when told, so that no figure hangs on the time it takes.
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What each script runs over. The second cannot return pages to the system.
 const SOURCES: [&dyn PageSource; 2] = [&MmapSource, &HeapSource];
@@ -114,11 +113,8 @@ fn an_arena_keeps_what_is_in_use() {
 type Buffers = Pool<[u8; 4000], RecycleHook<[u8; 4000]>>;
 
 fn buffers(pages: &'static Pages) -> Buffers {
-    Pool::builder(|| [0; 4000])
-        .recycle_with(|_| Keep::Yes)
+    steady(Pool::builder(|| [0; 4000]).recycle_with(|_| Keep::Yes))
         .pages(pages)
-        .mode(Mode::Always)
-        .tick_every(DAY)
         .build()
 }
 
@@ -166,7 +162,7 @@ fn a_pool_takes_what_ended_threads_left() {
     let fill = |pages| {
         let pool = buffers(pages);
         // All alive at a time, so that each has a shard of its own (or works through the depot);
-        // 120 fit in two magazines of the pool.
+        // 120 fit in two magazines.
         let threads = CACHED / (120 * 4000) + 1;
         thread::scope(|scope| {
             let pool = &pool;
@@ -225,11 +221,8 @@ struct Nested(#[expect(dead_code, reason = "takes room")] [u8; 4000]);
 
 static NESTED_PAGES: LazyLock<&'static Pages> = LazyLock::new(|| pages_over(&HeapSource));
 static NESTED: LazyLock<Pool<Nested, RecycleHook<Nested>>> = LazyLock::new(|| {
-    Pool::builder(|| Nested([0; 4000]))
-        .recycle_with(|_| Keep::Yes)
+    steady(Pool::builder(|| Nested([0; 4000])).recycle_with(|_| Keep::Yes))
         .pages(*NESTED_PAGES)
-        .mode(Mode::Always)
-        .tick_every(DAY)
         .build()
 });
 static NESTED_DROPS: AtomicUsize = AtomicUsize::new(0);
@@ -267,8 +260,7 @@ fn an_arena_pool_drops_idle_arenas() {
     let pages = *ARENA_PAGES;
     let builder = Pool::builder(arena).pages(pages);
     // Nor does a mode that measures lead anything past the short way.
-    let builder = builder.leak_check(LeakCheck::Sampled).mode(Mode::Always);
-    let builder = builder.tick_every(DAY);
+    let builder = steady(builder.leak_check(LeakCheck::Sampled));
     let arenas = ArenaPool::from(builder.build());
     // Another thread's, so that this one finds them on its slow path only.
     thread::scope(|scope| {

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
-use flagstone::{Heap, Keep, Mode, Pool};
+use flagstone::{Heap, Keep, Pool};
+
+use crate::common::steady::steady;
 
 fn pages(delay: Option<Duration>) -> &'static Pages {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
@@ -239,11 +241,10 @@ fn what_is_allocated_while_metadata_is_returned_finds_room() {
 #[test]
 fn ticks_return_the_pages_of_a_burst() {
     let pages = pages(Some(Duration::from_millis(20)));
-    let pool = Pool::builder(|| [0_u8; 16 << 10])
+    let pool = steady(Pool::builder(|| [0_u8; 16 << 10]))
         .idle(0..=1000)
         .pages(pages)
         .recycle_with(|_| Keep::Yes)
-        .mode(Mode::Always)
         .build();
     let burst: Vec<_> = (0..1000).map(|_| pool.get()).collect();
     drop(burst);

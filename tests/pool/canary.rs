@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use flagstone::{Aging, Keep, Mode, Pool, PoolBuilder, Recycle};
+use flagstone::{Aging, Keep, Pool, PoolBuilder, Recycle};
 
+pub(crate) use crate::common::steady::{steady, still};
 use crate::common::threads::Over;
 
 /// Turns of a loop: fewer under the interpreter.
@@ -16,17 +16,6 @@ pub(crate) fn turns(count: usize) -> usize {
     } else {
         count
     }
-}
-
-/// A pool that ticks only when it is told to.
-pub(crate) fn still<T, R>(builder: PoolBuilder<T, R>) -> PoolBuilder<T, R> {
-    builder.tick_every(Duration::from_secs(24 * 3600))
-}
-
-/// A pool whose figures do not depend on how fast this machine is just now: it measures nothing,
-/// and ticks only when it is told to.
-pub(crate) fn steady<T, R>(builder: PoolBuilder<T, R>) -> PoolBuilder<T, R> {
-    still(builder).mode(Mode::Always)
 }
 
 /// How objects grow old while a test runs, and whether a thread ticks all the time meanwhile.

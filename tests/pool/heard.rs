@@ -2,11 +2,13 @@
 //! drops of other objects run code of the user.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{LazyLock, Mutex};
 use std::thread;
 
 use flagstone::{Aging, Keep, Mode, Pool, Pooled, Recycle};
+
+use crate::canary::steady;
 
 /// Built in a generation, and does something when it is dropped.
 struct Object {
@@ -41,8 +43,8 @@ impl Drop for Object {
 macro_rules! pool {
     ($pool:ident, $now:ident, $older:ident) => {
         static $now: AtomicUsize = AtomicUsize::new(0);
-        static $pool: Pool<Object> = Pool::new(|| Object::new($now.load(SeqCst)));
-        $pool.set_mode(Mode::Always);
+        static $pool: LazyLock<Pool<Object>> =
+            LazyLock::new(|| steady(Pool::builder(|| Object::new($now.load(SeqCst)))).build());
         // The second get marks nothing, so that the put may be short.
         drop($pool.get());
         let $older: Pooled<'static, Object> = $pool.get();
@@ -112,7 +114,7 @@ fn a_new_generation_that_a_panicking_drop_cuts_short_has_begun_all_the_same() {
 
 #[test]
 fn a_share_of_nothing_takes_effect_at_once_on_a_warm_thread() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).mode(Mode::Always).build();
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
     drop(pool.get());
     drop(pool.get());
     let local = pool.local();
@@ -128,8 +130,7 @@ fn a_share_of_nothing_takes_effect_at_once_on_a_warm_thread() {
 
 #[test]
 fn a_thread_that_ticks_has_not_forgotten_a_clear_it_missed() {
-    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new)
-        .mode(Mode::Always)
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new))
         .aging(Aging::TwoGeneration)
         .build();
     drop(pool.get_many(50));
@@ -142,11 +143,7 @@ fn a_thread_that_ticks_has_not_forgotten_a_clear_it_missed() {
 /// A thread has places for the seats of eight pools, and copies of the two used last.
 #[test]
 fn a_pool_whose_place_another_one_took_closes_all_the_same() {
-    let pool = || {
-        Pool::<Vec<u8>>::builder(Vec::new)
-            .mode(Mode::Always)
-            .build()
-    };
+    let pool = || steady(Pool::<Vec<u8>>::builder(Vec::new)).build();
     let pools: Vec<_> = (0..9).map(|_| pool()).collect();
     let use_twice = |pool: &Pool<Vec<u8>>| (0..2).for_each(|_| drop(pool.get()));
     pools.iter().for_each(use_twice);

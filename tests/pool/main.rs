@@ -82,7 +82,7 @@ fn hundreds_are_kept_and_come_back() {
 fn drained_pool_keeps_nothing() {
     for (aging, ticks) in AGINGS {
         let alive = Arc::default();
-        let pool = Canary::pool(&alive).aging(aging).build();
+        let pool = steady(Canary::pool(&alive)).aging(aging).build();
         pool.prefill(100);
         if ticks {
             pool.tick();

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use flagstone::pages::{HeapSource, Pages};
-use flagstone::{ArenaPool, Keep, Mode, Pool, PoolStats, Recycle};
+use flagstone::{Arena, ArenaPool, Keep, Pool, PoolStats, Recycle};
 
 use crate::canary::{Canary, steady, turns};
 
 #[test]
 fn panic_while_a_guard_is_held_drops_its_object() {
-    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
     pool.prefill(1);
     let caught = catch_unwind(|| {
         let _guard = pool.get();
@@ -47,14 +47,14 @@ fn poisons<G>(stats: impl Fn() -> PoolStats, get: impl Fn() -> G) {
 #[test]
 fn panic_drops_the_object_of_a_guard_of_any_kind() {
     let alive = Arc::default();
-    let pool = Arc::new(Canary::pool(&alive).mode(Mode::Always).build());
+    let pool = Arc::new(steady(Canary::pool(&alive)).build());
     poisons(|| pool.stats(), || pool.get());
     poisons(|| pool.stats(), || pool.get_owned());
     let local = pool.local();
     poisons(|| pool.stats(), || local.get());
     assert_eq!(alive.load(Ordering::Relaxed), 0);
-    let arenas = Arc::new(ArenaPool::new());
-    arenas.pool().set_mode(Mode::Always);
+    let arenas = steady(Pool::builder(Arena::new)).build();
+    let arenas = Arc::new(ArenaPool::from(arenas));
     poisons(|| arenas.stats(), || arenas.get());
     poisons(|| arenas.stats(), || arenas.get_owned());
     let answer = || {
@@ -77,7 +77,7 @@ fn what_is_put_by_a_panic_is_dropped() {
         }
     }
     let alive = Arc::default();
-    let pool = Canary::pool(&alive).build();
+    let pool = steady(Canary::pool(&alive)).build();
     let late = || Late(&pool, Some(pool.get().detach()));
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let _late = late();
@@ -186,7 +186,7 @@ fn panic_in_create_changes_nothing() {
         }
         Vec::new()
     }
-    let pool: Pool<Vec<u8>> = Pool::builder(make).max_live(1).build();
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(make)).max_live(1).build();
     assert!(catch_unwind(|| pool.get().len()).is_err());
     assert_eq!(pool.get().len(), 0);
     let stats = pool.stats();
@@ -204,7 +204,7 @@ fn panic_in_recycle_drops_the_object() {
             Keep::Yes
         }
     }
-    let pool: Pool<Moody> = Pool::builder(|| Moody(false)).max_live(1).build();
+    let pool: Pool<Moody> = steady(Pool::builder(|| Moody(false))).max_live(1).build();
     assert!(catch_unwind(|| pool.get().0 = true).is_err());
     let stats = pool.stats();
     assert_eq!(
@@ -244,7 +244,7 @@ fn panic_in_a_drop_loses_no_other_object() {
     // One of many idle ones, in a clear and then in the pool's drop.
     for round in 0..2 {
         DROPS.with(|drops| drops.set(0));
-        let pool: Pool<Loud, _> = Pool::builder(|| Loud(false))
+        let pool: Pool<Loud, _> = steady(Pool::builder(|| Loud(false)))
             .recycle_with(|_| Keep::Yes)
             .build();
         pool.prefill(200);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use flagstone::{Capacity, Keep, LeakCheck, Mode, Oversize, Pool};
+use flagstone::{Capacity, Keep, LeakCheck, Oversize, Pool};
 
 use crate::canary::steady;
 
@@ -145,10 +145,9 @@ fn validations_may_panic_and_use_the_pool() {
                 });
                 true
             };
-            Pool::builder(Vec::new)
+            steady(Pool::builder(Vec::new))
                 .validate_put(check)
                 .validate_get(check)
-                .mode(Mode::Always)
                 .build()
         });
     for _ in 0..20 {

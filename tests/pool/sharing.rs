@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use flagstone::{ArenaPool, Mode, Pool, PoolStats, StaticPool};
+use flagstone::{Arena, ArenaPool, Pool, PoolStats, StaticPool};
 
-use crate::canary::{Canary, turns};
+use crate::canary::{Canary, steady, turns};
 
 /// What each thread reads: more than a cache line.
 const NUMBERS: usize = 1000;
@@ -94,7 +94,7 @@ fn dropped_elsewhere<G: Send>(
 #[test]
 fn a_guard_of_any_kind_may_be_dropped_elsewhere() {
     let alive = Arc::default();
-    let pool = Arc::new(Canary::pool(&alive).mode(Mode::Always).build());
+    let pool = Arc::new(steady(Canary::pool(&alive)).build());
     let look = |canary: &Canary| assert!(canary.taken.load(Ordering::Relaxed));
     let get = || {
         let mut guard = pool.get();
@@ -110,8 +110,8 @@ fn a_guard_of_any_kind_may_be_dropped_elsewhere() {
     dropped_elsewhere(|| pool.stats(), get, |guard| look(guard));
     assert_eq!(alive.load(Ordering::Relaxed) as u64, pool.stats().idle);
 
-    let arenas = Arc::new(ArenaPool::new());
-    arenas.pool().set_mode(Mode::Always);
+    let arenas = steady(Pool::builder(Arena::new)).build();
+    let arenas = Arc::new(ArenaPool::from(arenas));
     let get = || {
         let arena = arenas.get();
         assert_eq!(arena.used_bytes(), 0, "as good as new");

@@ -365,7 +365,7 @@ fn kept_chunks_that_are_too_small() {
 
 #[test]
 #[cfg_attr(miri, ignore = "minutes there; the random streams take the same paths")]
-fn rounds_of_mixed_sizes_give_back_what_they_claimed() {
+fn rounds_of_mixed_sizes_give_back_what_they_took() {
     let pages = own_pages(&HeapSource);
     let mut random = Random::new(5);
     for keep in [0, 4096, 5000, 100 << 10, usize::MAX] {
