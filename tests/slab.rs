@@ -1,10 +1,13 @@
 //! `Slab<T>` through its public doors: handles, keys, owned handles, odd types, panics.
 
+mod common;
+
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use common::random::Random;
 use flagstone::pages::{HeapSource, Pages};
 use flagstone::{AllocError, Key, OwnedSlot, Slab, Slot};
 
@@ -101,18 +104,15 @@ fn keys_of_removed_values_stay_dead_when_their_place_is_used_again() {
 fn keyed_values_against_a_hash_map() {
     let mut slab: Slab<String> = Slab::new();
     let mut oracle: std::collections::HashMap<Key, String> = Default::default();
-    let mut state = 11u64;
+    let mut random = Random::new(11);
     for step in 0..30_000u64 {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
         let grow = (step / 5000) % 2 == 0;
-        if (state >> 33) % 10 < if grow { 7 } else { 3 } || oracle.is_empty() {
+        if random.below(10) < if grow { 7 } else { 3 } || oracle.is_empty() {
             let value = format!("value {step}");
             oracle.insert(slab.insert(value.clone()), value);
         } else {
-            let at = (state >> 40) as usize % oracle.len();
-            let key = *oracle.keys().nth(at % 16 % oracle.len()).unwrap();
+            let at = random.below(oracle.len().min(16));
+            let key = *oracle.keys().nth(at).unwrap();
             assert_eq!(slab.remove(key), oracle.remove(&key));
         }
         assert_eq!(slab.len(), oracle.len());
@@ -209,7 +209,7 @@ fn owned_handles_outlive_the_slab_and_drop_on_any_thread() {
         .into_iter()
         .map(|thread| thread.join().unwrap())
         .sum();
-    assert_eq!(sums, (0..4000).sum());
+    assert_eq!(sums, (0..4000).sum::<u64>());
     assert_eq!(DROPS.load(Ordering::Relaxed), 4000);
     slab.trim();
     assert!(

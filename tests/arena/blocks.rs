@@ -78,12 +78,9 @@ fn vec_behaves_like_std() {
     let arena = arena();
     let mut ours = ArenaVec::new_in(&arena);
     let mut theirs = Vec::new();
-    let mut random = 1u64;
+    let mut random = Random::new(1);
     for _ in 0..5000 {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let (op, value) = (random >> 60, (random >> 30) as u32);
+        let (op, value) = (random.below(16), random.next() as u32);
         let at = value as usize % (theirs.len() + 1);
         match op {
             0..=4 => (ours.push(value), theirs.push(value)),
@@ -182,12 +179,9 @@ fn zeroed_blocks_are_zero_whatever_happened_before() {
         }
     }
     for seed in 0..if cfg!(miri) { 2 } else { 60 } {
-        let (mut arena, mut state) = (Arena::new(), seed as u64);
+        let (mut arena, mut random) = (Arena::new(), Random::new(seed));
         for _ in 0..if cfg!(miri) { 12 } else { 400 } {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            step(&mut arena, (state >> 33) as usize, seed % 2 == 0);
+            step(&mut arena, random.below(1 << 31), seed % 2 == 0);
         }
     }
 }

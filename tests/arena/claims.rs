@@ -212,24 +212,21 @@ fn zeroed_memory_is_zero_after_claims_wrote_there() {
 fn a_stack_machine_rewinds_to_its_checkpoints() {
     let mut arena = arena();
     let log = Arc::new(Mutex::new(Vec::new()));
-    let mut state = 1u64;
+    let mut random = Random::new(1);
     for _ in 0..if cfg!(miri) { 2 } else { 50 } {
         {
             let mut frames = Vec::new();
             for step in 0..200 {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                if state >> 62 == 0 && !frames.is_empty() {
+                if random.below(4) == 0 && !frames.is_empty() {
                     // To the last frame, or to an earlier one.
-                    let to = (state >> 40) as usize % frames.len();
+                    let to = random.below(frames.len());
                     let (checkpoint, used): (_, usize) = frames.drain(to..).next().unwrap();
                     // SAFETY: nothing made since is used below, and no session or claim is open.
                     unsafe { arena.rewind(checkpoint) };
                     assert_eq!(arena.used_bytes(), used);
                 } else {
                     frames.push((arena.checkpoint(), arena.used_bytes()));
-                    let bytes = arena.alloc_slice_fill_copy((state >> 50) as usize % 3000, 7u8);
+                    let bytes = arena.alloc_slice_fill_copy(random.below(3000), 7u8);
                     assert!(bytes.iter().all(|byte| *byte == 7));
                     arena.alloc_owned(Drops(log.clone(), step));
                     let mut list = ArenaVec::new_in(&arena);

@@ -4,26 +4,26 @@ use std::collections::HashMap;
 
 use flagstone::ArenaHashMap;
 
-use super::vec_model::{Dice, panic_of};
+use super::vec_model::panic_of;
 use super::*;
 
 #[test]
 fn random_operations_agree_with_std() {
     let rounds = if cfg!(miri) { 3 } else { 40 };
-    let mut dice = Dice::new();
+    let mut random = Random::new(1);
     for _ in 0..rounds {
         let arena = arena();
         let (mut ours, mut std) = (ArenaHashMap::new_in(&arena), HashMap::new());
         for number in 0..300 {
-            let key = dice.roll(60) as u64;
-            match dice.roll(8) {
+            let key = random.below(60) as u64;
+            match random.below(8) {
                 0..=3 => assert_eq!(ours.insert(key, number), std.insert(key, number)),
                 4 => assert_eq!(ours.remove(&key), std.remove(&key)),
                 5 => {
                     *ours.entry(key).or_insert(7) += 1;
                     *std.entry(key).or_insert(7) += 1;
                 }
-                6 if dice.roll(20) == 0 => {
+                6 if random.below(20) == 0 => {
                     ours.retain(|_, value| *value % 2 == 0);
                     std.retain(|_, value| *value % 2 == 0);
                 }

@@ -1,18 +1,19 @@
-//! The arena through its public doors: the program of the API document, every soundness trap that
-//! the field has fallen into, and random streams against an oracle.
+//! The arena through its public doors: the program of the API document, and every soundness trap
+//! that the field has fallen into. (Random streams of operations are in `tests/model/`.)
+
+#[path = "../common/mod.rs"]
+mod common;
 
 mod blocks;
 mod buffers;
 mod chunks;
 mod claims;
 mod closures;
-mod footprint;
 #[cfg(feature = "hashbrown")]
 mod hash_map;
 mod history;
 mod scopes;
 mod sizes;
-mod stream;
 mod string;
 mod thin;
 mod values;
@@ -27,6 +28,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use common::random::Random;
 use flagstone::pages::{HeapSource, PageSource, Pages, Reservation};
 use flagstone::{AllocError, Arena, ArenaBox, ArenaString, ArenaVec, Scope, Session};
 
@@ -125,6 +127,6 @@ fn new_is_const_and_maps_nothing() {
     assert_eq!(
         arena.capacity_bytes(),
         0,
-        "nothing of zero bytes claims a chunk"
+        "nothing of zero bytes takes a chunk"
     );
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use flagstone::{format_in, try_format_in};
 
-use super::vec_model::{Dice, panic_of};
+use super::vec_model::panic_of;
 use super::*;
 
 /// One to four bytes, and two that belong together.
@@ -16,8 +16,8 @@ fn is_utf8(text: &ArenaString<'_>) -> bool {
 }
 
 /// A random place between characters.
-fn place(dice: &mut Dice, text: &str) -> usize {
-    let at = dice.roll(text.len() + 1);
+fn place(random: &mut Random, text: &str) -> usize {
+    let at = random.below(text.len() + 1);
     (0..=at)
         .rev()
         .find(|at| text.is_char_boundary(*at))
@@ -27,27 +27,27 @@ fn place(dice: &mut Dice, text: &str) -> usize {
 #[test]
 fn random_operations_agree_with_std() {
     let rounds = if cfg!(miri) { 4 } else { 60 };
-    let mut dice = Dice::new();
+    let mut random = Random::new(1);
     for _ in 0..rounds {
         let arena = arena();
         let (mut ours, mut std) = (ArenaString::new_in(&arena), String::new());
         for _ in 0..150 {
-            if dice.roll(4) == 0 {
+            if random.below(4) == 0 {
                 arena.alloc_str("between");
             }
-            step(&mut dice, &mut ours, &mut std);
+            step(&mut random, &mut ours, &mut std);
             assert_eq!(ours, std);
             assert!(ours.capacity() >= ours.len());
         }
     }
 }
 
-fn step(dice: &mut Dice, ours: &mut ArenaString<'_>, std: &mut String) {
-    let character = CHARACTERS[dice.roll(6)];
-    let some: String = (0..dice.roll(9)).map(|n| CHARACTERS[n % 6]).collect();
-    let (a, b) = (place(dice, std), place(dice, std));
+fn step(random: &mut Random, ours: &mut ArenaString<'_>, std: &mut String) {
+    let character = CHARACTERS[random.below(6)];
+    let some: String = (0..random.below(9)).map(|n| CHARACTERS[n % 6]).collect();
+    let (a, b) = (place(random, std), place(random, std));
     let (low, high) = (a.min(b), a.max(b));
-    match dice.roll(16) {
+    match random.below(16) {
         0 => {
             ours.push(character);
             std.push(character);
@@ -71,7 +71,7 @@ fn step(dice: &mut Dice, ours: &mut ArenaString<'_>, std: &mut String) {
             std.retain(|c| c != character);
         }
         7 => {
-            let taken = dice.roll(3);
+            let taken = random.below(3);
             let drained: String = ours.drain(low..high).take(taken).collect();
             assert_eq!(
                 drained,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use flagstone::{ArenaPool, ArenaThinVec};
 
-use super::vec_model::{Dice, panic_of};
+use super::vec_model::panic_of;
 use super::*;
 
 fn send<T: Send>(value: T) -> T {
@@ -16,17 +16,17 @@ fn send<T: Send>(value: T) -> T {
 #[test]
 fn random_operations_agree_with_std() {
     let rounds = if cfg!(miri) { 4 } else { 60 };
-    let mut dice = Dice::new();
+    let mut random = Random::new(1);
     for _ in 0..rounds {
         // Which arena it grows in changes as it goes.
         let (first, second) = (arena(), dense::<1>());
         let (mut ours, mut std) = (ArenaThinVec::new(), Vec::new());
         let mut kept: Vec<(&mut u64, u64)> = Vec::new();
         for number in 0..200u64 {
-            let (len, is_first) = (std.len(), dice.roll(2) == 0);
-            let at = dice.roll(len + 1);
-            let some: Vec<u64> = (0..dice.roll(9) as u64).collect();
-            let operation = dice.roll(10);
+            let (len, is_first) = (std.len(), random.below(2) == 0);
+            let at = random.below(len + 1);
+            let some: Vec<u64> = (0..random.below(9) as u64).collect();
+            let operation = random.below(10);
             match operation {
                 0..=2 => std.push(number),
                 3 => std.insert(at, number),

@@ -1,27 +1,9 @@
 //! `ArenaVec` beside std's `Vec` under random operations, and what the tests of the collections
-//! share: dice, iterators that lie, and the message of a panic.
+//! share: iterators that lie, and the message of a panic.
 
 use std::ops::Range;
 
 use super::*;
-
-/// A generator of small numbers, the same in each run.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new() -> Dice {
-        Dice(1)
-    }
-
-    /// Knuth's MMIX constants; the high bits are the good ones.
-    pub(crate) fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-}
 
 /// The message of the panic of `body`.
 pub(crate) fn panic_of<R>(body: impl FnOnce() -> R) -> String {
@@ -57,29 +39,29 @@ type Pair<'p, 'a, T> = (&'p mut ArenaVec<'a, T>, &'p mut Vec<T>);
 
 /// One random operation on both; `make` makes values of which equal numbers are equal.
 fn step<T: Copy + PartialEq + fmt::Debug>(
-    dice: &mut Dice,
+    random: &mut Random,
     (ours, std): Pair<'_, '_, T>,
     make: impl Fn(usize) -> T,
 ) {
-    let value = make(dice.roll(4));
-    let some: Vec<T> = (0..dice.roll(9)).map(&make).collect();
-    let (a, b) = (dice.roll(std.len() + 1), dice.roll(std.len() + 1));
-    match dice.roll(2) {
-        0 => one_by_one(dice, (&mut *ours, &mut *std), value, a),
-        _ => by_ranges(dice, (&mut *ours, &mut *std), &some, a.min(b)..a.max(b)),
+    let value = make(random.below(4));
+    let some: Vec<T> = (0..random.below(9)).map(&make).collect();
+    let (a, b) = (random.below(std.len() + 1), random.below(std.len() + 1));
+    match random.below(2) {
+        0 => one_by_one(random, (&mut *ours, &mut *std), value, a),
+        _ => by_ranges(random, (&mut *ours, &mut *std), &some, a.min(b)..a.max(b)),
     }
     assert_eq!(*ours, *std);
     assert!(ours.capacity() >= ours.len());
 }
 
 fn one_by_one<T: Copy + PartialEq + fmt::Debug>(
-    dice: &mut Dice,
+    random: &mut Random,
     (ours, std): Pair<'_, '_, T>,
     value: T,
     at: usize,
 ) {
     let len = std.len();
-    match dice.roll(14) {
+    match random.below(14) {
         0..=2 => {
             ours.push(value);
             std.push(value);
@@ -133,15 +115,15 @@ impl<T: PartialEq> PopIfEqual<T> for Vec<T> {
 }
 
 fn by_ranges<T: Copy + PartialEq + fmt::Debug>(
-    dice: &mut Dice,
+    random: &mut Random,
     (ours, std): Pair<'_, '_, T>,
     some: &[T],
     range: Range<usize>,
 ) {
     let values = some.iter().copied();
-    match dice.roll(8) {
+    match random.below(8) {
         0 => {
-            let taken = dice.roll(4);
+            let taken = random.below(4);
             let drained: Vec<T> = ours.drain(range.clone()).take(taken).collect();
             assert!(drained.into_iter().eq(std.drain(range).take(taken)));
         }
@@ -181,7 +163,7 @@ fn by_ranges<T: Copy + PartialEq + fmt::Debug>(
 #[test]
 fn random_operations_agree_with_std() {
     let rounds = if cfg!(miri) { 4 } else { 60 };
-    let mut dice = Dice::new();
+    let mut random = Random::new(1);
     for round in 0..rounds {
         let arena = arena();
         let mut pairs: Vec<_> = (0..2)
@@ -191,17 +173,17 @@ fn random_operations_agree_with_std() {
         let mut units = (ArenaVec::new_in(&arena), Vec::new());
         for number in 0..150 {
             // What comes behind a buffer makes it move; what is at the other end does not.
-            match dice.roll(8) {
+            match random.below(8) {
                 0 => drop(arena.alloc_str("between")),
                 1 => drop(arena.alloc(number)),
                 _ => {}
             }
-            let (ours, std) = &mut pairs[dice.roll(2)];
-            step(&mut dice, (ours, std), |n| n as u8);
-            step(&mut dice, (&mut wide.0, &mut wide.1), |n| {
+            let (ours, std) = &mut pairs[random.below(2)];
+            step(&mut random, (ours, std), |n| n as u8);
+            step(&mut random, (&mut wide.0, &mut wide.1), |n| {
                 [n as u64 + round; 3]
             });
-            step(&mut dice, (&mut units.0, &mut units.1), |_| ());
+            step(&mut random, (&mut units.0, &mut units.1), |_| ());
         }
     }
 }

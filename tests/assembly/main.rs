@@ -86,7 +86,10 @@ fn assembly() -> &'static str {
             .current_dir(root)
             .args(["rustc", "--lib", "--release", "--offline"])
             .args(["--no-default-features", "--features", "alloc"])
-            .args(["--config", "profile.release.lto=false", "--target-dir"])
+            .args(["--config", "profile.release.lto=false"])
+            // What is looked at is made anew in the probe, so the rest may be made in haste.
+            .args(["--config", "profile.release.codegen-units=16"])
+            .args(["--config", "profile.release.debug=0", "--target-dir"])
             .arg(&folder)
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS"));

@@ -13,10 +13,10 @@ pub(crate) fn guilty(at: impl fmt::Pointer) {
     println!("guilty {at:p}");
 }
 
-/// Runs `crime`, a part of this binary's test `test`, in a child and compares how it died.
+/// Runs `crime`, a part in this binary's entry `entry`, in a child and compares how it died.
 #[track_caller]
-pub(crate) fn dies(test: &str, crime: &str, message: &str) {
-    let output = child::run(test, crime, "ulimit -c 0;");
+pub(crate) fn dies(entry: &str, crime: &str, message: &str) {
+    let output = child::run(entry, crime);
     let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
     let all = format!("{crime}: {}\n{out}\n{err}", output.status);
     assert_eq!(output.status.signal(), Some(SIGABRT), "{all}");

@@ -4,6 +4,7 @@
 mod common;
 mod ending;
 mod memory;
+mod program;
 mod refused;
 mod storm;
 
@@ -14,6 +15,8 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
+use common::random::Random;
+use common::threads::elsewhere;
 use flagstone::Flagstone;
 
 #[global_allocator]
@@ -30,16 +33,6 @@ fn turn() -> std::sync::MutexGuard<'static, ()> {
 fn settled() -> usize {
     flagstone::trim();
     flagstone::stats().active
-}
-
-struct Random(u64);
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
 }
 
 #[test]
@@ -133,7 +126,7 @@ fn a_program_of_many_threads_and_collections() {
         .map(|number| {
             let sender = sender.clone();
             thread::spawn(move || {
-                let mut random = Random(number + 1);
+                let mut random = Random::new(number + 1);
                 for _ in 0..20 {
                     let mut map = BTreeMap::new();
                     let mut index: HashMap<u64, String> = HashMap::new();
@@ -177,7 +170,7 @@ fn blocks_freed_by_whoever_has_them() {
         .map(|(number, receiver)| {
             let senders = senders.clone();
             thread::spawn(move || {
-                let mut random = Random(number as u64 + 99);
+                let mut random = Random::new(number as u64 + 99);
                 let mut held: Vec<Vec<u8>> = Vec::new();
                 for step in 0..4000u64 {
                     let size = (random.next() % 2000) as usize + 1;
@@ -257,15 +250,11 @@ fn a_thread_whose_first_operation_is_a_free() {
     let addresses: Vec<usize> = (0..1000)
         .map(|_| unsafe { GLOBAL.alloc(layout) }.expose_provenance())
         .collect();
-    thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            for address in &addresses {
-                // SAFETY: allocated above, freed once.
-                unsafe { GLOBAL.dealloc(std::ptr::with_exposed_provenance_mut(*address), layout) };
-            }
-        });
-        // Joined: the end of a scope does not wait for the thread's exit hook.
-        thread.join().unwrap();
+    elsewhere(|| {
+        for address in &addresses {
+            // SAFETY: allocated above, freed once.
+            unsafe { GLOBAL.dealloc(std::ptr::with_exposed_provenance_mut(*address), layout) };
+        }
     });
 }
 

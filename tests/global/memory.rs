@@ -13,7 +13,7 @@ use crate::{GLOBAL, Random, ending, settled};
 const HEAP_BYTES: usize = 4 << 10;
 const SLACK: usize = 1 << 20;
 /// So many that the room for their stacks would show.
-const THREADS: usize = 8;
+const THREADS: usize = 4;
 
 /// Sizes that reach every class, and each class once.
 fn sizes() -> impl Iterator<Item = usize> {
@@ -25,7 +25,7 @@ fn sizes() -> impl Iterator<Item = usize> {
 /// Uses 8 MiB of blocks of each class, more than a sleeping thread may keep of most, and frees them
 /// in random order. At the end stacks are full, and cached words nearly.
 fn churn_through_all_classes(seed: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     for size in sizes() {
         let layout = Layout::from_size_align(size, 8).unwrap();
         // SAFETY: the size is not zero.
@@ -38,7 +38,7 @@ fn churn_through_all_classes(seed: u64) {
         while !blocks.is_empty() {
             free(blocks.swap_remove(random.next() as usize % blocks.len()));
         }
-        // Until a word was taken, which is at most one stack away.
+        // Until a word was cached, which is at most one stack away.
         for _ in 0..400 {
             let before = flagstone::stats().cached_here;
             blocks.push(alloc());
@@ -56,10 +56,10 @@ pub(crate) fn idle() {
     let before = settled();
     let [asleep, trimmed, end] = [(); 3].map(|()| Barrier::new(THREADS + 1));
     let (held, kept) = thread::scope(|scope| {
-        let start = |number: usize| {
+        let threads = (1..=THREADS as u64).map(|number| {
             let (asleep, trimmed, end) = (&asleep, &trimmed, &end);
             scope.spawn(move || {
-                churn_through_all_classes(number as u64);
+                churn_through_all_classes(number);
                 let cached = flagstone::stats().cached_here;
                 println!("{cached} of {} bytes cached", Flagstone::CACHED_BYTES_MAX);
                 assert!(cached <= Flagstone::CACHED_BYTES_MAX);
@@ -69,18 +69,17 @@ pub(crate) fn idle() {
                 end.wait();
                 end.wait();
             })
-        };
-        let threads: Vec<_> = (1..=THREADS).map(start).collect();
+        });
+        let threads: Vec<_> = threads.collect();
         asleep.wait();
         let held = settled() - before;
         trimmed.wait();
         end.wait();
         let kept = settled().saturating_sub(before);
         end.wait();
-        // Joined: the end of a scope does not wait for the threads' exit hooks.
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
         (held, kept)
     });
     println!("{} bytes held by each of {THREADS}", held / THREADS);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::threads::crowd;
 use crate::{GLOBAL, Random, settled, turn};
 
 /// Cells through which blocks wander; each holds a block's address, or 0.
@@ -112,24 +113,14 @@ impl Cells {
 pub(crate) fn storm() {
     let before = settled();
     let cells = Cells::new(3000);
-    thread::scope(|scope| {
-        let start = |number: u64| {
-            let cells = &cells;
-            scope.spawn(move || {
-                let mut random = Random(number + 1);
-                (0..4000).for_each(|_| cells.step(&mut random));
-            })
-        };
-        let threads: Vec<_> = (0..128).map(start).collect();
-        // Joined: the end of a scope does not wait for the threads' exit hooks.
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+    crowd(128, |number| {
+        let mut random = Random::new(number as u64);
+        (0..4000).for_each(|_| cells.step(&mut random));
     });
     cells.clear();
     drop(cells);
     let heaps = flagstone::stats().thread_heaps;
-    // A heap and its stacks; everything else is back, once all exit hooks have run.
+    // A heap and its stacks; everything else is back.
     let bound = before + (1 << 20) + heaps * (20 << 10);
     let after = settled();
     assert!(after <= bound, "{before} then {after}, {heaps} heaps");
@@ -148,7 +139,7 @@ fn short_threads_that_adopt_each_others_heaps() {
                     let seed = (number * 60 + round) * 7 + 1;
                     thread::scope(|scope| {
                         scope.spawn(|| {
-                            let mut random = Random(seed);
+                            let mut random = Random::new(seed);
                             (0..500).for_each(|_| cells.step(&mut random));
                         });
                     });
@@ -168,7 +159,7 @@ pub(crate) fn exhaustion() {
         for number in 0..8 {
             let (cells, refused, limited, end) = (&cells, &refused, &limited, &end);
             scope.spawn(move || {
-                let mut random = Random(number + 77);
+                let mut random = Random::new(number + 77);
                 limited.wait();
                 while !end.load(Ordering::Relaxed) {
                     let size = 16 + random.next() as usize % 9000;
@@ -189,7 +180,7 @@ pub(crate) fn exhaustion() {
         // Nobody but the eight allocates until the limit is gone.
         flagstone::set_limit(Some(flagstone::stats().resident + (16 << 20)));
         limited.wait();
-        // However long it takes: the child's alarm ends what hangs.
+        // However long it takes: whoever hangs dies.
         while refused.load(Ordering::Relaxed) < 2000 {
             thread::sleep(Duration::from_millis(1));
         }
@@ -207,7 +198,7 @@ fn what_ended_threads_leave_behind_is_used_again() {
     let _turn = turn();
     let before = settled();
     let make = |seed: u64| {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let all: Vec<Box<[u8; 240]>> = (0..40_000).map(|_| Box::new([7; 240])).collect();
         all.into_iter()
             .filter(|_| random.next() % 4 != 0)
@@ -235,12 +226,7 @@ fn what_ended_threads_leave_behind_is_used_again() {
 #[test]
 fn trimming_beside_starting_threads_makes_no_heaps() {
     let _turn = turn();
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..64).map(|_| scope.spawn(|| drop(Box::new(5)))).collect();
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
-    });
+    crowd(64, |_| drop(Box::new(5)));
     let (before, end) = (
         flagstone::stats().thread_heaps,
         Arc::new(AtomicBool::new(false)),

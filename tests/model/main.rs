@@ -10,11 +10,14 @@
     reason = "the fuzz package shares the streams as a library"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "mod.rs"]
 mod streams;
 
 use std::alloc::Layout;
 
+use common::random::Random;
 use flagstone::Heap;
 
 /// Streams per type. An interpreter is a thousand times slower.
@@ -22,18 +25,12 @@ const SEEDS: u64 = if cfg!(miri) { 1 } else { 8 };
 /// Steps per stream: enough that slabs fill, empty and are reused several times.
 const STEPS: usize = if cfg!(miri) { 150 } else { 10_000 };
 
-/// xorshift: three integers per step from a fixed start.
+/// Three integers per step from a fixed start.
 fn stream<Op>(seed: u64, from_raw: fn(u8, u32, u32) -> Op) -> impl Iterator<Item = Op> {
     println!("seed {seed}");
-    let mut state = (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mut word = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    };
+    let mut random = Random::new(seed);
     (0..STEPS).map(move |_| {
-        let (kind, operands) = (word(), word());
+        let (kind, operands) = (random.next(), random.next());
         from_raw((kind >> 56) as u8, (operands >> 32) as u32, operands as u32)
     })
 }

@@ -1,14 +1,14 @@
-//! Bounds, trims and limits, and a random walk over all of them beside a simple oracle.
+//! Bounds, trims and limits. (A random walk over all of them is in `tests/model/`.)
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
-use std::thread;
 
 use flagstone::pages::{HeapSource, Pages};
-use flagstone::{AllocError, Keep, OwnedPooled, Pool, Pooled};
+use flagstone::{AllocError, Keep, Pool, Pooled};
 
-use crate::canary::{Canary, on_threads, steady, turns};
+use crate::canary::{Canary, steady, turns};
+use crate::common::threads::crowd;
 
 #[test]
 #[cfg_attr(miri, ignore = "thousands of objects: minutes under the interpreter")]
@@ -74,7 +74,7 @@ fn a_thousand_threads_give_back_at_once_and_nothing_is_lost() {
             all_have_theirs.wait();
             loose.into_iter().for_each(|object| pool.put(object));
         };
-        on_threads(threads, work);
+        crowd(threads, |_| work());
         let stats = pool.stats();
         assert_eq!(stats.idle, alive.load(Ordering::Relaxed) as u64, "{stats}");
         assert!(
@@ -111,16 +111,12 @@ fn max_live_is_exact() {
     assert!(local.try_get().is_none());
     drop(held);
     let count = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..turns(100_000) {
-                    if let Some(_guard) = pool.try_get() {
-                        assert!(count.fetch_add(1, Ordering::Relaxed) < 3);
-                        count.fetch_sub(1, Ordering::Relaxed);
-                    }
-                }
-            });
+    crowd(4, |_| {
+        for _ in 0..turns(100_000) {
+            if let Some(_guard) = pool.try_get() {
+                assert!(count.fetch_add(1, Ordering::Relaxed) < 3);
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     });
     assert_eq!(pool.stats().outstanding, 0);
@@ -225,89 +221,11 @@ fn tick_forgets_a_burst_and_keeps_the_working_set() {
 
 #[test]
 fn prefill_makes_what_is_missing_within_the_bound() {
-    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).idle(0..=50).build();
+    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new).idle(0..=50)).build();
     assert_eq!(
         (pool.prefill(16), pool.prefill(16), pool.prefill(20)),
         (16, 0, 4)
     );
     pool.prefill(1000);
     assert!(pool.stats().idle <= 50);
-}
-
-/// A stupid pool beside the real one: a set of addresses that are out, a count of those alive.
-#[test]
-fn random_operations_agree_with_a_simple_oracle() {
-    let seeds = if cfg!(miri) { 1 } else { 20 };
-    for seed in 1..=seeds {
-        let alive = Arc::default();
-        model(seed, &alive);
-        assert_eq!(alive.load(Ordering::Relaxed), 0, "seed {seed}");
-    }
-}
-
-fn model(seed: u64, alive: &Arc<AtomicUsize>) {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as usize % below
-    };
-    let idle_max = [0, 3, 20, 100, 4096][random(5)];
-    let live_max = [usize::MAX, 5, 300][random(3)];
-    let pool = Arc::new(
-        steady(Canary::pool(alive))
-            .idle(0..=idle_max)
-            .max_live(live_max)
-            .build(),
-    );
-    let mut held: Vec<OwnedPooled<Canary>> = Vec::new();
-    let mut loose: Vec<Canary> = Vec::new();
-    let steps = if cfg!(miri) { 15 } else { 5000 };
-    for _ in 0..steps {
-        match random(12) {
-            0..=3 => {
-                for _ in 0..random(80) {
-                    let Some(mut object) = pool.try_get_owned() else {
-                        assert_eq!(held.len(), live_max);
-                        break;
-                    };
-                    object.take();
-                    held.push(object);
-                }
-            }
-            4..=6 => {
-                for _ in 0..random(80).min(held.len()) {
-                    drop(held.swap_remove(random(held.len())));
-                }
-            }
-            7 if !held.is_empty() => {
-                let object = held.swap_remove(random(held.len()));
-                if random(2) == 0 {
-                    loose.push(object.detach());
-                } else {
-                    object.discard();
-                }
-            }
-            8 => loose.drain(..).for_each(|object| pool.put(object)),
-            9 => drop(pool.trim(random(100))),
-            10 => drop(pool.tick()),
-            11 if !held.is_empty() => {
-                let object = held.swap_remove(random(held.len()));
-                thread::spawn(move || drop(object))
-                    .join()
-                    .expect("no panic");
-            }
-            _ => drop(pool.prefill(random(30))),
-        }
-        let stats = pool.stats();
-        assert_eq!(stats.outstanding, held.len() as u64);
-        assert!(
-            stats.idle <= idle_max as u64,
-            "{} of {idle_max}",
-            stats.idle
-        );
-        let there = alive.load(Ordering::Relaxed) - loose.len();
-        assert_eq!(stats.idle + stats.outstanding, there as u64);
-    }
 }

@@ -6,7 +6,8 @@ use std::thread;
 
 use flagstone::{Aging, Keep, Pool, PoolBuilder, Recycle};
 
-pub(crate) use crate::common::steady::{on_threads, steady};
+pub(crate) use crate::common::steady::{steady, still};
+use crate::common::threads::Over;
 
 /// Turns of a loop: fewer under the interpreter.
 pub(crate) fn turns(count: usize) -> usize {
@@ -27,21 +28,14 @@ pub(crate) const AGINGS: [(Aging, bool); 3] = [
 /// Does some work while another thread ticks the pool, if one `ticks`. The work is to yield now and
 /// then: on a machine with few processors a tick comes between two slices of time otherwise.
 pub(crate) fn ticking<T: Send>(pool: &Pool<T>, ticks: bool, work: impl FnOnce()) {
-    /// Ends the ticks however the work ends.
-    struct End<'a>(&'a AtomicBool);
-    impl Drop for End<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let over = AtomicBool::new(false);
+    let over = Over::default();
     thread::scope(|scope| {
-        let end = End(&over);
+        let end = over.at_end();
         let ticker = scope.spawn(|| {
             while ticks && {
                 pool.tick();
                 thread::yield_now();
-                !over.load(Ordering::Relaxed)
+                !over.is_over()
             } {}
         });
         work();

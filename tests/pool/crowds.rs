@@ -1,14 +1,15 @@
 //! Crowds: ten thousand threads, every object exactly once, destructors, forks.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use flagstone::{Aging, Keep, LeakCheck, OwnedPooled, Pool, Pooled, Recycle};
 
 use crate::canary::{AGINGS, Canary, steady, ticking, turns};
+use crate::common::threads::crowd;
 
 /// Threads at a time: four per shard of a small machine.
 const AT_A_TIME: usize = 64;
@@ -41,15 +42,7 @@ fn ten_thousand_threads_leave_no_more_than_were_at_work_at_once() {
     let pool = steady(Canary::pool(&alive)).build();
     let (count, at_a_time) = (turns(10_000), AT_A_TIME.min(turns(AT_A_TIME)));
     for _ in 0..count / at_a_time {
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..at_a_time)
-                .map(|_| scope.spawn(|| pool.get().take()))
-                .collect();
-            // Joined: the end of a scope does not wait for the threads' exit hooks.
-            for thread in threads {
-                thread.join().expect("no panic");
-            }
-        });
+        crowd(at_a_time, |_| pool.get().take());
     }
     let stats = pool.stats();
     assert_eq!(stats.gets, (count / at_a_time * at_a_time) as u64);
@@ -62,6 +55,11 @@ fn ten_thousand_threads_leave_no_more_than_were_at_work_at_once() {
     assert_eq!(alive.load(Ordering::Relaxed), 0);
 }
 
+type Ends = (
+    SyncSender<OwnedPooled<Numbered>>,
+    Receiver<OwnedPooled<Numbered>>,
+);
+
 /// One of a ring of threads: takes objects and passes them on to the next, who drops them. `taken`
 /// says in whose hands each is.
 fn pass_on(
@@ -69,8 +67,7 @@ fn pass_on(
     count: usize,
     pool: &Arc<Pool<Numbered>>,
     taken: &[AtomicUsize],
-    sender: SyncSender<OwnedPooled<Numbered>>,
-    receiver: Receiver<OwnedPooled<Numbered>>,
+    (sender, receiver): Ends,
 ) {
     for turn in 0..count {
         if turn % 256 == 0 {
@@ -110,17 +107,11 @@ fn two_million_transfers_are_exactly_once() {
         let mut senders = senders.into_iter();
         let first = senders.next().expect("four");
         ticking(&pool, ticks, || {
-            thread::scope(|scope| {
-                let ring = senders.chain([first]).zip(receivers).zip(1..);
-                let threads: Vec<_> = ring
-                    .map(|((sender, receiver), me)| {
-                        let (pool, taken) = (&pool, &taken);
-                        scope.spawn(move || pass_on(me, each, pool, taken, sender, receiver))
-                    })
-                    .collect();
-                for thread in threads {
-                    thread.join().expect("no panic");
-                }
+            let ends = senders.chain([first]).zip(receivers);
+            let ends: Vec<_> = ends.map(|ends| Mutex::new(Some(ends))).collect();
+            crowd(THREADS, |number| {
+                let ends = ends[number].lock().expect("no panic").take();
+                pass_on(number + 1, each, &pool, &taken, ends.expect("once"));
             });
         });
         let stats = pool.stats();
@@ -151,10 +142,10 @@ fn one_producer_and_nine_consumers_see_each_object_exactly_once() {
     for (aging, ticks) in AGINGS {
         let count = turns(200_000);
         let seen: Vec<_> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-        let pool = steady(Pool::builder(|| Item(None)))
+        let pool = Pool::builder(|| Item(None))
             .idle(0..=4 * count.max(10_000))
-            .aging(aging)
-            .build();
+            .aging(aging);
+        let pool = steady(pool).build();
         let (produces, got_back) = (AtomicBool::new(true), AtomicUsize::new(0));
         let take = || {
             let Item(number) = pool.get().detach();
@@ -164,14 +155,15 @@ fn one_producer_and_nine_consumers_see_each_object_exactly_once() {
         };
         ticking(&pool, ticks, || {
             thread::scope(|scope| {
-                let consume = || {
-                    while produces.load(Ordering::Relaxed) || take() {
-                        if !take() {
-                            thread::yield_now();
+                let consumers = [(); 9].map(|()| {
+                    scope.spawn(|| {
+                        while produces.load(Ordering::Relaxed) || take() {
+                            if !take() {
+                                thread::yield_now();
+                            }
                         }
-                    }
-                };
-                let consumers: Vec<_> = (0..9).map(|_| scope.spawn(consume)).collect();
+                    })
+                });
                 let producer = scope.spawn(|| {
                     for number in 0..count {
                         pool.put(Item(Some(number)));

@@ -115,7 +115,7 @@ mod forked {
     /// Objects that the parent has out.
     const OUT: usize = 100;
 
-    /// Whether `work` comes to its end in a child, unless it hangs for ten minutes.
+    /// Whether `work` comes to its end in a child. Whoever hangs there dies.
     fn in_a_child(work: impl FnOnce()) -> bool {
         // SAFETY: the child has one thread, this one, which calls nothing but `work`, whose pool
         // nobody used at that moment, and then `_exit`.

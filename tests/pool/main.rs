@@ -1,12 +1,13 @@
 //! `Pool`, its guards and `ArenaPool`, from outside. One sentence per test, in its name.
 #![cfg(feature = "std")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod aging;
 mod asking;
 mod bounds;
 mod canary;
-#[path = "../common/mod.rs"]
-mod common;
 mod crowds;
 mod endings;
 mod frozen;
@@ -16,6 +17,7 @@ mod modes;
 mod panics;
 mod refusals;
 mod sharing;
+mod static_pool;
 mod threads;
 
 use std::cell::Cell;

@@ -1,14 +1,13 @@
 //! Pooling, not pooling, and who decides.
 
 use std::hint::black_box;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flagstone::{Health, Keep, Mode, ModeReason, Pool, Recycle, Verdict};
+use flagstone::{Advice, Health, Keep, Mode, ModeReason, Pool, PoolStats, Recycle, Verdict};
 
-use crate::canary::steady;
+use crate::canary::{steady, still};
 
 /// Takes as long to make, or to recycle, as its pool's test says.
 struct Slow<const CREATE_US: u64, const RECYCLE_US: u64>(u64);
@@ -34,13 +33,20 @@ impl<const C: u64, const R: u64> Recycle for Slow<C, R> {
     }
 }
 
-/// Runs what measures real costs until it holds once. Where many processes share a processor an
-/// interruption of milliseconds may fall into any one measure, and the pool rightly decides by it;
-/// a pool that decides wrongly does so each time.
-fn undisturbed(attempt: impl Fn()) {
-    let holds = || catch_unwind(AssertUnwindSafe(&attempt)).is_ok();
-    if !(1..10).any(|_| holds()) {
-        attempt();
+/// Whether a pool that measures comes to the expected end: one of a hundred. A call that a busy
+/// machine interrupts is measured as long as the interruption, so a single pool may decide
+/// otherwise, and rightly so; all of them only if the judge is wrong.
+#[track_caller]
+fn on_some_pool(judges: impl Fn() -> Result<(), (PoolStats, Advice)>) {
+    let mut ended = Ok(());
+    for _ in 0..100 {
+        ended = judges();
+        if ended.is_ok() {
+            return;
+        }
+    }
+    if let Err((stats, advice)) = ended {
+        panic!("{stats}\n{advice}");
     }
 }
 
@@ -75,7 +81,8 @@ fn never_creates_and_drops_and_does_not_recycle() {
 
 #[test]
 fn the_mode_changes_at_run_time_for_every_thread() {
-    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
+    let pool: Pool<Vec<u8>> = still(Pool::builder(Vec::new)).build();
+    pool.set_mode(Mode::Always);
     assert_eq!(pool.stats().mode, Mode::Always);
     let local = pool.local();
     let (out, of_local) = (pool.get(), local.get());
@@ -106,7 +113,7 @@ fn the_mode_changes_at_run_time_for_every_thread() {
 #[test]
 fn a_share_of_the_gets_uses_the_pool() {
     for percent in [0, 25, 60, 100, 200] {
-        let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new))
+        let pool: Pool<Vec<u8>> = still(Pool::builder(Vec::new))
             .mode(Mode::Share(percent))
             .build();
         for _ in 0..1000 {
@@ -123,30 +130,28 @@ fn a_share_of_the_gets_uses_the_pool() {
 #[test]
 #[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
 fn auto_stops_recycling_what_is_cheaper_made_anew() {
-    undisturbed(|| {
+    on_some_pool(|| {
         let pool: Pool<Slow<0, 50>> = Pool::new(Slow::new);
         for _ in 0..500 {
             assert!(pool.get().0 < u64::MAX);
         }
-        let stats = pool.stats();
-        let reasons = [ModeReason::CostlyRecycle, ModeReason::Probing];
-        assert!(reasons.contains(&stats.reason), "{stats}");
-        assert!(stats.drops.bypassed >= 64, "{stats}");
-        let advice = pool.advice();
-        assert_eq!((advice.verdict, advice.break_even), (Verdict::Bypass, None));
+        let (stats, advice) = (pool.stats(), pool.advice());
         assert!(advice.recycle_ns.expect("measured") > 40_000.0, "{advice}");
+        let reasons = [ModeReason::CostlyRecycle, ModeReason::Probing];
         let text = advice.to_string();
-        assert!(
-            text.contains("do without it") && text.contains("at no rate"),
-            "{text}"
-        );
+        let is_closed = reasons.contains(&stats.reason)
+            && stats.drops.bypassed >= 64
+            && (advice.verdict, advice.break_even) == (Verdict::Bypass, None)
+            && text.contains("do without it")
+            && text.contains("at no rate");
+        is_closed.then_some(()).ok_or((stats, advice))
     });
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
 fn auto_keeps_what_is_dear_however_few_come_back() {
-    undisturbed(|| {
+    on_some_pool(|| {
         let pool: Pool<Slow<20, 0>> = Pool::new(Slow::new);
         for turn in 0..1000 {
             let object = pool.get();
@@ -155,12 +160,13 @@ fn auto_keeps_what_is_dear_however_few_come_back() {
             }
         }
         let (stats, advice) = (pool.stats(), pool.advice());
-        assert_eq!(stats.drops.bypassed, 0, "{stats}");
-        assert!((0.05..0.15).contains(&advice.hit_rate), "{advice}");
-        assert!(advice.break_even.expect("it pays") < 0.05, "{advice}");
         assert!(advice.create_ns.expect("measured") > 19_000.0, "{advice}");
-        assert_eq!(advice.verdict, Verdict::Pool, "{advice}");
-        assert!(advice.to_string().starts_with("keep it"));
+        let is_kept = stats.drops.bypassed == 0
+            && (0.05..0.15).contains(&advice.hit_rate)
+            && advice.break_even.is_some_and(|rate| rate < 0.05)
+            && advice.verdict == Verdict::Pool
+            && advice.to_string().starts_with("keep it");
+        is_kept.then_some(()).ok_or((stats, advice))
     });
 }
 
@@ -169,33 +175,33 @@ fn auto_keeps_what_is_dear_however_few_come_back() {
 #[test]
 #[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
 fn auto_comes_back_when_reuse_pays_again() {
-    undisturbed(|| {
-        static DEAR: AtomicUsize = AtomicUsize::new(1);
-        DEAR.store(1, Ordering::Relaxed);
-        struct Moody;
-        impl Recycle for Moody {
-            fn recycle(&mut self) -> Keep {
-                if DEAR.load(Ordering::Relaxed) == 1 {
-                    work(30);
-                }
-                Keep::Yes
+    static DEAR: AtomicUsize = AtomicUsize::new(1);
+    struct Moody;
+    impl Recycle for Moody {
+        fn recycle(&mut self) -> Keep {
+            if DEAR.load(Ordering::Relaxed) == 1 {
+                work(30);
             }
+            Keep::Yes
         }
-        let pool: Pool<Moody> = Pool::new(|| {
-            work(5);
-            Moody
-        });
-        let turn = |count: usize| (0..count).for_each(|_| drop(pool.get()));
-        turn(500);
-        assert!(pool.stats().drops.bypassed >= 64, "{}", pool.stats());
-        DEAR.store(0, Ordering::Relaxed);
-        // Probes come after 1, 2, 4, … windows of 64; each measures the recycle anew.
-        let back = (0..100).any(|_| {
-            turn(200);
-            pool.stats().reason == ModeReason::ReusePays && pool.stats().idle > 0
-        });
-        assert!(back, "{}\n{}", pool.stats(), pool.advice());
+    }
+    let pool: Pool<Moody> = Pool::new(|| {
+        work(5);
+        Moody
     });
+    let turn = |count: usize| (0..count).for_each(|_| drop(pool.get()));
+    let closed = (0..1000).any(|_| {
+        turn(64);
+        pool.stats().drops.bypassed >= 64
+    });
+    assert!(closed, "{}", pool.stats());
+    DEAR.store(0, Ordering::Relaxed);
+    // Probes come after 1, 2, 4, … windows of 64; each measures the recycle anew.
+    let back = (0..1000).any(|_| {
+        turn(200);
+        pool.stats().reason == ModeReason::ReusePays && pool.stats().idle > 0
+    });
+    assert!(back, "{}\n{}", pool.stats(), pool.advice());
 }
 
 /// No clock closes this pool: as long as no create was measured, which none is while all objects
@@ -205,7 +211,7 @@ fn auto_comes_back_when_reuse_pays_again() {
 #[test]
 #[cfg_attr(miri, ignore = "the interpreter's clock knows nothing of costs")]
 fn auto_closes_for_too_few_hits_and_opens_when_all_are_used_again() {
-    undisturbed(|| {
+    on_some_pool(|| {
         let pool: Pool<Slow<20, 0>> = Pool::builder(Slow::new).idle(0..=1).build();
         // One of twenty is used again; there is no room for the others.
         let closed = (0..1000).any(|_| {
@@ -235,7 +241,8 @@ fn auto_closes_for_too_few_hits_and_opens_when_all_are_used_again() {
         let creates = pool.stats().creates;
         (0..2000).for_each(|_| drop(pool.get()));
         let stats = pool.stats();
-        assert!(pays() && stats.creates == creates, "{stats}");
+        let stays_open = pays() && stats.creates == creates;
+        stays_open.then_some(()).ok_or((stats, pool.advice()))
     });
 }
 
@@ -271,7 +278,7 @@ fn health_notices_objects_that_do_not_come_back() {
 
 #[test]
 fn figures_are_complete() {
-    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
+    let pool: Pool<Vec<u8>> = Pool::builder(Vec::new).mode(Mode::Always).build();
     pool.prefill(5);
     let mut held: Vec<_> = (0..8).map(|_| pool.get()).collect();
     drop(held.pop().expect("eight").detach());
@@ -291,7 +298,7 @@ fn figures_are_complete() {
 
 #[test]
 fn what_was_out_when_a_pool_is_turned_off_is_dropped_when_it_comes_back() {
-    let pool: Pool<Vec<u8>> = steady(Pool::builder(Vec::new)).build();
+    let pool: Pool<Vec<u8>> = Pool::new(Vec::new);
     drop(pool.get());
     let (out, later) = (pool.get_many(50), pool.get_many(50));
     pool.set_mode(Mode::Never);

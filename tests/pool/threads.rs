@@ -8,7 +8,8 @@ use std::thread;
 
 use flagstone::{Keep, LeakCheck, LocalHandle, OwnedPooled, Pool, Pooled};
 
-use crate::canary::{AGINGS, Canary, on_threads, steady, ticking, turns};
+use crate::canary::{AGINGS, Canary, steady, ticking, turns};
+use crate::common::threads::{crowd, elsewhere};
 
 #[test]
 fn ten_threads_never_meet_a_foreign_or_dirty_object() {
@@ -28,7 +29,7 @@ fn ten_threads_never_meet_a_foreign_or_dirty_object() {
             }
         };
         ticking(&pool, ticks, || {
-            on_threads(10, work);
+            crowd(10, |_| work());
         });
         let stats = pool.stats();
         assert!(
@@ -58,8 +59,9 @@ fn objects_pass_from_producer_to_consumer_exactly_once() {
             }
         });
         let consumer = scope.spawn(move || assert_eq!(receive.iter().count(), count));
-        producer.join().expect("no panic");
-        consumer.join().expect("no panic");
+        for thread in [producer, consumer] {
+            thread.join().expect("no panic");
+        }
     });
     let stats = pool.stats();
     assert_eq!(stats.gets, count as u64);
@@ -79,11 +81,7 @@ fn guard_may_be_dropped_elsewhere_and_its_object_is_found_again() {
     let guard = pool.get();
     let address = &raw const *guard;
     let address = address.addr();
-    thread::scope(|scope| {
-        // Joined: the end of a scope does not wait for the thread's exit hook.
-        let thread = scope.spawn(move || drop(guard));
-        thread.join().expect("no panic");
-    });
+    elsewhere(move || drop(guard));
     // The other thread is gone, with its shard; what it had is not.
     let again = pool.get();
     assert_eq!((&raw const *again).addr(), address);
@@ -149,7 +147,7 @@ fn more_threads_than_shards_take_turns_at_the_depot() {
     for max in [0, 1, 3, 8, 64] {
         let pool = Canary::pool(&alive).idle(0..=max).build();
         let ready = Barrier::new(20);
-        on_threads(20, || {
+        crowd(20, |_| {
             ready.wait();
             for _ in 0..turns(20_000) {
                 let mut held = [pool.get(), pool.get()];
@@ -175,7 +173,7 @@ fn clear_reaches_a_running_thread_at_its_next_get() {
         .build();
     let step = Barrier::new(2);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let other = scope.spawn(|| {
             let local = pool.local();
             drop([pool.get(), pool.get(), pool.get()]);
             drop(local.get());
@@ -188,6 +186,7 @@ fn clear_reaches_a_running_thread_at_its_next_get() {
         GENERATION.store(1, Ordering::SeqCst);
         pool.clear();
         step.wait();
+        other.join().expect("no panic");
     });
     assert_eq!(pool.stats().drops.trimmed, 4);
 }
@@ -196,7 +195,7 @@ fn clear_reaches_a_running_thread_at_its_next_get() {
 fn local_handles_share_the_pool() {
     let alive = Arc::default();
     let pool = Canary::pool(&alive).build();
-    on_threads(4, || {
+    crowd(4, |_| {
         let (one, two) = (pool.local(), pool.local());
         for turn in 0..turns(100_000) {
             one.get().take();
@@ -251,8 +250,9 @@ fn thousands_of_pools_and_threads_leave_nothing_behind() {
     for _ in 0..3 {
         pools.iter().for_each(|pool| pool.get().take());
     }
-    let threads = turns(100_000).min(50);
-    on_threads(threads, || pools.iter().for_each(|pool| pool.get().take()));
+    crowd(turns(100_000).min(50), |_| {
+        pools.iter().for_each(|pool| pool.get().take());
+    });
     drop(pools);
     assert_eq!(alive.load(Ordering::Relaxed), 0);
 }

@@ -3,6 +3,9 @@
 //!
 //! The oracle is `serde_json::Value`: a dynamic tree of ours is read from the same text.
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod counting;
 mod declared;
 mod refusals;

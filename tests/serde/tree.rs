@@ -6,6 +6,7 @@ use flagstone::{Arena, ArenaEntries, DeserializeIn};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::common::random::Random;
 use crate::{arena, read};
 
 /// Any JSON value.
@@ -79,33 +80,30 @@ impl<'de: 'a, 'a> Visitor<'de> for ValueVisitor<'a> {
     }
 }
 
-/// A linear congruential generator (Knuth's MMIX constants); the high bits are the good ones.
-fn next(state: &mut u64) -> usize {
-    *state = state
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
-    (*state >> 33) as usize
-}
-
 /// A random document; below a depth of 6 only leaves, so that it ends.
-fn generate(state: &mut u64, depth: usize) -> serde_json::Value {
+fn generate(random: &mut Random, depth: usize) -> serde_json::Value {
     let leaves = 6;
-    let kind = next(state) % if depth < 6 { leaves + 3 } else { leaves };
+    let kind = random.below(if depth < 6 { leaves + 3 } else { leaves });
     match kind {
         0 => serde_json::Value::Null,
-        1 => (next(state) % 2 == 0).into(),
-        2 => (next(state) as i64 - (1 << 29)).into(),
-        3 => (next(state) as f64 / 16.0).into(),
+        1 => (random.below(2) == 0).into(),
+        2 => (random.below(1 << 31) as i64 - (1 << 29)).into(),
+        3 => (random.below(1 << 31) as f64 / 16.0).into(),
         4 => "plain text".into(),
-        5 => format!("\"{}\n\u{1F3D7}\"", next(state)).into(),
+        5 => format!("\"{}\n\u{1F3D7}\"", random.below(1 << 31)).into(),
         6 => {
-            let entry = |_| (format!("key{}\t", next(state)), generate(state, depth + 1));
+            let entry = |_| {
+                (
+                    format!("key{}\t", random.below(1 << 31)),
+                    generate(random, depth + 1),
+                )
+            };
             let count = 5;
             (0..count).map(entry).collect()
         }
         _ => {
-            let count = next(state) % 12;
-            (0..count).map(|_| generate(state, depth + 1)).collect()
+            let count = random.below(12);
+            (0..count).map(|_| generate(random, depth + 1)).collect()
         }
     }
 }
@@ -132,11 +130,11 @@ fn same(ours: &Value, theirs: &serde_json::Value) -> bool {
 
 #[test]
 fn random_documents_read_as_serde_json_reads_them() {
-    let mut state = 1;
+    let mut random = Random::new(1);
     let mut nodes = 0;
     let mut arena = arena();
     for _ in 0..if cfg!(miri) { 5 } else { 300 } {
-        let theirs = generate(&mut state, 0);
+        let theirs = generate(&mut random, 0);
         let text = theirs.to_string();
         nodes += text.len();
         let ours: Value = read(&arena, &text).unwrap();

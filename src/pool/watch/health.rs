@@ -158,7 +158,10 @@ impl Steadiness {
 
     /// Ends an interval. While somebody is at it the interval goes on: nobody waits.
     pub(crate) fn tick(&self, creates: u64) {
-        let now = clock::millis();
+        self.tick_at(clock::millis(), creates);
+    }
+
+    fn tick_at(&self, now: usize, creates: u64) {
         let Some(mut pace) = try_lock(&self.0) else {
             return;
         };
@@ -234,16 +237,14 @@ mod tests {
     #[test]
     fn creates_per_second_drift_from_tick_to_tick() {
         let steadiness = Steadiness::new();
-        let tick = |creates| {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            steadiness.tick(creates);
-        };
-        tick(10_000);
+        let start = clock::millis();
+        let tick = |second: usize, creates| steadiness.tick_at(start + 1000 * second, creates);
+        tick(1, 10_000);
         assert_eq!(steadiness.drift(), None, "the first is the mean");
-        tick(10_100);
+        tick(2, 10_100);
         let drift = steadiness.drift().expect("a hundredth of the creates");
         assert!(drift < 0.5, "{drift}");
-        tick(10_100 + 1_000_000);
+        tick(3, 10_100 + 1_000_000);
         let drift = steadiness.drift().expect("a hundred times the creates");
         assert!(drift > 5.0, "{drift}");
     }

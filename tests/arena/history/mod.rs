@@ -6,7 +6,7 @@
 //! - An error rewinds over what the closure allocated (stumpalo's `try_fill_with`). Here: the
 //!   same; `closures::a_failed_closure_that_allocated_keeps_what_it_allocated`.
 //! - A fresh chunk is left full after an error, so that each retry doubles (bumpalo#314, #322).
-//!   Here: `reentry::failing_again_and_again_claims_nothing_more`.
+//!   Here: `reentry::failing_again_and_again_takes_nothing_more`.
 //! - A panic in a predicate: invalid UTF-8, values dropped twice (bumpalo#302 and 3.20.3,
 //!   RUSTSEC-2021-0040, RUSTSEC-2021-0052). Here: `reentry`;
 //!   `blocks::a_retain_that_panics_leaves_an_empty_vector`;
@@ -47,7 +47,7 @@
 //! - An endless loop when the next kept chunk is too small (bump-scope#127). Here:
 //!   `extremes::kept_chunks_that_are_too_small`.
 //! - A chunk freed with another layout, or freed and kept (bumpalo 2.4.3, zig#15985). Here:
-//!   `extremes::rounds_of_mixed_sizes_give_back_what_they_claimed`.
+//!   `extremes::rounds_of_mixed_sizes_give_back_what_they_took`.
 //! - Pages at odd places and of odd lengths (bump-scope#32 and 0.17.3, RUSTSEC-2020-0040). Here:
 //!   `extremes::odd_page_sources`; `chunks::every_mapping_may_fail`.
 //! - References over what was handed out, pointers with too little provenance (typed-arena#55,

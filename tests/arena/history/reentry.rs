@@ -279,7 +279,7 @@ fn fail<const N: usize>(arena: &Arena) {
 
 #[test]
 #[cfg_attr(miri, ignore = "megabytes on the stack of an interpreter")]
-fn failing_again_and_again_claims_nothing_more() {
+fn failing_again_and_again_takes_nothing_more() {
     #[repr(align(4096))]
     struct Wide(#[expect(dead_code, reason = "for its size")] [u8; 5000]);
     let mut arena = arena();

@@ -340,12 +340,14 @@ fn run_whole<const M: usize>(
         if matches!(ended, Ended::Scope) {
             let mut after = Ended::Level;
             let mut inner_owned = Vec::new();
+            let used_bytes = whole.arena().used_bytes();
             whole.scope(&mut |mut inner| {
                 let outside = reborrow(&mut outside);
                 (after, inner_owned) = run_whole(stream, &mut inner, outside, depth + 1);
             });
             stream.check_dropped(&inner_owned);
             things::check(&frozen);
+            assert_eq!(whole.arena().used_bytes(), used_bytes);
             match after {
                 Ended::Epoch(_) | Ended::Stream => ended = after,
                 _ => continue,
@@ -430,6 +432,7 @@ fn run_checkpoint<const M: usize>(
     depth: usize,
 ) -> Ended {
     let arena = things.arena();
+    let used_bytes = arena.used_bytes();
     // Blocks and lists of before may not grow in place, but they may grow.
     let checkpoint = arena.checkpoint();
     let (mut frozen, mut owned) = (Vec::new(), Vec::new());
@@ -447,6 +450,7 @@ fn run_checkpoint<const M: usize>(
     // SAFETY: of this arena, of which no session and no claim is open; what was made since is
     // forgotten by everybody.
     unsafe { arena.rewind(checkpoint) };
+    assert_eq!(arena.used_bytes(), used_bytes);
     stream.check_dropped(&owned);
     ended
 }

@@ -552,6 +552,9 @@ impl<'a, const M: usize> Things<'a, M> {
         }
         let bytes: usize = self.done.iter().map(|thing| thing.bytes).sum();
         assert!(bytes <= self.arena.used_bytes());
+        for thing in self.done.iter().filter(|thing| thing.bytes > 0) {
+            assert!(self.arena.contains(thing.ours.as_ptr()));
+        }
         frozen.append(&mut self.done);
         owned.append(&mut self.owned);
     }

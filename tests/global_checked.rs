@@ -1,25 +1,19 @@
-//! `Flagstone` with full checks: the program of `program.rs`, one crime per kind, figures.
+//! `Flagstone` with full checks: the program of `common/workload.rs`, one crime per kind, figures.
 //!
 //! Each in a process of its own: the quarantine and the figures are the process's.
 #![cfg(all(unix, feature = "std", not(miri)))]
 
 mod common;
-#[path = "common/workload/figures.rs"]
-mod figures;
-#[path = "common/workload/mod.rs"]
-mod workload;
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::os::unix::process::ExitStatusExt;
 use std::thread;
 
-use common::child;
+use common::{child, crime, figures, workload};
 use flagstone::{Check, Config, Flagstone};
 
 #[global_allocator]
 static GLOBAL: Flagstone = Flagstone::with(Config::new().check(Check::Full));
 
-const SIGABRT: i32 = 6;
 /// More than wait in the quarantine.
 const MANY: usize = 300;
 
@@ -27,10 +21,9 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).unwrap()
 }
 
-/// Runs in the children only.
 #[test]
-#[ignore = "a child's part"]
-fn part_of_a_child() {
+#[ignore = "parts of other tests, which run them in processes of their own"]
+fn part() {
     let part = child::part();
     match part.as_str() {
         "program" => program(),
@@ -53,14 +46,9 @@ fn program() {
     assert!(after <= bound, "{before} then {after}, {heaps} heaps");
 }
 
-#[track_caller]
-fn succeeds(part: &str) -> String {
-    child::succeeds("part_of_a_child", part)
-}
-
 #[test]
 fn a_program_runs_unchanged() {
-    let out = succeeds("program");
+    let out = child::succeeds("part", "program");
     let expected = format!("checksum {:#x}\n", workload::CHECKSUM);
     assert!(out.contains(&expected), "{expected}{out}");
 }
@@ -85,7 +73,7 @@ fn elsewhere(deed: impl FnOnce() + Send + 'static) {
 
 /// Says where the abort must point at.
 fn guilty(address: usize) -> usize {
-    println!("guilty {address:#x}");
+    crime::guilty(std::ptr::without_provenance::<u8>(address));
     address
 }
 
@@ -201,16 +189,7 @@ fn push_out() {
 
 #[track_caller]
 fn dies(crime: &str, message: &str) {
-    let output = child::run("part_of_a_child", crime, "ulimit -c 0;");
-    let (out, err) = (child::text(&output.stdout), child::text(&output.stderr));
-    let all = format!("{crime}: {}\n{out}\n{err}", output.status);
-    assert_eq!(output.status.signal(), Some(SIGABRT), "{all}");
-    assert!(!out.contains("unpunished"), "{all}");
-    let address = out
-        .split_once("guilty ")
-        .and_then(|(_, rest)| rest.lines().next())
-        .unwrap_or_else(|| panic!("{all}"));
-    assert_eq!(err, format!("flagstone: {message}: {address}\n"), "{all}");
+    crime::dies("part", crime, message);
 }
 
 const DOUBLE: &str = "double free";
@@ -287,7 +266,7 @@ fn reuse_is_delayed() {
 
 #[test]
 fn freed_slots_wait() {
-    succeeds("reuse is delayed");
+    child::succeeds("part", "reuse is delayed");
 }
 
 /// What waited is in its slab after a trim, and is found without any further free.
@@ -301,13 +280,13 @@ fn trim_ends_the_wait() {
 
 #[test]
 fn a_trim_ends_the_quarantine() {
-    succeeds("trim");
+    child::succeeds("part", "trim");
 }
 
 /// Nobody caches with full checks, so what running threads hold is exact, too.
 #[test]
 fn figures_are_exact() {
-    succeeds("figures");
+    child::succeeds("part", "figures");
 }
 
 unsafe extern "C" {
@@ -353,5 +332,5 @@ fn forks() {
 
 #[test]
 fn forked_children_go_on() {
-    succeeds("forks");
+    child::succeeds("part", "forks");
 }

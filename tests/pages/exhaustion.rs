@@ -2,23 +2,16 @@
 //! address space that ends. Every refusal is an error that names the limit, nothing leaks, nothing
 //! aborts, and the same object works again afterwards.
 
-#![cfg(all(target_os = "linux", feature = "std", not(miri)))]
-
-#[path = "../common/mod.rs"]
-mod common;
-mod scripts;
-mod source;
-
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{self, NonNull};
-use std::thread;
 
-use common::child;
 use flagstone::pages::{HeapSource, MmapSource, Pages};
 use flagstone::{AllocError, Arena, ArenaPool, Heap, Keep, Pool, Slab};
 
-use scripts::{Checked, Owner, Refusals};
-use source::Refusing;
+use crate::common::child;
+use crate::common::threads::crowd;
+use crate::scripts::{self, Checked, Owner, Refusals};
+use crate::source::Refusing;
 
 /// Runs a script with each kind of owner.
 macro_rules! for_each_owner {
@@ -163,10 +156,10 @@ fn reservations_refused_by_size() {
 /// In a process of its own, as the table is the process's.
 #[test]
 fn the_table_of_huge_blocks_refused() {
-    child::succeeds("confined", "table");
+    child::succeeds("exhaustion::part", "table");
 }
 
-fn with_a_full_table() {
+fn table_of_huge_blocks() {
     let (pages, source) = Refusing::pages(0, 0, usize::MAX);
     // Room for the blocks, none for what is smaller: the table.
     source.refuse_below(1 << 20);
@@ -263,7 +256,8 @@ const ADDRESS_SPACES: [usize; 3] = [48 << 10, 100 << 10, 300 << 10];
 fn an_address_space_that_ends() {
     for kind in ["Heap", "Arena", "Slab", "Pool", "ArenaPool"] {
         for kib in ADDRESS_SPACES {
-            let out = child::succeeds_in("confined", kind, &format!("ulimit -v {kib};"));
+            let limit = format!("ulimit -v {kib};");
+            let out = child::succeeds_after(&limit, "exhaustion::part", kind);
             assert!(out.contains("survived"), "{kind} in {kib} KiB: {out}");
         }
     }
@@ -273,7 +267,7 @@ fn an_address_space_that_ends() {
 /// then borrow a heap for each operation, so none is lost when they end.
 #[test]
 fn no_key_left_for_an_exit_hook() {
-    child::succeeds("confined", "no key");
+    child::succeeds("exhaustion::part", "no key");
 }
 
 fn without_a_key() {
@@ -294,7 +288,7 @@ fn without_a_key() {
         }
     };
     for _ in 0..100 {
-        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
+        crowd(4, |_| work());
     }
     let stats = flagstone::stats();
     assert!((1..=4).contains(&stats.thread_heaps), "{stats}");
@@ -302,21 +296,21 @@ fn without_a_key() {
     assert_eq!(flagstone::stats().active, stats.thread_heaps << 12);
 }
 
-/// Runs in the children only.
 #[test]
-#[ignore = "a child's part"]
-fn confined() {
-    let kind = child::part();
-    if kind == "no key" {
-        return without_a_key();
+#[ignore = "parts of other tests, which run them in processes of their own"]
+fn part() {
+    match child::part().as_str() {
+        "table" => table_of_huge_blocks(),
+        "no key" => without_a_key(),
+        kind => confined(kind),
     }
-    if kind == "table" {
-        return with_a_full_table();
-    }
+}
+
+fn confined(kind: &str) {
     // Room for what the test itself allocates while the rest is gone.
     let ballast: Vec<u8> = Vec::with_capacity(8 << 20);
     for _ in 0..2 {
-        let error = match kind.as_str() {
+        let error = match kind {
             "Heap" => fill_heap(),
             "Arena" => fill_arena(&mut Arena::new()),
             "Slab" => fill_slab(),

@@ -1,8 +1,5 @@
 //! Owners of cached memory answer a budget that runs short: each fills its cache, another owner
 //! takes all that is left, and the next slow path of the first makes room for more.
-#![cfg(all(feature = "std", not(miri)))]
-
-mod common;
 
 use std::alloc::Layout;
 use std::sync::LazyLock;
@@ -13,7 +10,7 @@ use std::thread;
 use flagstone::pages::{HeapSource, MmapSource, PageSource, Pages};
 use flagstone::{Arena, ArenaPool, Heap, Keep, LeakCheck, Pool, RecycleHook, Slab};
 
-use common::steady::steady;
+use crate::common::steady::steady;
 
 const LIMIT: usize = 16 << 20;
 /// What an owner caches before the others come, at least.
@@ -116,8 +113,7 @@ fn an_arena_keeps_what_is_in_use() {
 type Buffers = Pool<[u8; 4000], RecycleHook<[u8; 4000]>>;
 
 fn buffers(pages: &'static Pages) -> Buffers {
-    steady(Pool::builder(|| [0; 4000]))
-        .recycle_with(|_| Keep::Yes)
+    steady(Pool::builder(|| [0; 4000]).recycle_with(|_| Keep::Yes))
         .pages(pages)
         .build()
 }
@@ -225,8 +221,7 @@ struct Nested(#[expect(dead_code, reason = "takes room")] [u8; 4000]);
 
 static NESTED_PAGES: LazyLock<&'static Pages> = LazyLock::new(|| pages_over(&HeapSource));
 static NESTED: LazyLock<Pool<Nested, RecycleHook<Nested>>> = LazyLock::new(|| {
-    steady(Pool::builder(|| Nested([0; 4000])))
-        .recycle_with(|_| Keep::Yes)
+    steady(Pool::builder(|| Nested([0; 4000])).recycle_with(|_| Keep::Yes))
         .pages(*NESTED_PAGES)
         .build()
 });
@@ -265,7 +260,7 @@ fn an_arena_pool_drops_idle_arenas() {
     let pages = *ARENA_PAGES;
     let builder = Pool::builder(arena).pages(pages);
     // Nor does a mode that measures lead anything past the short way.
-    let builder = steady(builder).leak_check(LeakCheck::Sampled);
+    let builder = steady(builder.leak_check(LeakCheck::Sampled));
     let arenas = ArenaPool::from(builder.build());
     // Another thread's, so that this one finds them on its slow path only.
     thread::scope(|scope| {

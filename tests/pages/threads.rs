@@ -1,17 +1,18 @@
 //! Many threads on one `Pages`: takes, releases, trims, limits and growth at once. Contents stay
 //! intact, no page is handed out twice, and the figures come back to nothing.
 
-#![cfg(all(target_os = "linux", feature = "std", not(miri)))]
-
 use std::alloc::Layout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
 use flagstone::{AllocError, Arena, FreeError, Heap};
+
+use crate::common::random::Random;
+use crate::common::threads::Over;
 
 const THREADS: usize = 8;
 /// Rounds of each test: enough that each race fixed so far showed in most runs.
@@ -23,27 +24,6 @@ fn leaked() -> &'static Pages {
 
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).unwrap()
-}
-
-/// xorshift: the same stream for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-}
-
-/// Sets its flag when dropped, so that threads end also when a test fails.
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// A block with the word that was written into each of its words.
@@ -118,7 +98,7 @@ fn bump(pages: &'static Pages, random: &mut Random, mark: u64) -> usize {
 /// One thread's work: heaps that come and go, each with blocks that must stay intact. Returns how
 /// often it was refused.
 fn churn(pages: &'static Pages, seed: u64) -> usize {
-    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut random = Random::new(seed);
     let mut refused = 0;
     for round in 0..ROUNDS {
         refused += bump(pages, &mut random, seed << 32 | round as u64);
@@ -151,13 +131,13 @@ fn eight_threads_under_a_limit_that_moves() {
     let pages = leaked();
     let limits = [Some(6 << 20), Some(24 << 20), None, Some(1 << 20)];
     pages.set_limit(limits[0]);
-    let done = AtomicBool::new(false);
+    let done = Over::default();
     let refused = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut turn = 0;
-                while !done.load(Ordering::Relaxed) {
+                while !done.is_over() {
                     pages.trim();
                     pages.set_limit(limits[turn % limits.len()]);
                     turn += 1;
@@ -171,7 +151,7 @@ fn eight_threads_under_a_limit_that_moves() {
                 scope.spawn(move || refused.fetch_add(churn(pages, seed + 1), Ordering::Relaxed))
             })
             .collect();
-        let _stop = SetOnDrop(&done);
+        let _end = done.at_end();
         for worker in workers {
             worker.join().unwrap();
         }
@@ -199,16 +179,16 @@ fn trims_at_once_discharge_once() {
     let pages = leaked();
     let heap = Heap::builder().pages(pages).build().unwrap();
     let live = heap.allocate(layout(64 << 10)).unwrap();
-    let done = AtomicBool::new(false);
+    let done = Over::default();
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
+                while !done.is_over() {
                     pages.trim();
                 }
             });
         }
-        let _stop = SetOnDrop(&done);
+        let _end = done.at_end();
         for _ in 0..ROUNDS * 1000 {
             let block = heap.allocate(layout(1 << 20)).unwrap();
             // SAFETY: live, of this layout.
@@ -281,7 +261,7 @@ fn pointers_of_a_busy_heap_are_foreign() {
     let pages = leaked();
     let sizes = [48, 3000, 100 << 10, 2 << 20];
     let addresses = [const { AtomicUsize::new(0) }; 4];
-    let (done, barrier) = (AtomicBool::new(false), Barrier::new(2));
+    let (done, barrier) = (Over::default(), Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
             let heap = Heap::builder().pages(pages).build().unwrap();
@@ -291,7 +271,7 @@ fn pointers_of_a_busy_heap_are_foreign() {
                 .collect();
             // From now on this heap takes nothing, so no address that the other publishes is its.
             barrier.wait();
-            while !done.load(Ordering::Relaxed) {
+            while !done.is_over() {
                 for (address, size) in addresses.iter().zip(sizes) {
                     let address = address.load(Ordering::Relaxed);
                     let Some(ptr) = NonNull::new(ptr::with_exposed_provenance_mut(address)) else {
@@ -307,7 +287,7 @@ fn pointers_of_a_busy_heap_are_foreign() {
                 unsafe { heap.try_free(block.cast(), layout(size)).unwrap() };
             }
         });
-        let _stop = SetOnDrop(&done);
+        let _end = done.at_end();
         barrier.wait();
         for _ in 0..ROUNDS * 100 {
             // Slabs come and go with their heap.
@@ -384,7 +364,7 @@ fn a_forked_child_takes_over_the_ticket_for_growing() {
         source.held.wait();
         let pid = fork();
         if pid == 0 {
-            alarm(20);
+            alarm(600);
             // A panic would end the only thread, and so the child, with success.
             let refused = catch_unwind(AssertUnwindSafe(|| refused_of(pages, 100))).unwrap_or(1);
             let large = source.large.load(Ordering::Relaxed);

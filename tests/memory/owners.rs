@@ -2,17 +2,14 @@
 //! object. Each kind is measured in a process of its own, by the resident pages the system counts;
 //! the figure includes the owner's own struct.
 
-#![cfg(all(target_os = "linux", feature = "std", not(miri)))]
-
-mod common;
-
 use std::alloc::Layout;
-use std::fs;
-use std::thread;
 
-use common::child;
 use flagstone::pages::Pages;
 use flagstone::{Arena, ArenaPool, Heap, Pool, Slab};
+
+use crate::common::child;
+use crate::common::threads::elsewhere;
+use crate::{resident, turn};
 
 const OWNERS: usize = 10_000;
 /// The bound of the issue, apiece.
@@ -20,13 +17,6 @@ const BYTES_MAX: usize = 8 << 10;
 /// What may stay of a kind when all of it is gone: the heads of the segments (a bit over 3 % of
 /// what they served), and the process's own growth.
 const KEPT_PART: usize = 16;
-
-/// Bytes of the process that are in memory.
-fn resident() -> usize {
-    let statm = fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
-    pages << 12
-}
 
 /// Makes the C library give back what it keeps: parts of pools and slabs lie in its heap.
 #[cfg(target_env = "gnu")]
@@ -47,15 +37,12 @@ fn trim_libc() {}
 /// its shard of it for a while after the pool is gone, until it leases more shards or ends.
 fn measure<Owner: Send>(make: impl Fn() -> Owner + Sync) {
     // Once before, so that what the first of a kind sets up for all is not counted.
-    thread::scope(|scope| scope.spawn(|| drop(make())).join().unwrap());
+    elsewhere(|| drop(make()));
     Pages::global().trim();
     trim_libc();
     let start = resident();
     let mut owners = Vec::with_capacity(OWNERS);
-    thread::scope(|scope| {
-        let thread = scope.spawn(|| owners.extend((0..OWNERS).map(|_| make())));
-        thread.join().unwrap();
-    });
+    elsewhere(|| owners.extend((0..OWNERS).map(|_| make())));
     let grown = resident() - start;
     let stats = Pages::global().stats();
     drop(owners);
@@ -73,10 +60,9 @@ fn measure<Owner: Send>(make: impl Fn() -> Owner + Sync) {
     );
 }
 
-/// Runs in the children only.
 #[test]
-#[ignore = "a child's part"]
-fn owners() {
+#[ignore = "parts of other tests, which run them in processes of their own"]
+fn part() {
     let layout = Layout::new::<[u64; 6]>();
     match child::part().as_str() {
         "heap" => measure(|| {
@@ -99,6 +85,8 @@ fn owners() {
         "arena" => measure(|| {
             let arena = Arena::new();
             arena.alloc([1u64; 6]);
+            // What it took, whether or not that was written to.
+            assert!(arena.capacity_bytes() + size_of::<Arena>() < BYTES_MAX);
             arena
         }),
         "pool" => measure(|| {
@@ -124,7 +112,8 @@ fn owners() {
 #[track_caller]
 fn apiece(kind: &str) -> usize {
     // One arena of the C library, which it can trim.
-    let out = child::succeeds_in("owners", kind, "export MALLOC_ARENA_MAX=1;");
+    let _turn = turn();
+    let out = child::succeeds_after("export MALLOC_ARENA_MAX=1;", "owners::part", kind);
     let line = out.lines().find(|line| line.contains("apiece")).unwrap();
     let line = &line[line.find("apiece").unwrap()..];
     println!("{OWNERS} x {kind}: {line} (bytes)");

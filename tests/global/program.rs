@@ -1,22 +1,11 @@
 //! A real program as a child process with `Flagstone` as its allocator.
-#![cfg(all(unix, feature = "std", not(miri)))]
 
-mod common;
-#[path = "common/workload/figures.rs"]
-mod figures;
-#[path = "common/workload/mod.rs"]
-mod workload;
+use crate::common::{child, figures, workload};
+use crate::turn;
 
-use common::child;
-use flagstone::Flagstone;
-
-#[global_allocator]
-static GLOBAL: Flagstone = Flagstone::new();
-
-/// Runs in the child only.
 #[test]
-#[ignore = "a child's part"]
-fn part_of_a_child() {
+#[ignore = "parts of other tests, which run them in processes of their own"]
+fn part() {
     match child::part().as_str() {
         "program" => {
             let before = settled();
@@ -37,19 +26,16 @@ fn settled() -> usize {
     flagstone::stats().allocated
 }
 
-#[track_caller]
-fn succeeds(part: &str) -> String {
-    child::succeeds("part_of_a_child", part)
-}
-
 #[test]
 fn a_program_runs_unchanged() {
-    let out = succeeds("program");
+    let _turn = turn();
+    let out = child::succeeds("program::part", "program");
     let expected = format!("checksum {:#x}\n", workload::CHECKSUM);
     assert!(out.contains(&expected), "{expected}{out}");
 }
 
 #[test]
 fn figures_are_exact_where_nobody_else_runs() {
-    succeeds("figures");
+    let _turn = turn();
+    child::succeeds("program::part", "figures");
 }

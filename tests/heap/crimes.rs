@@ -9,17 +9,13 @@
 //! | write after free | not seen | when the slot is handed out again, or leaves the quarantine |
 //! | free, free, alloc, alloc inside one stack | not seen | at once |
 
-#![cfg(all(unix, feature = "std", not(miri)))]
-
-mod common;
-
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use flagstone::{Check, Heap};
 
-use common::child;
-use common::crime::{self, guilty};
+use crate::common::child;
+use crate::common::crime::{self, guilty};
 
 /// Longer than every stack of 64 B slots, so that this many frees flush.
 const MANY: usize = 1000;
@@ -57,12 +53,11 @@ fn free(heap: &Heap, ptr: NonNull<u8>, size: usize) {
 
 #[track_caller]
 fn dies(crime: &str, message: &str) {
-    crime::dies("criminal", crime, message);
+    crime::dies("crimes::criminal", crime, message);
 }
 
-/// Runs in the children only.
 #[test]
-#[ignore = "a child's part"]
+#[ignore = "parts of other tests, which run them in processes of their own"]
 fn criminal() {
     let crime = child::part();
     let (name, check) = match crime.split_once(" in ") {
@@ -303,7 +298,7 @@ fn huge_foreign_free() {
 /// The harness notices a crime that goes unpunished: writing after free is not seen in Fast.
 #[test]
 fn an_unpunished_crime_shows() {
-    let output = child::run("criminal", "write after free in Fast", "");
+    let output = child::run("crimes::criminal", "write after free in Fast");
     assert!(output.status.success());
     assert!(child::text(&output.stdout).contains("unpunished"));
 }

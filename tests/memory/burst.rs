@@ -1,35 +1,16 @@
 //! What a burst leaves in memory: a pool that takes thousands of objects at once and then few gives
-//! its pages back to the system in some ticks. In a process of its own, by the resident pages the
-//! system counts.
+//! its pages back to the system in some ticks. By the resident pages the system counts.
 
-#![cfg(all(target_os = "linux", feature = "std", not(miri)))]
-
-mod common;
-
-use std::fs;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flagstone::pages::{MmapSource, Pages};
 use flagstone::{Aging, Keep, Pool};
 
-use common::steady::steady;
+use crate::common::steady::steady;
+use crate::{resident, turn};
 
 const OBJECTS: usize = 4000;
 type Buffer = [u8; 16 << 10];
-
-/// What is in memory is the process's, so the tests take turns.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Bytes of the process that are in memory.
-fn resident() -> usize {
-    let statm = fs::read_to_string("/proc/self/statm").expect("a proc file system");
-    let pages = statm.split(' ').nth(1).expect("the second field");
-    pages.parse::<usize>().expect("a number") << 12
-}
 
 /// Bytes above the start: at the spike, then after 1, 2 and 10 ticks of an idle pool.
 fn spike(aging: Aging) -> [usize; 4] {

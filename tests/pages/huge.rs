@@ -8,6 +8,8 @@ use std::time::Duration;
 use flagstone::pages::{HeapSource, MmapSource, PageSource, Pages, Reservation};
 use flagstone::{AllocError, Heap};
 
+use crate::common::random::Random;
+
 const MIB: usize = 1 << 20;
 /// What is kept at most.
 const KEPT_MAX: usize = 64 * MIB;
@@ -274,17 +276,16 @@ fn threads_share_what_is_kept() {
         for number in 0..4usize {
             scope.spawn(move || {
                 let heap = Heap::builder().pages(pages).build().unwrap();
-                let mut random = number + 1;
+                let mut random = Random::new(number as u64);
                 let mut held: Vec<(NonNull<u8>, usize)> = Vec::new();
                 for round in 0..300 {
-                    random = random.wrapping_mul(6_364_136_223_846_793_005) + 1;
-                    let bytes = (2 + (random >> 33) % 6) * MIB;
+                    let bytes = (2 + random.below(6)) * MIB;
                     if held.len() < 3 {
                         let block = take(&heap, bytes);
                         sign(block, bytes, number);
                         held.push((block, bytes));
                     } else {
-                        let (block, old) = held.swap_remove((random >> 40) % 3);
+                        let (block, old) = held.swap_remove(random.below(3));
                         assert!(is_signed(block, old, number));
                         give(&heap, block, old);
                     }

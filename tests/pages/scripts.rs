@@ -72,9 +72,9 @@ pub(crate) fn heap(heap: &Heap) -> Refusals {
         (32 << 10, 20),
         (40 << 10, 6),
         (300 << 10, 6),
-        (1 << 20, 20),
+        (1 << 20, 8),
         (1100 << 10, 4),
-        (9 << 20, 2),
+        (9 << 20, 1),
     ];
     for (size, count) in sizes {
         for number in 0..count {

@@ -1,7 +1,4 @@
 //! Released pages go back to the system after a delay, and not before.
-#![cfg(target_os = "linux")]
-
-mod common;
 
 use std::alloc::Layout;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +6,8 @@ use std::time::Duration;
 
 use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
 use flagstone::{Heap, Keep, Pool};
+
+use crate::common::steady::steady;
 
 fn pages(delay: Option<Duration>) -> &'static Pages {
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
@@ -242,7 +241,7 @@ fn what_is_allocated_while_metadata_is_returned_finds_room() {
 #[test]
 fn ticks_return_the_pages_of_a_burst() {
     let pages = pages(Some(Duration::from_millis(20)));
-    let pool = common::steady::steady(Pool::builder(|| [0_u8; 16 << 10]))
+    let pool = steady(Pool::builder(|| [0_u8; 16 << 10]))
         .idle(0..=1000)
         .pages(pages)
         .recycle_with(|_| Keep::Yes)

@@ -1,0 +1,19 @@
+//! Pages, and what their owners do when these run short, are given back or are wanted by many.
+//! Every test has `Pages` of its own.
+#![cfg(all(feature = "std", not(miri)))]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[cfg(target_os = "linux")]
+mod exhaustion;
+mod huge;
+mod pressure;
+#[cfg(target_os = "linux")]
+mod purge;
+#[cfg(target_os = "linux")]
+mod scripts;
+#[cfg(target_os = "linux")]
+mod source;
+#[cfg(target_os = "linux")]
+mod threads;
