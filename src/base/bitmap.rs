@@ -148,20 +148,19 @@ pub(crate) fn snapshot(words: &[AtomicU64]) -> alloc::vec::Vec<u64> {
 }
 
 #[cfg(all(test, feature = "alloc"))]
+#[path = "../../tests/common/random.rs"]
+mod random;
+
+#[cfg(all(test, feature = "alloc"))]
 mod tests {
+    use super::random::Random;
     use super::*;
     use bitvec::prelude::{BitSlice, BitVec, Lsb0};
 
     /// A random stream of takes and gives, with bitvec as the oracle of every step.
     #[test]
     fn against_bitvec() {
-        let mut state = 7u64;
-        let mut random = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
+        let mut random = Random::new(7);
         for bits in [1, 5, 63, 64, 65, 255, 256, 4096] {
             let words: alloc::vec::Vec<AtomicU64> =
                 (0..words_for(bits)).map(|_| AtomicU64::new(0)).collect();
@@ -169,8 +168,8 @@ mod tests {
             let mut oracle: BitVec<u64, Lsb0> = BitVec::repeat(true, bits);
             let mut held: alloc::vec::Vec<usize> = alloc::vec::Vec::new();
             for _ in 0..2000 {
-                if random() % 2 == 0 {
-                    let from = random() as usize % words.len();
+                if random.below(2) == 0 {
+                    let from = random.below(words.len());
                     let first = oracle[from * 64..].first_one().map(|bit| (bit / 64) + from);
                     let taken = take_word(&words, from);
                     assert_eq!(taken.map(|(index, _)| index), first);
@@ -183,7 +182,7 @@ mod tests {
                         }
                     }
                 } else if !held.is_empty() {
-                    let bit = held.swap_remove(random() as usize % held.len());
+                    let bit = held.swap_remove(random.below(held.len()));
                     assert!(!is_set(&words, bit));
                     assert_eq!(give_mask(&words, bit / 64, 1 << (bit % 64)), 0);
                     assert_ne!(

@@ -18,7 +18,7 @@ use flagstone::{Arena, Heap, Keep, Pool, Recycle, Slab};
 
 use crate::figures::Count;
 use crate::sync_pool_model::{Collected, SyncPool};
-use crate::work::{Arm, Hits, Maker, Random, Way, Work, holding_most};
+use crate::work::{Arm, Hits, Maker, Way, Work, holding_most};
 
 /// Live objects: 640 KB of nodes, beyond a first-level cache and within a second-level one, as
 /// the sessions, orders or particles of a busy program are.
@@ -133,8 +133,8 @@ struct Script(Vec<u32>);
 
 impl Script {
     fn new() -> Script {
-        let mut random = Random(0x5EED_0001);
-        Script((0..REPLACED).map(|_| random.below(LIVE)).collect())
+        let mut random = fastrand::Rng::with_seed(0x5EED_0001);
+        Script((0..REPLACED).map(|_| random.u32(..LIVE)).collect())
     }
 
     /// Plays one episode; `make` puts a node into memory, and dropping its result frees it.

@@ -20,7 +20,7 @@ use flagstone::{Heap, Pool, Pooled};
 
 use crate::document::Document;
 use crate::sync_pool_model::{Collected, SyncPool};
-use crate::work::{Arm, Hits, Maker, Random, Way, Work, holding_most};
+use crate::work::{Arm, Hits, Maker, Way, Work, holding_most};
 
 /// What a server's read or response buffer commonly holds, and one page.
 const BUFFER_BYTES: usize = 4096;
@@ -136,14 +136,14 @@ trait Buffers {
 
 impl<'d> Script<'d> {
     fn new(material: &'d [u8]) -> Script<'d> {
-        let mut random = Random(0x5EED_0002);
+        let mut random = fastrand::Rng::with_seed(0x5EED_0002);
         let mut script = Script {
             material,
             steps: Vec::new(),
             buffers: Vec::new(),
         };
         for _ in 0..STEPS {
-            let hold = match random.below(100) {
+            let hold = match random.u32(..100) {
                 0 => HELD_MAX,
                 1..10 => 4,
                 _ => 1,
@@ -151,9 +151,9 @@ impl<'d> Script<'d> {
             script.steps.push(hold);
             for _ in 0..hold {
                 // A product of two draws: small bodies are more common than large ones.
-                let bytes = 200 + random.below(53) as usize * random.below(54) as usize;
-                let start = random.below((material.len() - bytes) as u32) as usize;
-                let leaves = random.below(LEAVES_ONE_IN) == 0;
+                let bytes = 200 + random.usize(..53) * random.usize(..54);
+                let start = random.usize(..material.len() - bytes);
+                let leaves = random.u32(..LEAVES_ONE_IN) == 0;
                 script.buffers.push(Fill {
                     start,
                     bytes,

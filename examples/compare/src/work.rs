@@ -122,17 +122,3 @@ fn note_pages() {
 pub(crate) fn pages_peak_bytes() -> u64 {
     PAGES_PEAK_BYTES.load(Ordering::Relaxed)
 }
-
-/// A small generator for scripts (xorshift64*, G. Marsaglia 2003, S. Vigna 2016): the same script
-/// in every run, so that figures of two runs can be compared.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, bound: u32) -> u32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        ((high * u64::from(bound)) >> 32) as u32
-    }
-}

@@ -296,7 +296,7 @@ impl<'a, T> ArenaThinVec<'a, T> {
         index: usize,
         value: T,
     ) -> Result<(), AllocError> {
-        Self::count(self.len() + 1)?;
+        Self::count(self.len().saturating_add(1))?;
         self.edit(|raw| raw.try_insert(&arena.state, index, value))
     }
 
