@@ -74,45 +74,6 @@ fn collections_of_other_crates() {
 }
 
 #[test]
-fn vec_behaves_like_std() {
-    let arena = arena();
-    let mut ours = ArenaVec::new_in(&arena);
-    let mut theirs = Vec::new();
-    let mut random = Random::new(1);
-    for _ in 0..5000 {
-        let (op, value) = (random.below(16), random.next() as u32);
-        let at = value as usize % (theirs.len() + 1);
-        match op {
-            0..=4 => (ours.push(value), theirs.push(value)),
-            5 => (ours.insert(at, value), theirs.insert(at, value)),
-            6 => (
-                ours.extend_from_slice(&[value; 5]),
-                theirs.extend_from_slice(&[value; 5]),
-            ),
-            7 => (ours.extend([value, 1]), theirs.extend([value, 1])),
-            8 if at < theirs.len() => {
-                assert_eq!(ours.remove(at), theirs.remove(at));
-                ((), ())
-            }
-            9 if at < theirs.len() => {
-                assert_eq!(ours.swap_remove(at), theirs.swap_remove(at));
-                ((), ())
-            }
-            10 => {
-                assert_eq!(ours.pop(), theirs.pop());
-                ((), ())
-            }
-            11 => (ours.retain(|n| n % 5 != 0), theirs.retain(|n| n % 5 != 0)),
-            12 if value % 8 == 0 => (ours.truncate(at), theirs.truncate(at)),
-            13 => (ours.reserve(value as usize % 50), ()),
-            _ => ((), ()),
-        };
-        assert_eq!(ours, theirs[..]);
-    }
-    assert!(ours.into_iter().eq(theirs));
-}
-
-#[test]
 fn a_vector_may_be_alive_across_a_reset() {
     let mut arena = arena();
     let mut v = ArenaVec::new_in(&arena);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flagstone::{Advice, Health, Keep, Mode, ModeReason, Pool, PoolStats, Recycle, Verdict};
+use flagstone::{Health, Keep, Mode, ModeReason, Pool, Recycle, Verdict};
 
 use crate::canary::{steady, still};
 
@@ -37,7 +37,7 @@ impl<const C: u64, const R: u64> Recycle for Slow<C, R> {
 /// machine interrupts is measured as long as the interruption, so a single pool may decide
 /// otherwise, and rightly so; all of them only if the judge is wrong.
 #[track_caller]
-fn on_some_pool(judges: impl Fn() -> Result<(), (PoolStats, Advice)>) {
+fn on_some_pool(judges: impl Fn() -> Result<(), String>) {
     let mut ended = Ok(());
     for _ in 0..100 {
         ended = judges();
@@ -45,8 +45,8 @@ fn on_some_pool(judges: impl Fn() -> Result<(), (PoolStats, Advice)>) {
             return;
         }
     }
-    if let Err((stats, advice)) = ended {
-        panic!("{stats}\n{advice}");
+    if let Err(said) = ended {
+        panic!("{said}");
     }
 }
 
@@ -144,7 +144,9 @@ fn auto_stops_recycling_what_is_cheaper_made_anew() {
             && (advice.verdict, advice.break_even) == (Verdict::Bypass, None)
             && text.contains("do without it")
             && text.contains("at no rate");
-        is_closed.then_some(()).ok_or((stats, advice))
+        is_closed
+            .then_some(())
+            .ok_or_else(|| format!("{stats}\n{advice}"))
     });
 }
 
@@ -166,7 +168,9 @@ fn auto_keeps_what_is_dear_however_few_come_back() {
             && advice.break_even.is_some_and(|rate| rate < 0.05)
             && advice.verdict == Verdict::Pool
             && advice.to_string().starts_with("keep it");
-        is_kept.then_some(()).ok_or((stats, advice))
+        is_kept
+            .then_some(())
+            .ok_or_else(|| format!("{stats}\n{advice}"))
     });
 }
 
@@ -196,7 +200,7 @@ fn auto_comes_back_when_reuse_pays_again() {
     });
     assert!(closed, "{}", pool.stats());
     DEAR.store(0, Ordering::Relaxed);
-    // Probes come after 1, 2, 4, … windows of 64; each measures the recycle anew.
+    // Probes come after 1, 2, 4, … laps of 64; each measures the recycle anew.
     let back = (0..1000).any(|_| {
         turn(200);
         pool.stats().reason == ModeReason::ReusePays && pool.stats().idle > 0
@@ -242,7 +246,8 @@ fn auto_closes_for_too_few_hits_and_opens_when_all_are_used_again() {
         (0..2000).for_each(|_| drop(pool.get()));
         let stats = pool.stats();
         let stays_open = pays() && stats.creates == creates;
-        stays_open.then_some(()).ok_or((stats, pool.advice()))
+        let said = || format!("{stats}\n{}", pool.advice());
+        stays_open.then_some(()).ok_or_else(said)
     });
 }
 
