@@ -4,7 +4,7 @@
 //! else refill. Free: the stack has room, push; else flush the older half into the bitmaps. The
 //! stack (jemalloc's and Bonwick's array cache) makes reuse cheap; the word (as in Go's
 //! allocation cache and libpas) makes slots never used cheap. Measured in a prototype, either alone
-//! loses where the other wins (see the table in DESIGN.md).
+//! loses where the other wins (TRIED.md).
 //!
 //! * I1: `base <= top <= limit`; `base..top` holds addresses of slots that nobody else holds.
 //! * I2: bit i of `word` is the slot at `word_base + i * slot_bytes`, held by this bin.
