@@ -148,13 +148,9 @@ pub(crate) fn snapshot(words: &[AtomicU64]) -> alloc::vec::Vec<u64> {
 }
 
 #[cfg(all(test, feature = "alloc"))]
-#[path = "../../tests/common/random.rs"]
-mod random;
-
-#[cfg(all(test, feature = "alloc"))]
 mod tests {
-    use super::random::Random;
     use super::*;
+    use crate::base::random::Random;
     use bitvec::prelude::{BitSlice, BitVec, Lsb0};
 
     /// A random stream of takes and gives, with bitvec as the oracle of every step.

@@ -109,6 +109,7 @@ pub(crate) const fn run_mask(start: u32, count: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::random::Random;
 
     #[test]
     fn reciprocal_divides_every_multiple_and_betrays_the_rest() {
@@ -124,12 +125,10 @@ mod tests {
 
     #[test]
     fn runs_against_a_naive_search() {
-        let mut state = 1u64;
+        let mut random = Random::new(1);
         for _ in 0..20_000 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            let word = state | state.rotate_left(9) & state.rotate_left(23);
+            let bits = random.next();
+            let word = bits | bits.rotate_left(9) & bits.rotate_left(23);
             for count in [1, 2, 3, 7, 16, 33, 64] {
                 for align in [1, 2, 16, 32] {
                     let naive = (0..=64 - count)

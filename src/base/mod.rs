@@ -13,3 +13,7 @@ pub(crate) mod size_class;
 pub(crate) mod sync;
 #[cfg(feature = "alloc")]
 pub(crate) mod trap;
+
+#[cfg(all(test, feature = "alloc"))]
+#[path = "../../tests/common/random.rs"]
+pub(crate) mod random;

@@ -199,14 +199,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-
-    /// A linear congruential generator (Knuth's MMIX constants); the high bits are the good ones.
-    fn next(state: &mut u64) -> usize {
-        *state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (*state >> 20) as usize
-    }
+    use crate::base::random::Random;
 
     fn check_down<const M: usize>(lo: usize, room: usize, size: usize, align: usize) {
         let hi = (lo + room) & !(M - 1);
@@ -265,26 +258,26 @@ mod tests {
 
     #[test]
     fn random_and_extreme_cases_agree_with_wide_arithmetic() {
-        let mut state = 7;
+        let mut random = Random::new(7);
         let edge = isize::MAX as usize;
         for _ in 0..if cfg!(miri) { 500 } else { 200_000 } {
-            let align = 1usize << (next(&mut state) % 23);
-            let size = match next(&mut state) % 4 {
-                0 => next(&mut state) % 64,
-                1 => next(&mut state) % (1 << 21),
-                2 => edge - (align - 1) - next(&mut state) % 40,
-                _ => edge / 2 + next(&mut state) % 1000,
+            let align = 1usize << (random.below(23));
+            let size = match random.below(4) {
+                0 => random.below(64),
+                1 => random.below(1 << 21),
+                2 => edge - (align - 1) - random.below(40),
+                _ => edge / 2 + random.below(1000),
             };
-            let lo = match next(&mut state) % 4 {
+            let lo = match random.below(4) {
                 0 => 16,
-                1 => next(&mut state) % (1 << 44) + 16,
-                2 => edge - next(&mut state) % 4096,
-                _ => usize::MAX - (2 << 20) - next(&mut state) % 4096,
+                1 => random.below(1 << 44) + 16,
+                2 => edge - random.below(4096),
+                _ => usize::MAX - (2 << 20) - random.below(4096),
             };
-            let room = match next(&mut state) % 3 {
+            let room = match random.below(3) {
                 0 => 0,
-                1 => next(&mut state) % 4096,
-                _ => next(&mut state) % (1 << 20),
+                1 => random.below(4096),
+                _ => random.below(1 << 20),
             };
             check(lo, room, size, align);
         }
