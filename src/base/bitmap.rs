@@ -7,6 +7,9 @@
 //! models.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+use core::ops::Range;
+
 use bitvec::prelude::{BitArray, Lsb0};
 
 use crate::base::sync::{AtomicU64, Ordering};
@@ -130,6 +133,21 @@ pub(crate) fn give_mask(words: &[AtomicU64], index: usize, mask: u64) -> u64 {
     let before = words[index].load(Ordering::Relaxed);
     words[index].store(before | mask, Ordering::Relaxed);
     before & mask
+}
+
+/// Whether every bit of `range` is set.
+#[cfg(feature = "alloc")]
+pub(crate) fn all_set(words: &[AtomicU64], range: Range<usize>) -> bool {
+    let mut at = range.start;
+    while at < range.end {
+        let count = (64 - at % 64).min(range.end - at);
+        let mask = (u64::MAX >> (64 - count)) << (at % 64);
+        if words[at / 64].load(Ordering::Relaxed) & mask != mask {
+            return false;
+        }
+        at += count;
+    }
+    true
 }
 
 /// Whether `bit` is set.

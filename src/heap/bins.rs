@@ -153,6 +153,12 @@ impl Bins {
         }
     }
 
+    /// Returns the pages between live slots to the system, after a trim. Returns their bytes. Not
+    /// with full checks, where freed memory is filled.
+    pub(crate) fn punch(&self, owner: &impl SlabOwner) -> usize {
+        self.bins.iter().map(|bin| bin.punch(owner)).sum()
+    }
+
     /// Bytes of the slots in stacks and cached words.
     pub(crate) fn cached_bytes(&self) -> usize {
         let cached =

@@ -208,13 +208,18 @@ impl Heap {
     }
 
     /// Gives everything that is cached or empty back to the pages, and their unused memory to the
-    /// operating system. Returns the bytes that the system got back.
+    /// operating system; also the whole pages between blocks in use (but not with [`Check::Full`],
+    /// where freed memory is filled). Returns the bytes that the system got back.
     pub fn trim(&self) -> usize {
         if let Some(quarantine) = self.quarantine() {
             quarantine.drain(&self.bins, &self.set);
         }
         self.trim_bins();
-        self.set.pages().trim()
+        let holes = match self.check {
+            Check::Fast => self.bins.punch(&self.set),
+            Check::Full => 0,
+        };
+        holes + self.set.pages().trim()
     }
 
     fn trim_bins(&self) {

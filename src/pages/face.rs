@@ -11,6 +11,7 @@ use crate::base::geometry::{
     PAGE_BYTES, PIECE_BYTES_MAX, SEGMENT_BYTES, SPAN_BYTES_MAX, UNIT_BYTES, align_up,
 };
 use crate::base::sync::Ordering;
+use crate::pages::segment::SegmentHead;
 use crate::pages::state::{Pages, Span};
 
 /// Where a span of units is looked for.
@@ -133,6 +134,52 @@ impl Pages {
         debug_assert!(span.bytes >= bytes && span.ptr.addr().get() % align == 0);
         self.active.fetch_add(span.bytes, Ordering::Relaxed);
         Ok(span)
+    }
+
+    /// Returns pages of a span in use to the source, and discharges them. `false` where they stay.
+    ///
+    /// # Safety
+    /// They are whole pages of a span of units that the caller owns, charged, and nobody uses what
+    /// lies there.
+    pub(crate) unsafe fn give_up(&self, start: NonNull<u8>, bytes: usize) -> bool {
+        // SAFETY: a span lies in a registered segment.
+        let head = unsafe { SegmentHead::of(start.addr().get()) };
+        let given = self.purge_range(head, start.addr().get() % SEGMENT_BYTES, bytes);
+        if given {
+            self.active.fetch_sub(bytes, Ordering::Relaxed);
+            self.discharge(bytes);
+        }
+        given
+    }
+
+    /// Charges pages again that were given up, before they are used.
+    ///
+    /// # Errors
+    /// The limit that was hit; nothing changes then.
+    pub(crate) fn take_back(&self, bytes: usize) -> Result<(), AllocError> {
+        self.charge(bytes)?;
+        self.active.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// As [`Pages::release_span`], of a span of which `holes` bytes were given up. What is left of
+    /// it goes the same way at once, so that the budget counts all of a free unit or nothing.
+    ///
+    /// # Safety
+    /// As there.
+    pub(crate) unsafe fn release_holed(
+        &'static self,
+        ptr: NonNull<u8>,
+        bytes: usize,
+        holes: usize,
+    ) {
+        if holes == 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { self.release_span(ptr, bytes) };
+        }
+        self.active.fetch_sub(bytes - holes, Ordering::Relaxed);
+        // SAFETY: the caller's promise; only spans of units have holes.
+        unsafe { self.purge_holed(ptr, bytes, holes) };
     }
 
     /// Takes a span back. Its pages stay resident until the purge delay is over, until

@@ -7,7 +7,9 @@
 //!
 //! Purging takes its units first, so nobody is handed pages that are being returned.
 
-use crate::base::geometry::{PAGE_BYTES, PAGES_PER_UNIT, UNIT_BYTES, run_mask};
+use core::ptr::NonNull;
+
+use crate::base::geometry::{PAGE_BYTES, PAGES_PER_UNIT, SEGMENT_BYTES, UNIT_BYTES, run_mask};
 use crate::base::sync::Ordering;
 use crate::pages::segment::{SegmentEntry, SegmentHead, UNITS_USABLE, UPPER_UNITS, metadata_of};
 use crate::pages::state::Pages;
@@ -177,7 +179,23 @@ impl Pages {
         bytes
     }
 
-    fn purge_range(&self, head: &SegmentHead, offset: usize, bytes: usize) -> bool {
+    /// Purges and releases units of which `holes` bytes were purged and discharged before.
+    ///
+    /// # Safety
+    /// `ptr` and `bytes` are those of taken units that nobody uses.
+    pub(super) unsafe fn purge_holed(&self, ptr: NonNull<u8>, bytes: usize, holes: usize) {
+        // SAFETY: a span lies in a registered segment.
+        let head = unsafe { SegmentHead::of(ptr.addr().get()) };
+        // SAFETY: lines are never freed.
+        let entry = unsafe { &*head.entry };
+        let start = ptr.addr().get() % SEGMENT_BYTES / UNIT_BYTES;
+        // For the moment: it is discharged with the rest.
+        self.charge_again(holes);
+        let units = run_mask(start as u32, (bytes / UNIT_BYTES) as u32);
+        self.purge_runs(entry, head.entry_index, units);
+    }
+
+    pub(super) fn purge_range(&self, head: &SegmentHead, offset: usize, bytes: usize) -> bool {
         // SAFETY: set when the segment was published; the reservation lives in the head of the
         // mapping's first segment, which stays.
         let reservation = unsafe { &*head.reservation };

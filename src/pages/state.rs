@@ -146,6 +146,11 @@ impl Pages {
         self.pressure.load(Ordering::Relaxed)
     }
 
+    /// Charges what is about to be discharged, whatever the limit.
+    pub(super) fn charge_again(&self, bytes: usize) {
+        self.charged.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub(super) fn discharge(&self, bytes: usize) {
         self.charged.fetch_sub(bytes, Ordering::Relaxed);
     }

@@ -2,9 +2,8 @@
 //!
 //! Alloc: the stack has a slot, pop it; else the cached 64-bit word has one, take its lowest;
 //! else refill. Free: the stack has room, push; else flush the older half into the bitmaps. The
-//! stack (jemalloc's and Bonwick's array cache) makes reuse cheap; the word (as in Go's
-//! allocation cache and libpas) makes slots never used cheap. Measured in a prototype, either alone
-//! loses where the other wins (TRIED.md).
+//! stack (jemalloc's and Bonwick's array cache) makes reuse cheap; the word (as in Go's allocation
+//! cache and libpas) makes slots never used cheap. Either alone loses where the other wins.
 //!
 //! * I1: `base <= top <= limit`; `base..top` holds addresses of slots that nobody else holds.
 //! * I2: bit i of `word` is the slot at `word_base + i * slot_bytes`, held by this bin.
@@ -19,7 +18,7 @@ use crate::base::error::{AllocError, FreeError};
 use crate::base::geometry::UNIT_BYTES;
 use crate::base::trap::misuse;
 use crate::slab::owner::SlabOwner;
-use crate::slab::raw::{List, SlabHead};
+use crate::slab::raw::{List, SlabHead, TakenWord};
 use crate::slab::shape::SlotShape;
 
 /// Slots a stack starts with. It doubles each time it fills, so short-lived owners stay small.
@@ -146,15 +145,13 @@ impl Bin {
             Some(slab) => slab,
             None => self.add_slab(owner, shape)?,
         };
+        let (slab, taken) = match slab.take_word() {
+            Some(taken) => (slab, taken),
+            None => self.take_from_hole(owner, slab)?,
+        };
         if slab.is_kept.replace(false) {
             self.kept_count.set(self.kept_count.get() - 1);
         }
-        let Some(taken) = slab.take_word() else {
-            misuse(
-                "internal: a partial slab without a free slot",
-                slab.base().addr().get(),
-            )
-        };
         if slab.free_count() == 0 {
             slab.unlink(List::Partial, &self.partial);
             if !owner.used_up(slab) {
@@ -171,18 +168,47 @@ impl Bin {
 
     /// The first slab of the partial list with a free slot, counting what other threads gave back.
     fn usable_partial(&self, owner: &impl SlabOwner) -> Option<&'static SlabHead> {
+        self.partial_slabs()
+            .find(|slab| slab.free_count() > 0 || owner.collect(slab) > 0)
+    }
+
+    /// The slabs of the partial list; one may be taken out of it once it was returned.
+    fn partial_slabs(&self) -> impl Iterator<Item = &'static SlabHead> + '_ {
         let mut at = self.partial.get();
-        // SAFETY: the list holds live slabs (I4).
-        while let Some(slab) = unsafe { at.as_ref() } {
-            if slab.free_count() > 0 {
-                return Some(slab);
-            }
-            if owner.collect(slab) > 0 {
-                return Some(slab);
-            }
+        core::iter::from_fn(move || {
+            // SAFETY: the list holds live slabs (I4); the next one is read before the caller gets
+            // this one.
+            let slab = unsafe { at.as_ref() }?;
             at = slab.next(List::Partial);
+            Some(slab)
+        })
+    }
+
+    /// A word of `slab`, whose free slots reach into holes; of another slab where the memory for
+    /// that is refused.
+    #[cold]
+    fn take_from_hole(
+        &self,
+        owner: &impl SlabOwner,
+        slab: &'static SlabHead,
+    ) -> Result<(&'static SlabHead, TakenWord), AllocError> {
+        let word = |slab: &'static SlabHead| Some((slab, slab.take_word()?));
+        match slab.fill_hole(|bytes| owner.take_back(bytes)) {
+            Ok(()) => Ok(word(slab).unwrap_or_else(|| {
+                misuse(
+                    "internal: a partial slab without a free slot",
+                    slab.base().addr().get(),
+                )
+            })),
+            Err(error) => self.partial_slabs().find_map(word).ok_or(error),
         }
-        None
+    }
+
+    /// Returns the pages between live slots to the system, after a trim. Returns their bytes.
+    pub(crate) fn punch(&self, owner: &impl SlabOwner) -> usize {
+        // SAFETY: whole pages of the owner's slab, and no slot that reaches there is in use.
+        let give_up = |start, bytes| unsafe { owner.give_up(start, bytes) };
+        self.partial_slabs().map(|slab| slab.punch(give_up)).sum()
     }
 
     /// Takes in a slab of this size that other threads gave slots back to (or will, any moment).
@@ -209,10 +235,7 @@ impl Bin {
             return;
         }
         let mut count = 0;
-        let mut at = self.partial.get();
-        // SAFETY: the list holds live slabs (I4); the next one is read before one is removed.
-        while let Some(slab) = unsafe { at.as_ref() } {
-            at = slab.next(List::Partial);
+        for slab in self.partial_slabs() {
             count += 1;
             if owner.collect(slab) > 0 && slab.is_empty() {
                 self.keep_or_release(owner, slab);
@@ -434,10 +457,7 @@ impl Bin {
     /// Gives everything cached back and releases empty slabs.
     pub(crate) fn trim(&self, owner: &impl SlabOwner, shape: &SlotShape) {
         self.flush_all(owner, shape);
-        let mut at = self.partial.get();
-        // SAFETY: the list holds live slabs (I4); the next one is read before one is removed.
-        while let Some(slab) = unsafe { at.as_ref() } {
-            at = slab.next(List::Partial);
+        for slab in self.partial_slabs() {
             owner.collect(slab);
             if slab.is_empty() && owner.may_remove(slab) {
                 slab.unlink(List::Partial, &self.partial);
@@ -462,14 +482,9 @@ impl Bin {
         if count > 0 {
             self.flush(owner, shape, count);
         }
-        let word = self.word.replace(0);
-        if word != 0 {
-            // The word's slots go back one by one: a rare path, and it needs no slab look-up of
-            // its own.
-            let slot = |bit: usize| self.word_base.get() + bit * shape.slot_bytes as usize;
-            for bit in (0..64).filter(|bit| word >> bit & 1 == 1) {
-                self.give(owner, shape, &[slot(bit)]);
-            }
+        // One by one: a rare path, and it needs no slab look-up of its own.
+        while let Some(slot) = self.pop_word(shape.slot_bytes as usize) {
+            self.give(owner, shape, &[slot]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Slabs: spans cut into equal slots, and [`Slab<T>`](crate::Slab) on top of them.
 
 pub(crate) mod bin;
+mod holes;
 pub(crate) mod owner;
 pub(crate) mod raw;
 pub(crate) mod set;

@@ -1,6 +1,8 @@
 //! Whoever slabs belong to, as a bin sees it: one heap, or one thread's share of the process's
 //! heap.
 
+use core::ptr::NonNull;
+
 use crate::base::error::{AllocError, FreeError};
 use crate::slab::raw::SlabHead;
 use crate::slab::shape::SlotShape;
@@ -15,6 +17,16 @@ pub(crate) trait SlabOwner {
     /// # Safety
     /// It is this owner's, in no partial list, and nobody uses its slots.
     unsafe fn remove(&self, slab: &SlabHead);
+
+    /// Returns pages of a slab in use to the system, and counts them no more. `false` where they
+    /// stay.
+    ///
+    /// # Safety
+    /// They are whole pages of one of this owner's slabs, counted, and nobody uses what is there.
+    unsafe fn give_up(&self, start: NonNull<u8>, bytes: usize) -> bool;
+
+    /// Counts pages again that were given up.
+    fn take_back(&self, bytes: usize) -> Result<(), AllocError>;
 
     /// Whether stacks may get longer by so many bytes of slots.
     fn may_cache(&self, _bytes: usize) -> bool {

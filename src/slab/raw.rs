@@ -51,6 +51,8 @@ pub(crate) struct SlabHead {
     is_shared: bool,
     /// Empty, and counted as its bin's spare.
     pub(crate) is_kept: Cell<bool>,
+    /// A bit per stretch of pages that is a hole (`holes.rs`).
+    pub(super) holes: Cell<u32>,
 }
 
 const _: () = assert!(usize::BITS != 64 || size_of::<SlabHead>() == RECORD_BYTES);
@@ -154,6 +156,7 @@ impl SlabHead {
             kind,
             is_shared,
             is_kept: Cell::new(false),
+            holes: Cell::new(0),
         };
         // The owner's word is written atomically: who holds a stale pointer may be asking whose it
         // is. The rest follows it (`repr(C)`) and is read by the owner alone.
@@ -306,10 +309,16 @@ impl SlabHead {
         self.base().addr().get() + index * self.slot_bytes()
     }
 
-    /// Takes the first word with a free slot out of the bitmap, whole.
+    /// Takes the first word with a free slot out of the bitmap, whole; where there are holes, what
+    /// of it reaches into none.
     pub(crate) fn take_word(&self) -> Option<TakenWord> {
-        let (index, word) = bitmap::take_word(self.words(), self.hint.get() as usize)?;
-        self.hint.set(index as u8);
+        let (index, word) = if self.holes.get() == 0 {
+            let taken = bitmap::take_word(self.words(), self.hint.get() as usize)?;
+            self.hint.set(taken.0 as u8);
+            taken
+        } else {
+            self.take_beside_holes()?
+        };
         let left = self.free_count() - word.count_ones() as usize;
         self.free_count.store(left as u16, Ordering::Relaxed);
         let untouched = index >= self.fresh.get() as usize;

@@ -5,7 +5,7 @@
 //! I2: used by one thread at a time.
 
 use core::cell::Cell;
-use core::ptr::null;
+use core::ptr::{NonNull, null};
 
 use crate::base::error::AllocError;
 use crate::pages::{Pages, Room, Span};
@@ -187,10 +187,26 @@ impl SlabOwner for SlabSet {
 
     unsafe fn remove(&self, slab: &SlabHead) {
         slab.unlink(List::All, &self.all);
-        self.discharge(slab.span_bytes());
+        let holes = slab.hole_bytes();
+        self.discharge(slab.span_bytes() - holes);
         let (ptr, bytes) = slab.retire();
         // SAFETY: the slab's span, which nobody uses any more.
-        unsafe { self.pages().release_span(ptr, bytes) };
+        unsafe { self.pages().release_holed(ptr, bytes, holes) };
+    }
+
+    unsafe fn give_up(&self, start: NonNull<u8>, bytes: usize) -> bool {
+        // SAFETY: the caller's promise.
+        let given = unsafe { self.pages().give_up(start, bytes) };
+        if given {
+            self.discharge(bytes);
+        }
+        given
+    }
+
+    fn take_back(&self, bytes: usize) -> Result<(), AllocError> {
+        self.charge(bytes)?;
+        let taken = self.pages().take_back(bytes);
+        taken.inspect_err(|_| self.discharge(bytes))
     }
 
     fn find(&self, address: usize) -> Option<&'static SlabHead> {

@@ -77,6 +77,7 @@ impl SlotSource {
     pub(crate) fn trim(&mut self) -> usize {
         let before = self.set.active();
         self.bin.trim(&self.set, &self.shape);
+        self.bin.punch(&self.set);
         before - self.set.active()
     }
 }

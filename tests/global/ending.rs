@@ -47,6 +47,7 @@ fn part() {
         "panics" => assert!(!in_a_forked_child(|| panic!("as it should"))),
         "idle" => memory::idle(),
         "everything" => memory::everything(),
+        "survivors" => memory::survivors(),
         "no heap" => refused::frees_without_a_heap(),
         "double free without a heap" => refused::double_free_without_a_heap(),
         _ => panic!("no such part: {part}"),
@@ -241,6 +242,12 @@ fn idle_threads_hold_no_more_than_documented() {
 fn everything_in_one_process_leaves_nothing_behind() {
     let _turn = turn();
     succeeds("everything");
+}
+
+#[test]
+fn a_trim_returns_what_lies_between_survivors() {
+    let _turn = turn();
+    succeeds("survivors");
 }
 
 #[test]

@@ -91,6 +91,62 @@ pub(crate) fn idle() {
     assert!(after <= bound, "{before} then {after}");
 }
 
+/// Of what this thread and ended ones took a twentieth is in use, here and there: a trim returns
+/// the pages between, and they serve again.
+pub(crate) fn survivors() {
+    const TOTAL: usize = 8 << 20;
+    let layout = |size| Layout::from_size_align(size, 8).unwrap();
+    let take = move |size: usize| {
+        // SAFETY: the size is not zero.
+        let block = unsafe { GLOBAL.alloc(layout(size)) };
+        // SAFETY: just allocated, this long.
+        unsafe { block.write_bytes(size as u8, size) };
+        (block.expose_provenance(), size)
+    };
+    let look = |(block, size): (usize, usize)| {
+        let block = std::ptr::with_exposed_provenance::<u8>(block);
+        // SAFETY: a live block, written whole.
+        let bytes = unsafe { std::slice::from_raw_parts(block, size) };
+        assert!(bytes.iter().all(|byte| *byte == size as u8));
+    };
+    let free = move |(block, size): (usize, usize)| {
+        look((block, size));
+        // SAFETY: a live block of this layout, freed once.
+        unsafe { GLOBAL.dealloc(std::ptr::with_exposed_provenance_mut(block), layout(size)) };
+    };
+    let scatter = move |seed| {
+        let mut random = Random::new(seed);
+        let sizes = [600, 1024, 2048, 4096];
+        let all: Vec<_> = (0..TOTAL / 1900)
+            .map(|n| take(sizes[n % sizes.len()]))
+            .collect();
+        let (kept, freed): (Vec<_>, Vec<_>) = all.into_iter().partition(|_| random.below(20) == 0);
+        freed.into_iter().for_each(free);
+        kept
+    };
+    flagstone::trim();
+    let before = flagstone::stats();
+    let mut kept = scatter(1);
+    kept.extend(thread::spawn(move || scatter(2)).join().unwrap());
+    let full = flagstone::stats();
+    let returned = flagstone::trim();
+    let left = flagstone::stats();
+    println!("{before}\n{full}\n{left}\n{returned} bytes returned");
+    assert!(full.resident - before.resident > TOTAL * 3 / 2);
+    assert!(left.resident - before.resident < TOTAL * 2 / 4);
+    assert!(returned > TOTAL * 3 / 2);
+    kept.iter().copied().for_each(look);
+    kept.extend(scatter(3));
+    kept.into_iter().for_each(free);
+    flagstone::trim();
+    let bound = before.active + SLACK;
+    let after = flagstone::stats();
+    assert!(
+        after.active <= bound && after.resident <= before.resident + SLACK,
+        "{after}"
+    );
+}
+
 /// Every ending and every way to free that the other tests try one by one, in one process; what is
 /// left of it all is less than 1 MiB, and a page for each heap that there ever was.
 pub(crate) fn everything() {

@@ -6,6 +6,7 @@
 mod common;
 
 mod burst;
+mod holes;
 mod owners;
 
 use std::fs;

@@ -66,19 +66,21 @@ pub fn set_limit(limit_bytes: Option<usize>) {
 }
 
 /// Gives back what the calling thread and ended threads cache, what waits in the quarantine of
-/// [`Check::Full`](crate::Check::Full), and all unused pages. Returns the bytes that the operating
+/// [`Check::Full`](crate::Check::Full), and all unused pages, also those between blocks in use (but
+/// not with `Check::Full`, where freed memory is filled). Returns the bytes that the operating
 /// system got back. What other running threads cache stays with them.
 pub fn trim() -> usize {
+    let mut bytes = 0;
     // Twice: what one heap gives back may be of slabs of another that was trimmed before.
     for _ in 0..2 {
         // Without memory for a heap there is nothing to trim.
-        let _ = with_heap(None, |heap| {
+        let own = with_heap(None, |heap| {
             heap.end_quarantine();
-            heap.trim_whole();
+            heap.trim_whole()
         });
-        trim_orphans();
+        bytes += own.unwrap_or(0) + trim_orphans();
     }
-    Pages::global().trim()
+    bytes + Pages::global().trim()
 }
 
 impl Flagstone {

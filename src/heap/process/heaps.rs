@@ -225,15 +225,18 @@ fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
     }
 }
 
-/// Lets every orphan give up what it holds, all but itself.
-pub(super) fn trim_orphans() {
+/// Lets every orphan give up what it holds, all but itself. Returns the bytes of pages that went
+/// back to the system from between live slots.
+pub(super) fn trim_orphans() -> usize {
     start_visits();
+    let mut bytes = 0;
     // As many as there can be: others may be trimming too.
     for _ in 0..heap_count() {
-        if !visit(ThreadHeap::trim_whole) {
-            return;
+        if !visit(|heap| bytes += heap.trim_whole()) {
+            break;
         }
     }
+    bytes
 }
 
 /// Lets the next orphan take in what other threads gave back to it. Without this, the memory that

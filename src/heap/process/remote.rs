@@ -27,7 +27,7 @@
 //!   was dealt with are found by whoever did, or at the owner's next look: nothing is lost.
 //! * I4: thread heaps are never freed, so an owner word never dangles.
 
-use core::ptr::null_mut;
+use core::ptr::{NonNull, null_mut};
 
 use crate::base::error::{AllocError, FreeError};
 use crate::base::size_class::class_of;
@@ -64,9 +64,19 @@ impl SlabOwner for ThreadHeap {
     }
 
     unsafe fn remove(&self, slab: &SlabHead) {
+        let holes = slab.hole_bytes();
         let (ptr, bytes) = slab.retire();
         // SAFETY: the slab's span, which nobody uses any more.
-        unsafe { Pages::global().release_span(ptr, bytes) };
+        unsafe { Pages::global().release_holed(ptr, bytes, holes) };
+    }
+
+    unsafe fn give_up(&self, start: NonNull<u8>, bytes: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { Pages::global().give_up(start, bytes) }
+    }
+
+    fn take_back(&self, bytes: usize) -> Result<(), AllocError> {
+        Pages::global().take_back(bytes)
     }
 
     fn may_cache(&self, bytes: usize) -> bool {

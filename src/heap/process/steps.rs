@@ -78,8 +78,9 @@ impl ThreadHeap {
         });
     }
 
-    /// Gives everything back but the heap itself: also the stacks' room, until the next free.
-    pub(super) fn trim_whole(&self) {
+    /// Gives everything back but the heap itself: also the stacks' room, until the next free, and
+    /// the pages between live slots. Returns the bytes of those.
+    pub(super) fn trim_whole(&self) -> usize {
         self.trim();
         self.slow(|| {
             if let Some(room) = self.bins.end_room() {
@@ -87,7 +88,11 @@ impl ThreadHeap {
                 // SAFETY: taken in `push_slow`; no bin points there any more.
                 unsafe { Pages::global().release_span(room.cast(), STACK_ROOM_BYTES) };
             }
-        });
+            match choices::is_full() {
+                true => 0,
+                false => self.bins.punch(self),
+            }
+        })
     }
 
     fn trim_bins(&self) {

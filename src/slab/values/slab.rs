@@ -279,10 +279,10 @@ impl<T> Slab<T> {
         self.core().set.active()
     }
 
-    /// Gives empty spans back to the pages; returns their bytes. Until then the slots of dropped
-    /// and removed values stay with the slab, for the next ones (or, when 90 % of the pages' limit
-    /// is passed, until the slab next runs out of them). [`Pages::trim`] returns the spans to the
-    /// operating system.
+    /// Gives empty spans back to the pages, and the whole pages between values to the operating
+    /// system; returns their bytes. Until then the slots of dropped and removed values stay with
+    /// the slab, for the next ones (or, when 90 % of the pages' limit is passed, until the slab
+    /// next runs out of them). [`Pages::trim`] returns the spans to the operating system.
     pub fn trim(&self) -> usize {
         let core = self.core();
         if !core.is_real() {
@@ -291,6 +291,7 @@ impl<T> Slab<T> {
         let before = core.set.active();
         self.collect(core);
         core.trim(&Self::SHAPE);
+        core.bin.punch(&core.set);
         before - core.set.active()
     }
 
