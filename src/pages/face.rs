@@ -167,6 +167,7 @@ impl Pages {
     ///
     /// # Safety
     /// As there.
+    #[inline(never)]
     pub(crate) unsafe fn release_holed(
         &'static self,
         ptr: NonNull<u8>,

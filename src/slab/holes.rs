@@ -44,11 +44,16 @@ impl SlabHead {
     }
 
     /// Bytes of the slab's holes.
+    #[inline]
     pub(crate) fn hole_bytes(&self) -> usize {
-        let holes = self.holes.get();
-        if holes == 0 {
-            return 0;
+        match self.holes.get() {
+            0 => 0,
+            holes => self.bytes_of(holes),
         }
+    }
+
+    #[cold]
+    fn bytes_of(&self, holes: u32) -> usize {
         let hole = |number: usize| holes >> number & 1 == 1;
         let bytes = |number| self.stretches(number..number + 1).len();
         (0..STRETCHES)
@@ -103,6 +108,7 @@ impl SlabHead {
 
     /// Takes the slots of the first word that are free and reach into no hole; those that do stay.
     #[cold]
+    #[inline(never)]
     pub(super) fn take_beside_holes(&self) -> Option<(usize, u64)> {
         self.words().iter().enumerate().find_map(|(index, word)| {
             let free = word.load(Ordering::Relaxed);

@@ -311,6 +311,7 @@ impl SlabHead {
 
     /// Takes the first word with a free slot out of the bitmap, whole; where there are holes, what
     /// of it reaches into none.
+    #[inline(always)]
     pub(crate) fn take_word(&self) -> Option<TakenWord> {
         let (index, word) = if self.holes.get() == 0 {
             let taken = bitmap::take_word(self.words(), self.hint.get() as usize)?;
