@@ -14,7 +14,8 @@ use core::ptr::{NonNull, null_mut};
 use crate::base::error::AllocError;
 use crate::base::size_class::{CLASS_BYTES, CLASS_COUNT};
 use crate::heap::check;
-use crate::pages::Span;
+use crate::pages::purge::RELEASES_PER_LOOK;
+use crate::pages::{Pages, Span};
 use crate::slab::bin::Bin;
 use crate::slab::owner::SlabOwner;
 use crate::slab::shape::SlotShape;
@@ -54,6 +55,8 @@ pub(crate) struct Bins {
     bins: [Bin; CLASS_COUNT],
     /// The stacks' room, or null before the first free.
     room: Cell<*mut usize>,
+    /// Steps on the slow path.
+    steps: Cell<usize>,
 }
 
 impl Bins {
@@ -61,6 +64,7 @@ impl Bins {
         Bins {
             bins: [const { Bin::new() }; CLASS_COUNT],
             room: Cell::new(null_mut()),
+            steps: Cell::new(0),
         }
     }
 
@@ -121,6 +125,16 @@ impl Bins {
             stack = unsafe { stack.add(STACK_OFFSETS[class]) };
         }
         self.bins[class].push_slow(owner, &SHAPE_TABLE[class], stack, address);
+    }
+
+    /// Counts a step on the slow path, and now and then does its part of what is due to whoever
+    /// comes by.
+    pub(crate) fn come_by(&self, pages: &Pages) {
+        let steps = self.steps.get().wrapping_add(1);
+        self.steps.set(steps);
+        if steps % RELEASES_PER_LOOK == 0 {
+            pages.purge_if_due();
+        }
     }
 
     /// The room of `STACK_ROOM_BYTES`, taken on first use; null when refused.

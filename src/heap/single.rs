@@ -231,6 +231,7 @@ impl Heap {
     #[inline(never)]
     fn refill(&self, class: usize) -> Result<(usize, bool), AllocError> {
         self.ensure_owner();
+        self.bins.come_by(self.set.pages());
         let pressure = self.set.pages().pressure();
         if self.pressure.replace(pressure) != pressure {
             self.trim_bins();
@@ -253,6 +254,7 @@ impl Heap {
     fn free_slow(&self, class: usize, address: usize) {
         // A heap that never allocated has nothing to free, but must be able to say so.
         self.ensure_owner();
+        self.bins.come_by(self.set.pages());
         let take = || self.take_room();
         match self.check {
             Check::Fast => self.bins.push_slow(&self.set, class, address, take),

@@ -2,8 +2,9 @@
 //!
 //! A page fault costs about 2 us and returning 64 KiB and touching it again 27 us, so nothing is
 //! purged on a fast path, and what is used again soon is not purged at all: units that lay free
-//! through a whole delay (1 s unless set) are returned by whoever releases a span after that. A
-//! process that does nothing purges nothing; `trim` does it now.
+//! through a whole delay (1 s unless set) are returned by whoever comes by after that, a segment or
+//! so at a time, so that nobody pays for a gigabyte. Releases of spans come by, and the slow paths
+//! of heaps. A process that does nothing purges nothing; `trim` does it now.
 //!
 //! Purging takes its units first, so nobody is handed pages that are being returned.
 
@@ -17,6 +18,10 @@ use crate::pages::system::map::clock_ms;
 
 /// Spans released between two looks at the clock: a look costs about as much as a release.
 pub(crate) const RELEASES_PER_LOOK: usize = 16;
+/// Bytes that one look purges, but for what is left of a segment: about a millisecond.
+const BYTES_PER_LOOK: usize = 4 << 20;
+/// Segments that one look comes to: a microsecond, where none has anything to purge.
+const LINES_PER_LOOK: usize = 256;
 
 impl Pages {
     /// Returns every free dirty unit and piece to the source. Returns the bytes given back.
@@ -78,41 +83,65 @@ impl Pages {
         }
     }
 
-    /// Looks at the clock, as said there. For owners that keep spans instead of releasing them,
-    /// once in `RELEASES_PER_LOOK` times.
+    /// Goes on with the aging under way, or looks at the clock, as said there. For owners that keep
+    /// spans instead of releasing them, once in `RELEASES_PER_LOOK` times.
     pub(crate) fn purge_if_due(&self) {
         let clock = &self.purge_clock;
         let delay = clock.delay_ms.load(Ordering::Relaxed);
-        if delay == usize::MAX {
-            return;
-        }
-        let Some(now) = clock_ms() else { return };
-        let due = clock.due_ms.load(Ordering::Relaxed);
-        let next = now.saturating_add(delay);
-        // Relaxed: who wins the exchange ages the units; nobody waits.
-        let order = (Ordering::Relaxed, Ordering::Relaxed);
-        if now >= due
-            && clock
-                .due_ms
-                .compare_exchange(due, next, order.0, order.1)
-                .is_ok()
-        {
+        let is_under_way = || clock.next_line.load(Ordering::Relaxed) != usize::MAX;
+        if delay != usize::MAX && (is_under_way() || self.starts_aging(delay)) {
             self.purge_aged();
         }
     }
 
+    /// Whether aging is due, and the caller is who begins it.
+    fn starts_aging(&self, delay: usize) -> bool {
+        let clock = &self.purge_clock;
+        let Some(now) = clock_ms() else { return false };
+        let due = clock.due_ms.load(Ordering::Relaxed);
+        let next = now.saturating_add(delay);
+        // Relaxed: who wins the exchange begins; nobody waits.
+        let order = (Ordering::Relaxed, Ordering::Relaxed);
+        let exchange = || clock.due_ms.compare_exchange(due, next, order.0, order.1);
+        let starts = now >= due && exchange().is_ok();
+        if starts {
+            self.purge_aged_huge();
+            clock.next_line.store(0, Ordering::Relaxed);
+        }
+        starts
+    }
+
+    /// Takes the next lines of the aging under way, which others may go on with at the same time.
     #[cold]
     fn purge_aged(&self) {
-        self.purge_aged_huge();
-        for (entry, index) in self.segments() {
-            let aged = entry.aged.load(Ordering::Relaxed);
-            self.purge_units(entry, index, aged);
-            let free = entry.free.load(Ordering::Relaxed);
-            let now_aged = free & entry.dirty.load(Ordering::Relaxed);
-            // A take in between clears its bits before or after; at worst a unit that was used for
-            // a moment counts as aged, and its next purge comes early.
-            entry.aged.store(now_aged, Ordering::Relaxed);
+        let (next_line, mut bytes) = (&self.purge_clock.next_line, 0);
+        for _ in 0..LINES_PER_LOOK {
+            let index = next_line.load(Ordering::Relaxed);
+            let line = self.table.given_line(index);
+            let next = line.map_or(usize::MAX, |_| index + 1);
+            // Relaxed: who wins the exchange ages the line; nobody waits, and a line that a
+            // vanished thread had taken is aged the next time round.
+            let order = (Ordering::Relaxed, Ordering::Relaxed);
+            let taken = next_line.compare_exchange(index, next, order.0, order.1);
+            let Some(entry) = line else { return };
+            if taken.is_ok() && !entry.head.load(Ordering::Acquire).is_null() {
+                bytes += self.age_units(entry, index);
+            }
+            if bytes >= BYTES_PER_LOOK {
+                return;
+            }
         }
+    }
+
+    /// Purges what lay free in a segment since it was last aged, and marks what does now.
+    fn age_units(&self, entry: &SegmentEntry, index: usize) -> usize {
+        let bytes = self.purge_units(entry, index, entry.aged.load(Ordering::Relaxed));
+        let free = entry.free.load(Ordering::Relaxed);
+        let now_aged = free & entry.dirty.load(Ordering::Relaxed);
+        // A take in between clears its bits before or after; at worst a unit that was used for a
+        // moment counts as aged, and its next purge comes early.
+        entry.aged.store(now_aged, Ordering::Relaxed);
+        bytes
     }
 
     /// Purges what is free and dirty among `units`.

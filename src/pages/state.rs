@@ -77,6 +77,8 @@ pub(crate) struct PurgeClock {
     pub(super) releases: AtomicUsize,
     /// When the next aging is due, in milliseconds of the clock.
     pub(super) due_ms: AtomicUsize,
+    /// The line of the table that the aging under way comes to next; `usize::MAX` while none is.
+    pub(super) next_line: AtomicUsize,
     /// `usize::MAX` for never.
     pub(super) delay_ms: AtomicUsize,
 }
@@ -86,6 +88,7 @@ impl PurgeClock {
         PurgeClock {
             releases: AtomicUsize::new(0),
             due_ms: AtomicUsize::new(0),
+            next_line: AtomicUsize::new(usize::MAX),
             delay_ms: AtomicUsize::new(DELAY_MS),
         }
     }

@@ -101,6 +101,12 @@ impl Table {
         unsafe { block.as_ref() }
     }
 
+    /// The line `index`, if it was given out.
+    pub(crate) fn given_line(&self, index: usize) -> Option<&'static SegmentEntry> {
+        let is_given = index < self.count.load(Ordering::Relaxed);
+        is_given.then(|| self.line(index)).flatten()
+    }
+
     fn line(&self, index: usize) -> Option<&'static SegmentEntry> {
         self.block(index / BLOCK_LINES)
             .map(|block| &block.lines[index % BLOCK_LINES])

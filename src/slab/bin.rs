@@ -187,7 +187,6 @@ impl Bin {
     /// A word of `slab`, whose free slots reach into holes; of another slab where the memory for
     /// that is refused.
     #[cold]
-    #[inline(never)]
     fn take_from_hole(
         &self,
         owner: &impl SlabOwner,

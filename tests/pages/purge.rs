@@ -53,6 +53,49 @@ fn idle_pages_are_returned_after_the_delay_by_whoever_goes_on() {
     assert!(bytes.iter().all(|byte| *byte == 0));
 }
 
+/// A heap that neither takes nor releases a span comes by all the same, and no step of it pays for
+/// more than some MiB of the 64 that lie free.
+#[test]
+fn a_steady_state_returns_an_old_peak_step_by_step() {
+    let source: &Counting = Box::leak(Box::default());
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(source)));
+    let heap = Heap::builder().pages(pages).build().unwrap();
+    let wide = Layout::from_size_align(1 << 20, 8).unwrap();
+    let peak: Vec<_> = (0..64).map(|_| heap.allocate(wide).unwrap()).collect();
+    for block in peak {
+        // SAFETY: the block is ours, and freed once.
+        unsafe { heap.deallocate(block.cast(), wide) };
+    }
+    let full = pages.stats().charged;
+    assert!(full >= 64 << 20, "{full}");
+    pages.set_purge_delay(Some(Duration::from_millis(1)));
+    let small = Layout::from_size_align(64, 8).unwrap();
+    let purged = || source.purged.load(Ordering::Relaxed);
+    let mut most = 0;
+    let mut step = |operation: &mut dyn FnMut()| {
+        let before = purged();
+        operation();
+        most = most.max(purged() - before);
+    };
+    // Minutes: it takes milliseconds.
+    for _ in 0..100_000 {
+        let mut blocks = Vec::with_capacity(600);
+        for _ in 0..600 {
+            step(&mut || blocks.push(heap.allocate(small).unwrap()));
+        }
+        for block in blocks {
+            // SAFETY: the block is ours, and freed once.
+            step(&mut || unsafe { heap.deallocate(block.cast(), small) });
+        }
+        if pages.stats().charged < 2 << 20 {
+            break;
+        }
+    }
+    let left = pages.stats().charged;
+    assert!(left < 2 << 20, "{full} then {left}");
+    assert!((1..=8 << 20).contains(&most), "{most} bytes in a step");
+}
+
 #[test]
 fn without_a_delay_nothing_goes_by_itself() {
     let pages = pages(None);

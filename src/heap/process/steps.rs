@@ -20,6 +20,7 @@ static QUARANTINE: Quarantine = Quarantine::new();
 impl ThreadHeap {
     /// A slot when stack and word are empty, and whether it reads as zero.
     pub(super) fn refill(&self, class: usize) -> Result<(usize, bool), AllocError> {
+        self.bins.come_by(Pages::global());
         self.slow(|| {
             self.empty_inbox();
             let pressure = Pages::global().pressure();
@@ -37,6 +38,7 @@ impl ThreadHeap {
 
     /// Frees a slot when the stack has no room.
     pub(super) fn push_slow(&self, class: usize, address: usize) {
+        self.bins.come_by(Pages::global());
         self.slow(|| {
             let (bin, slot_bytes) = (self.bins.bin(class), CLASS_BYTES[class] as usize);
             let before = bin.cached().len() + 1;
