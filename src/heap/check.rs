@@ -15,7 +15,7 @@ use crate::base::size_class::{CLASS_BYTES, class_of};
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::base::trap::misuse;
 use crate::heap::bins::{Bins, SHAPE_TABLE, STACK_ROOM_BYTES};
-use crate::pages::registry;
+use crate::pages::registry::huge_table;
 use crate::slab::bin::{Bin, message};
 use crate::slab::owner::SlabOwner;
 use crate::slab::raw::slot_at;
@@ -73,7 +73,7 @@ impl Quarantine {
 }
 
 /// Checks, fills and delays a freed slot of the class. Without a quarantine it goes home at once.
-/// `huge_owner` is what the registry calls the owner.
+/// `huge_owner` is what the table of huge blocks calls the owner.
 pub(crate) fn free_checked(
     bins: &Bins,
     owner: &impl SlabOwner,
@@ -101,7 +101,7 @@ pub(crate) fn free_checked(
 /// What is wrong with a pointer that no slab of the owner holds, given a small layout.
 pub(crate) fn small_error(address: usize, huge_owner: usize, error: FreeError) -> FreeError {
     // The record of another's block may go away while we look, so it is not read.
-    if registry::is_huge_of(address, huge_owner) {
+    if huge_table::is_owned_by(address, huge_owner) {
         FreeError::WrongClass
     } else {
         error

@@ -3,7 +3,7 @@
 //!
 //! A large block is a slab of one slot, so that the same record says whose it is. Huge blocks are
 //! linked through their records.
-//! I1: every huge block of the heap is in its list, and the registry names the heap as its owner.
+//! I1: every huge block of the heap is in its list, and its entry names the heap as its owner.
 //!
 //! Subject: what no class serves; `single.rs` knows classes and nothing of spans.
 
@@ -17,7 +17,8 @@ use crate::base::trap::misuse;
 use crate::heap::resize::Resize;
 use crate::heap::single::Heap;
 use crate::pages::huge_record::{huge_bytes, huge_links};
-use crate::pages::{Pages, Room, registry, span_bytes};
+use crate::pages::registry::huge_table;
+use crate::pages::{Pages, Room, span_bytes};
 use crate::slab::bin::message;
 use crate::slab::raw::SlabHead;
 
@@ -97,7 +98,7 @@ impl Heap {
         if bytes > SPAN_BYTES_MAX {
             let span = self.set.take_span(bytes, layout.align())?;
             let address = span.ptr.addr().get();
-            registry::set_huge_owner(address, self.set.owner());
+            huge_table::set_owner(address, self.set.owner());
             // SAFETY: just taken.
             unsafe { self.link_huge(address) };
             return Ok((NonNull::slice_from_raw_parts(span.ptr, bytes), span.zeroed));
@@ -137,7 +138,7 @@ impl Heap {
         self.ensure_owner();
         let Some(block) = SlabHead::of_owner(address, self.set.owner()) else {
             // The record of another's block may go away while we look, so it is not read.
-            if !registry::is_huge_of(address, self.set.owner()) {
+            if !huge_table::is_owned_by(address, self.set.owner()) {
                 return Err(FreeError::Foreign);
             }
             // SAFETY: registered and ours, so it stays while we look.

@@ -91,8 +91,9 @@ impl Pages {
     }
 
     /// How long released pages stay for reuse before they are returned to the source, in whole
-    /// milliseconds; `None` for ever. One second unless set. Whoever releases a span after that
-    /// returns them, so a process that does nothing keeps what it has: see [`Pages::trim`].
+    /// milliseconds; `None` for ever. One second unless set. Whoever comes by after that returns
+    /// them, some MiB at a time: releases of spans, refills and flushes of heaps, ticks of pools. A
+    /// process that does nothing keeps what it has: see [`Pages::trim`].
     pub fn set_purge_delay(&self, delay: Option<Duration>) {
         let ms = delay.map(|delay| usize::try_from(delay.as_millis()).unwrap_or(usize::MAX));
         self.purge_clock

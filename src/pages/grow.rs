@@ -168,9 +168,9 @@ impl Pages {
         })
     }
 
-    /// Zeroed memory for a block of the table, aligned to a cache line.
-    fn map_block(&self, bytes: usize) -> Option<NonNull<u8>> {
-        // A block of lines lives for ever, so its reservation is never dropped.
+    /// Zeroed memory for a table, or a block of one, aligned to a cache line; it stays for ever.
+    pub(super) fn map_block(&self, bytes: usize) -> Option<NonNull<u8>> {
+        // Never dropped, since it stays.
         let reservation = self.reserve(bytes + 64)?;
         let start = align_up(reservation.base().addr().get(), 64)?;
         core::mem::forget(reservation);

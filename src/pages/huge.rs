@@ -12,7 +12,7 @@ use crate::base::sync::Ordering;
 use crate::base::trap::misuse;
 use crate::pages::huge_cache::Kept;
 use crate::pages::huge_record::{HugeRecord, huge_bytes, record_of};
-use crate::pages::registry::{self, HugeTable};
+use crate::pages::registry::huge_table;
 use crate::pages::state::{Pages, Span};
 
 impl Pages {
@@ -64,14 +64,7 @@ impl Pages {
     }
 
     fn register(&'static self, start: usize) -> bool {
-        registry::insert_huge(start, || {
-            let table = self.reserve(size_of::<HugeTable>() + align_of::<HugeTable>())?;
-            let at = align_up(table.base().addr().get(), align_of::<HugeTable>())?;
-            // A table block lives for ever, so its reservation is never dropped.
-            core::mem::forget(table);
-            // SAFETY: zeroed memory (valid atomics and a null link), aligned, never freed.
-            Some(unsafe { &*core::ptr::with_exposed_provenance::<HugeTable>(at) })
-        })
+        huge_table::insert(start, |bytes| self.map_block(bytes))
     }
 
     /// Makes a kept block, which is the caller's, one of `bytes` bytes; unmaps it if that fails.
@@ -105,7 +98,7 @@ impl Pages {
     /// Nobody uses the block.
     pub(super) unsafe fn release_huge(&self, ptr: NonNull<u8>) {
         let start = ptr.addr().get();
-        if !registry::remove_huge(start) {
+        if !huge_table::remove(start) {
             misuse("freed a huge block that is not allocated", start);
         }
         // SAFETY: the block was registered, so its record is there, and removing it from the
@@ -208,7 +201,8 @@ impl Pages {
         let mut reservation = unsafe { (&raw const (*record_of(start)).reservation).read() };
         let offset = start - reservation.base().addr().get();
         let before = reservation.bytes();
-        let moved = registry::rename_huge(start, || {
+        let zeroed = |bytes| self.map_block(bytes);
+        let moved = huge_table::rename(start, zeroed, || {
             // SAFETY: the caller's promise; the source keeps what lies in the reservation.
             unsafe { self.source.resize(&mut reservation, offset + bytes) };
             let base = reservation.base().as_ptr().expose_provenance();

@@ -3,8 +3,8 @@
 //! ```text
 //! mapping:  slack | record (one page) | block ... | slack
 //! ```
-//! The record keeps the reservation. The registry's table of huge blocks says whether a pointer is
-//! one before its record is read.
+//! The record keeps the reservation. The table of huge blocks (`registry/huge_table.rs`) says
+//! whether a pointer is one before its record is read.
 //!
 //! I1: `bytes <= touched <= ` the room behind the block's start. `touched` is what the block is
 //! charged with; beyond it the mapping reads as zero and holds nothing.

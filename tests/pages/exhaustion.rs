@@ -4,11 +4,13 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use flagstone::pages::{HeapSource, MmapSource, Pages};
-use flagstone::{AllocError, Arena, ArenaPool, Heap, Keep, Pool, Slab};
+use flagstone::pages::{HeapSource, MmapSource, PageSource, Pages, Reservation};
+use flagstone::{AllocError, Arena, ArenaPool, FreeError, Heap, Keep, Pool, Slab};
 
 use crate::common::child;
+use crate::common::random::Random;
 use crate::common::threads::crowd;
 use crate::scripts::{self, Checked, Owner, Refusals};
 use crate::source::Refusing;
@@ -152,39 +154,85 @@ fn reservations_refused_by_size() {
     for_each_owner!(run(0, false));
 }
 
-/// More huge blocks than the first block of the registry's table holds, and no memory for another.
-/// In a process of its own, as the table is the process's.
+/// Maps what is long enough to be a block, and makes it longer. What is shorter, as a table is, it
+/// maps only when it `has_room`.
+#[derive(Debug, Default)]
+struct Tableless {
+    has_room: AtomicBool,
+}
+
+// SAFETY: hands out what `MmapSource` hands out, or nothing.
+unsafe impl PageSource for Tableless {
+    fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        let may = bytes >= 1 << 20 || self.has_room.load(Ordering::Relaxed);
+        may.then(|| MmapSource.reserve(bytes))?
+    }
+
+    unsafe fn resize(&self, reservation: &mut Reservation, bytes: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { MmapSource.resize(reservation, bytes) }
+    }
+}
+
+/// More huge blocks than the first table of them has room for, and no memory for another one. In a
+/// process of its own, as the tables are the process's.
 #[test]
-fn the_table_of_huge_blocks_refused() {
+fn a_table_of_huge_blocks_refused() {
     child::succeeds("exhaustion::part", "table");
 }
 
 fn table_of_huge_blocks() {
-    let (pages, source) = Refusing::pages(0, 0, usize::MAX);
-    // Room for the blocks, none for what is smaller: the table.
-    source.refuse_below(1 << 20);
+    let source: &Tableless = Box::leak(Box::default());
+    let pages: &'static Pages = Box::leak(Box::new(Pages::new(source)));
     let heap = Heap::over(pages);
-    let layout = Layout::from_size_align(2 << 20, 8).unwrap();
+    let layout = |mib: usize| Layout::from_size_align(mib << 20, 8).unwrap();
+    let take = |mib| Some((heap.allocate(layout(mib)).ok()?.cast::<usize>(), mib));
     let mut held = Vec::new();
     let error = loop {
-        match heap.allocate(layout) {
-            Ok(block) => held.push(block),
+        match heap.allocate(layout(2)) {
+            Ok(block) => held.push((block.cast::<usize>(), 2)),
             Err(error) => break error,
         }
     };
-    assert_eq!(held.len(), 255);
     assert!(matches!(error, AllocError::SourceExhausted { .. }));
-    assert_eq!(pages.stats().active, 255 * (2 << 20));
-    source.recover();
-    held.extend((0..600).map(|_| heap.allocate(layout).unwrap()));
-    for block in held {
-        // SAFETY: a live block of this layout.
-        unsafe { heap.deallocate(block.cast(), layout) };
+    assert!((64..=256).contains(&held.len()), "{}", held.len());
+    assert_eq!(pages.stats().active, held.len() * (2 << 20));
+    // Those that move still find a place, and are found there; some are not where they belong.
+    for (number, (block, mib)) in held.iter_mut().enumerate() {
+        // SAFETY: a live block of this layout, which is not used where it was any more.
+        unsafe {
+            block.write(number);
+            *block = heap
+                .grow(block.cast(), layout(*mib), layout(3))
+                .unwrap()
+                .cast();
+        }
+        *mib = 3;
+    }
+    let free = |(block, mib): (NonNull<usize>, usize)| {
+        // SAFETY: a block of the heap, live or not, that nobody uses.
+        unsafe { heap.try_free(block.cast(), layout(mib)) }
+    };
+    for (number, (block, _)) in held.iter().enumerate() {
+        // SAFETY: a live block, written above.
+        assert_eq!(unsafe { block.read() }, number);
+    }
+    for block in held.split_off(held.len() / 2) {
+        assert_eq!(free(block), Ok(()));
+        assert_eq!(free(block), Err(FreeError::Foreign));
+    }
+    source.has_room.store(true, Ordering::Relaxed);
+    held.extend((0..3000).map(|_| take(2).unwrap()));
+    let mut random = Random::new(1);
+    while !held.is_empty() {
+        let block = held.swap_remove(random.below(held.len()));
+        assert_eq!(free(block), Ok(()));
+        assert_eq!(free(block), Err(FreeError::Foreign));
     }
     pages.trim();
     let stats = pages.stats();
     assert_eq!((stats.active, stats.charged), (0, 0));
-    // Only the table's further blocks stay mapped.
+    // Only further tables stay mapped.
     assert!(stats.mapped < 1 << 20, "{stats}");
 }
 

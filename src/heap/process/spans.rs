@@ -16,7 +16,8 @@ use crate::heap::process::choices::decide;
 use crate::heap::process::heaps::own;
 use crate::heap::process::remote::HUGE_OWNER;
 use crate::pages::huge_record::huge_bytes;
-use crate::pages::{Pages, Room, registry};
+use crate::pages::registry::huge_table;
+use crate::pages::{Pages, Room};
 use crate::slab::bin::message;
 use crate::slab::raw::SlabHead;
 
@@ -56,7 +57,7 @@ fn take_span(bytes: usize, align: usize, room: Room) -> Result<(NonNull<u8>, boo
         // SAFETY: just taken, and cut from a segment (it is not huge).
         unsafe { SlabHead::create_large(&span, 0, true) };
     } else {
-        registry::set_huge_owner(span.ptr.addr().get(), HUGE_OWNER);
+        huge_table::set_owner(span.ptr.addr().get(), HUGE_OWNER);
     }
     Ok((span.ptr, span.zeroed))
 }
@@ -97,7 +98,7 @@ pub(super) unsafe fn live_span(address: usize, bytes: usize) -> Option<&'static 
     match block {
         Some(block) if block.free_count() != 0 => misuse(message(FreeError::DoubleFree), address),
         Some(_) => {}
-        None if bytes <= SPAN_BYTES_MAX || !registry::is_huge_of(address, HUGE_OWNER) => {
+        None if bytes <= SPAN_BYTES_MAX || !huge_table::is_owned_by(address, HUGE_OWNER) => {
             misuse(message(FreeError::Foreign), address)
         }
         // SAFETY: registered, and the caller's.
