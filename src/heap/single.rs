@@ -210,11 +210,26 @@ impl Heap {
     /// Gives everything that is cached or empty back to the pages, and their unused memory to the
     /// operating system. Returns the bytes that the system got back.
     pub fn trim(&self) -> usize {
+        self.release_kept();
+        self.set.pages().trim()
+    }
+
+    /// What `ask` gets. Before it is refused, all that the heap only keeps went back.
+    pub(super) fn insist<R>(
+        &self,
+        ask: impl Fn() -> Result<R, AllocError>,
+    ) -> Result<R, AllocError> {
+        ask().or_else(|_| {
+            self.release_kept();
+            ask()
+        })
+    }
+
+    fn release_kept(&self) {
         if let Some(quarantine) = self.quarantine() {
             quarantine.drain(&self.bins, &self.set);
         }
         self.trim_bins();
-        self.set.pages().trim()
     }
 
     fn trim_bins(&self) {
@@ -231,7 +246,7 @@ impl Heap {
             self.trim_bins();
         }
         let is_full = self.check == Check::Full;
-        self.bins.refill(&self.set, class, is_full)
+        self.insist(|| self.bins.refill(&self.set, class, is_full))
     }
 
     /// Gives the heap its number before its first slab names it.

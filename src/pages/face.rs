@@ -108,6 +108,12 @@ impl Pages {
         bytes
     }
 
+    /// In a forked child, where the threads of other purges are gone.
+    #[cfg(all(unix, feature = "std"))]
+    pub(crate) fn end_purges(&self) {
+        self.purges.end_all();
+    }
+
     /// Takes a span of at least `bytes` bytes at `align` (up to 4 MiB). Rounds up to 4, 8 or 16
     /// KiB, then to multiples of 64 KiB up to 1 MiB, then to multiples of 4 KiB.
     ///

@@ -21,8 +21,10 @@ use core::ptr::null;
 use crate::base::config::Config;
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::base::underway::Underway;
 use crate::heap::process::choices::decide;
 use crate::heap::process::thread::{CurrentCell, ThreadHeap};
+use crate::pages::Pages;
 
 /// The heap of a thread that has not allocated yet.
 pub(super) static FRESH: ThreadHeap = ThreadHeap::empty();
@@ -44,6 +46,8 @@ static ORPHANS: AtomicU64 = AtomicU64::new(0);
 /// gets round to all of them with one in hand at a time: had it taken them all, threads that start
 /// meanwhile would each make a new heap, and a fork would lose them.
 static VISITED: AtomicU64 = AtomicU64::new(0);
+/// Orphans in the hand of a visitor: nobody else finds them, nor what they keep.
+static VISITS: Underway = Underway::new();
 /// The exit hook's key plus one; 0 before it is made.
 static KEY: AtomicUsize = AtomicUsize::new(0);
 
@@ -225,12 +229,35 @@ fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
     }
 }
 
+/// What `ask` gets. Before it is refused, `heap`, which is the caller's, and every orphan gave back
+/// all that they only keep.
+pub(super) fn insist<R>(
+    heap: Option<&ThreadHeap>,
+    ask: impl Fn() -> Result<R, AllocError>,
+) -> Result<R, AllocError> {
+    ask().or_else(|_| {
+        // Twice: what one heap gives back may be of slabs of another that was trimmed before.
+        for _ in 0..2 {
+            if let Some(heap) = heap {
+                heap.end_quarantine();
+                heap.trim();
+            }
+            trim_orphans();
+        }
+        VISITS.outlast(ask)
+    })
+}
+
 /// Lets every orphan give up what it holds, all but itself.
 pub(super) fn trim_orphans() {
     start_visits();
     // As many as there can be: others may be trimming too.
     for _ in 0..heap_count() {
-        if !visit(ThreadHeap::trim_whole) {
+        let whole = |heap: &ThreadHeap| {
+            heap.end_quarantine();
+            heap.trim_whole();
+        };
+        if !visit(whole) {
             return;
         }
     }
@@ -246,6 +273,11 @@ pub(super) fn visit_orphan() {
 
 /// Runs `operation` with an orphan that was not visited yet. `false` if there is none.
 fn visit(operation: impl FnOnce(&ThreadHeap)) -> bool {
+    // Most find none, and leave the count of visits alone.
+    if ORPHANS.load(Ordering::Relaxed) & ADDRESS == 0 {
+        return false;
+    }
+    let _step = VISITS.begin();
     let Some(heap) = pop(&ORPHANS) else {
         return false;
     };
@@ -266,6 +298,8 @@ fn start_visits() {
 /// In a forked child only the forking thread goes on. Heaps of the others become orphans, unless
 /// their thread was on its slow path just then: those are lost, with what they cached.
 extern "C" fn after_fork_in_child() {
+    VISITS.end_all();
+    Pages::global().end_purges();
     let mine = current();
     for heap in all() {
         let held = !heap.current.get().is_null();

@@ -9,6 +9,7 @@ use crate::base::size_class::CLASS_BYTES;
 use crate::heap::bins::STACK_ROOM_BYTES;
 use crate::heap::check::{Quarantine, free_checked};
 use crate::heap::process::choices;
+use crate::heap::process::heaps::insist;
 use crate::heap::process::remote::HUGE_OWNER;
 use crate::heap::process::thread::ThreadHeap;
 use crate::pages::Pages;
@@ -20,7 +21,7 @@ static QUARANTINE: Quarantine = Quarantine::new();
 impl ThreadHeap {
     /// A slot when stack and word are empty, and whether it reads as zero.
     pub(super) fn refill(&self, class: usize) -> Result<(usize, bool), AllocError> {
-        self.slow(|| {
+        let step = || {
             self.empty_inbox();
             let pressure = Pages::global().pressure();
             if self.pressure.replace(pressure) != pressure {
@@ -32,7 +33,8 @@ impl ThreadHeap {
             let count = 1 + self.bins.bin(class).word_count();
             self.count_taken(count * CLASS_BYTES[class] as usize);
             Ok(slot)
-        })
+        };
+        insist(Some(self), || self.slow(step))
     }
 
     /// Frees a slot when the stack has no room.
@@ -91,7 +93,9 @@ impl ThreadHeap {
     }
 
     fn trim_bins(&self) {
-        self.release_spares();
+        // SAFETY: what was kept is ours, and nobody uses it.
+        let release = |block| unsafe { self.remove(block) };
+        self.spares.release_all(release);
         self.count_given(self.bins.cached_bytes());
         self.bins.trim(self);
     }
