@@ -9,6 +9,7 @@ use crate::base::size_class::class_of;
 use crate::heap::process::blocks::{allocate_class, free_slow, start_of, take_class};
 use crate::heap::process::heaps::{current, trim_orphans, with_heap};
 use crate::heap::process::spans::{allocate_span, free_span};
+use crate::heap::process::thread::ThreadHeap;
 use crate::heap::resize::resize_slow;
 use crate::pages::{Pages, Room};
 use crate::slab::raw::slot_at;
@@ -72,10 +73,7 @@ pub fn trim() -> usize {
     // Twice: what one heap gives back may be of slabs of another that was trimmed before.
     for _ in 0..2 {
         // Without memory for a heap there is nothing to trim.
-        let _ = with_heap(None, |heap| {
-            heap.end_quarantine();
-            heap.trim_whole();
-        });
+        let _ = with_heap(None, ThreadHeap::trim_whole);
         trim_orphans();
     }
     Pages::global().trim()

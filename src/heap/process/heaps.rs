@@ -238,10 +238,7 @@ pub(super) fn insist<R>(
     ask().or_else(|_| {
         // Twice: what one heap gives back may be of slabs of another that was trimmed before.
         for _ in 0..2 {
-            if let Some(heap) = heap {
-                heap.end_quarantine();
-                heap.trim();
-            }
+            heap.inspect(|heap| heap.trim_whole());
             trim_orphans();
         }
         VISITS.outlast(ask)
@@ -253,11 +250,7 @@ pub(super) fn trim_orphans() {
     start_visits();
     // As many as there can be: others may be trimming too.
     for _ in 0..heap_count() {
-        let whole = |heap: &ThreadHeap| {
-            heap.end_quarantine();
-            heap.trim_whole();
-        };
-        if !visit(whole) {
+        if !visit(ThreadHeap::trim_whole) {
             return;
         }
     }

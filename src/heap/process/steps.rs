@@ -61,11 +61,6 @@ impl ThreadHeap {
         self.slow(|| self.empty_inbox());
     }
 
-    /// Hands every slot in the process's quarantine to its slab.
-    pub(super) fn end_quarantine(&self) {
-        self.slow(|| self.drain_quarantine());
-    }
-
     fn drain_quarantine(&self) {
         if choices::is_full() {
             QUARANTINE.drain(&self.bins, self);
@@ -80,10 +75,13 @@ impl ThreadHeap {
         });
     }
 
-    /// Gives everything back but the heap itself: also the stacks' room, until the next free.
+    /// Gives everything back but the heap itself: also the stacks' room, until the next free, and
+    /// what waits in the process's quarantine.
     pub(super) fn trim_whole(&self) {
-        self.trim();
         self.slow(|| {
+            self.empty_inbox();
+            self.drain_quarantine();
+            self.trim_bins();
             if let Some(room) = self.bins.end_room() {
                 self.cached_max.set(0);
                 // SAFETY: taken in `push_slow`; no bin points there any more.
