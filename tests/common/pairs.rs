@@ -1,6 +1,8 @@
 //! Every pair of sizes in the same room: what blocks of one size left cached is to be had for the
 //! next, as if nobody had been there before.
 
+use std::alloc::{Layout, alloc, dealloc};
+
 use crate::common::random::Random;
 
 /// Whose memory it is.
@@ -13,6 +15,32 @@ pub(crate) trait Room {
 
     /// Gives back all that is cached.
     fn trim(&self);
+}
+
+/// The process's allocator, which is a `Flagstone`.
+#[cfg(all(unix, feature = "std"))]
+pub(crate) struct Process;
+
+#[cfg(all(unix, feature = "std"))]
+impl Room for Process {
+    fn take(&self, size: usize) -> Option<usize> {
+        // SAFETY: the size is not zero.
+        let block = unsafe { alloc(layout(size)) };
+        (!block.is_null()).then(|| block.expose_provenance())
+    }
+
+    fn give(&self, address: usize, size: usize) {
+        // SAFETY: a live block of this size.
+        unsafe { dealloc(std::ptr::with_exposed_provenance_mut(address), layout(size)) };
+    }
+
+    fn trim(&self) {
+        flagstone::trim();
+    }
+}
+
+pub(crate) fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
 }
 
 /// The length of each size class, then large blocks.

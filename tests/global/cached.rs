@@ -1,14 +1,14 @@
 //! What the process's heap is refused, by each kind of limit: nothing that is only cached, by the
 //! thread that asks or by ended ones. In processes of their own, because limits are the process's.
 
-use std::alloc::{GlobalAlloc, Layout};
+use std::alloc::GlobalAlloc;
 use std::io::Error;
 use std::sync::Barrier;
 use std::thread;
 
 use flagstone::{Config, Flagstone};
 
-use crate::common::pairs::{self, Room};
+use crate::common::pairs::{self, Process, Room, layout};
 use crate::common::random::Random;
 use crate::common::{child, threads};
 use crate::refused::bare;
@@ -22,29 +22,6 @@ const THREADS: usize = 8;
 unsafe extern "C" {
     #[cfg(target_os = "linux")]
     safe fn __errno_location() -> *mut i32;
-}
-
-struct Process;
-
-impl Room for Process {
-    fn take(&self, size: usize) -> Option<usize> {
-        // SAFETY: the size is not zero.
-        let block = unsafe { GLOBAL.alloc(layout(size)) };
-        (!block.is_null()).then(|| block.expose_provenance())
-    }
-
-    fn give(&self, address: usize, size: usize) {
-        // SAFETY: a live block of this size.
-        unsafe { GLOBAL.dealloc(std::ptr::with_exposed_provenance_mut(address), layout(size)) };
-    }
-
-    fn trim(&self) {
-        flagstone::trim();
-    }
-}
-
-fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, 8).unwrap()
 }
 
 #[test]

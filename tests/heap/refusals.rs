@@ -1,13 +1,12 @@
 //! What a heap is refused, by each kind of limit: nothing that it only caches.
 
-use std::alloc::Layout;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
 use flagstone::{AllocError, Check, Heap};
 
-use crate::common::pairs::{self, Room};
+use crate::common::pairs::{self, Room, layout};
 use crate::common::random::Random;
 
 const LIMIT: usize = 2 << 20;
@@ -28,10 +27,6 @@ impl Room for Heap {
     fn trim(&self) {
         Heap::trim(self);
     }
-}
-
-fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, 8).unwrap()
 }
 
 fn leaked(source: &'static dyn PageSource) -> &'static Pages {
