@@ -1,9 +1,9 @@
 //! Steps that hold for a moment what is free, and the others who find nothing meanwhile.
 //!
-//! A purge takes what it returns out of the searches and discharges it when it is done; who trims
-//! an orphan has it in hand. Whoever is refused while such a step is under way has not seen all
-//! that is free, and asks again. Nobody waits for a step's end: its thread may be asleep, or gone,
-//! in a forked child, so the number of times is bounded.
+//! A purge takes what it returns out of the searches, and discharges it when it is done. Whoever is
+//! refused while such a step is under way has not seen all that is free, and asks again. Nobody
+//! waits for a step's end: its thread may be asleep, or gone, in a forked child, so the number of
+//! times is bounded.
 //!
 //! * I1: `ended` counts no step before `begun` does, and what the step held is free when it does.
 #![forbid(unsafe_code)]
@@ -19,6 +19,9 @@ use crate::base::sync::{AtomicUsize, Ordering};
 /// How often is asked again at most. A thread that is preempted in a step is gone for some
 /// milliseconds, and who asks in vain gives way each time.
 const TIMES: usize = 10_000;
+/// How often steps are outlasted that began while the last ones were: what they hold was in use
+/// when the first answer came, mostly, and where all threads purge there would be no end.
+const ROUNDS: usize = 8;
 
 /// See the module's header.
 #[derive(Debug)]
@@ -49,17 +52,9 @@ impl Underway {
     /// Begins a step, before it takes anything.
     pub(crate) fn begin(&self) -> Step<'_> {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        // Pairs with the fence in `at_rest`: who misses what the step takes sees it begun.
+        // Pairs with the fence in `begun`: who misses what the step takes sees it begun.
         fence(Ordering::SeqCst);
         Step(self)
-    }
-
-    /// How many steps there were, if none is under way.
-    fn at_rest(&self) -> Option<usize> {
-        fence(Ordering::SeqCst);
-        // In this order: were it the other way round, a step could begin and end in between.
-        let ended = self.ended.load(Ordering::Acquire);
-        (self.begun.load(Ordering::Relaxed) == ended).then_some(ended)
     }
 
     /// In a forked child: steps of threads that are not there will never end.
@@ -71,15 +66,36 @@ impl Underway {
 
     /// Asks until there is something, or until nothing was under way all the while.
     pub(crate) fn outlast<R, E>(&self, ask: impl Fn() -> Result<R, E>) -> Result<R, E> {
+        let (mut rounds, mut goal) = (0, self.ended());
         for _ in 0..TIMES {
-            let before = self.at_rest();
+            let before = self.ended();
             let answer = ask();
-            if answer.is_ok() || before.is_some() && before == self.at_rest() {
+            let begun = self.begun();
+            // No more had begun than had ended before.
+            if answer.is_ok() || begun == before {
+                return answer;
+            }
+            // Modulo the word: above half of it is below zero.
+            if self.ended().wrapping_sub(goal) <= usize::MAX / 2 {
+                (rounds, goal) = (rounds + 1, begun);
+            }
+            if rounds > ROUNDS {
                 return answer;
             }
             give_way();
         }
         ask()
+    }
+
+    fn begun(&self) -> usize {
+        // Pairs with the fence in `begin`.
+        fence(Ordering::SeqCst);
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    fn ended(&self) -> usize {
+        // Acquire: pairs with the Release at a step's end.
+        self.ended.load(Ordering::Acquire)
     }
 }
 
@@ -126,6 +142,16 @@ mod tests {
             refuse(&asked)
         });
         assert_eq!(answer, Err(2));
+    }
+
+    #[test]
+    fn a_refusal_stands_where_steps_never_cease() {
+        let (underway, asked) = (Underway::new(), Cell::new(0));
+        let answer = underway.outlast(|| {
+            drop(underway.begin());
+            refuse(&asked)
+        });
+        assert_eq!(answer, Err(ROUNDS + 1));
     }
 
     #[test]

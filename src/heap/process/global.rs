@@ -7,7 +7,7 @@ use core::ptr::{NonNull, null_mut};
 use crate::base::config::Config;
 use crate::base::size_class::class_of;
 use crate::heap::process::blocks::{allocate_class, free_slow, start_of, take_class};
-use crate::heap::process::heaps::{current, trim_orphans, with_heap};
+use crate::heap::process::heaps::{current, trim_in_turn, with_heap};
 use crate::heap::process::spans::{allocate_span, free_span};
 use crate::heap::process::thread::ThreadHeap;
 use crate::heap::resize::resize_slow;
@@ -70,12 +70,10 @@ pub fn set_limit(limit_bytes: Option<usize>) {
 /// [`Check::Full`](crate::Check::Full), and all unused pages. Returns the bytes that the operating
 /// system got back. What other running threads cache stays with them.
 pub fn trim() -> usize {
-    // Twice: what one heap gives back may be of slabs of another that was trimmed before.
-    for _ in 0..2 {
+    trim_in_turn(|| {
         // Without memory for a heap there is nothing to trim.
         let _ = with_heap(None, ThreadHeap::trim_whole);
-        trim_orphans();
-    }
+    });
     Pages::global().trim()
 }
 

@@ -21,7 +21,6 @@ use core::ptr::null;
 use crate::base::config::Config;
 use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use crate::base::underway::Underway;
 use crate::heap::process::choices::decide;
 use crate::heap::process::thread::{CurrentCell, ThreadHeap};
 use crate::pages::Pages;
@@ -46,8 +45,6 @@ static ORPHANS: AtomicU64 = AtomicU64::new(0);
 /// gets round to all of them with one in hand at a time: had it taken them all, threads that start
 /// meanwhile would each make a new heap, and a fork would lose them.
 static VISITED: AtomicU64 = AtomicU64::new(0);
-/// Orphans in the hand of a visitor: nobody else finds them, nor what they keep.
-static VISITS: Underway = Underway::new();
 /// The exit hook's key plus one; 0 before it is made.
 static KEY: AtomicUsize = AtomicUsize::new(0);
 
@@ -236,21 +233,22 @@ pub(super) fn insist<R>(
     ask: impl Fn() -> Result<R, AllocError>,
 ) -> Result<R, AllocError> {
     ask().or_else(|_| {
-        // Twice: what one heap gives back may be of slabs of another that was trimmed before.
-        for _ in 0..2 {
+        trim_in_turn(|| {
             heap.inspect(|heap| heap.trim_whole());
-            trim_orphans();
-        }
-        VISITS.outlast(ask)
+        });
+        ask()
     })
 }
 
-/// Lets every orphan give up what it holds, all but itself.
-pub(super) fn trim_orphans() {
-    start_visits();
-    // As many as there can be: others may be trimming too.
-    for _ in 0..heap_count() {
-        if !visit(ThreadHeap::trim_whole) {
+/// Lets the caller trim its heap, and every orphan give up what it holds, all but itself. Twice if
+/// there are any: what one heap gives back may be of slabs of another that was trimmed before.
+pub(super) fn trim_in_turn(trim_own: impl Fn()) {
+    for _ in 0..2 {
+        trim_own();
+        start_visits();
+        // As many as there can be: others may be trimming too.
+        let visits = (0..heap_count()).take_while(|_| visit(ThreadHeap::trim_whole));
+        if visits.count() == 0 {
             return;
         }
     }
@@ -266,11 +264,6 @@ pub(super) fn visit_orphan() {
 
 /// Runs `operation` with an orphan that was not visited yet. `false` if there is none.
 fn visit(operation: impl FnOnce(&ThreadHeap)) -> bool {
-    // Most find none, and leave the count of visits alone.
-    if ORPHANS.load(Ordering::Relaxed) & ADDRESS == 0 {
-        return false;
-    }
-    let _step = VISITS.begin();
     let Some(heap) = pop(&ORPHANS) else {
         return false;
     };
@@ -291,7 +284,6 @@ fn start_visits() {
 /// In a forked child only the forking thread goes on. Heaps of the others become orphans, unless
 /// their thread was on its slow path just then: those are lost, with what they cached.
 extern "C" fn after_fork_in_child() {
-    VISITS.end_all();
     Pages::global().end_purges();
     let mine = current();
     for heap in all() {
