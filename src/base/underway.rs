@@ -155,6 +155,15 @@ mod tests {
     }
 
     #[test]
+    #[cfg(all(unix, feature = "std"))]
+    fn in_a_forked_child_nothing_is_under_way() {
+        let (underway, asked) = (Underway::new(), Cell::new(0));
+        core::mem::forget(underway.begin());
+        underway.end_all();
+        assert_eq!(underway.outlast(|| refuse(&asked)), Err(1));
+    }
+
+    #[test]
     fn nobody_waits_for_a_step_that_never_ends() {
         let (underway, asked) = (Underway::new(), Cell::new(0));
         core::mem::forget(underway.begin());

@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
+use flagstone::Heap;
 use flagstone::pages::{MmapSource, PageSource, Pages, Reservation};
-use flagstone::{AllocError, Heap};
 
 use crate::common::pairs::layout;
 
@@ -13,13 +14,11 @@ const UNIT: usize = 64 << 10;
 /// More than a heap keeps.
 const FIVE: usize = 5 * UNIT;
 
-/// A source of one segment, whose first purge takes until so many other calls came.
+/// A source of one segment, whose first purge goes on until another call came, and then for long.
 #[derive(Debug)]
 struct Slow {
     /// Calls since the first purge began, that one too.
     calls: AtomicUsize,
-    /// The last call of which that purge takes notice.
-    last: usize,
 }
 
 impl Slow {
@@ -41,30 +40,32 @@ unsafe impl PageSource for Slow {
     unsafe fn purge(&self, reservation: &Reservation, offset: usize, bytes: usize) -> bool {
         if self.count() == 0 {
             self.calls.store(1, Ordering::SeqCst);
-            while self.calls.load(Ordering::SeqCst) <= self.last {
+            while self.calls.load(Ordering::SeqCst) == 1 {
                 thread::yield_now();
             }
-            // Who does not ask again is refused by now, most likely.
-            (0..100).for_each(|_| thread::yield_now());
+            // Who is refused at once is refused thousands of times.
+            thread::sleep(Duration::from_millis(5));
         }
         // SAFETY: the caller's promise.
         unsafe { reservation.purge(offset, bytes) }
     }
 }
 
+/// Asks until there is a block. A refusal takes milliseconds, as long as something is under way.
+fn insist(heap: &Heap, size: usize) {
+    let refused = (0..1_000_000).take_while(|_| heap.allocate(layout(size)).is_err());
+    let refused = refused.count();
+    assert!(refused < 500, "refused {refused} times");
+}
+
 /// Takes so many blocks of five units, another thread gives them back and returns their pages. Does
 /// `work` in the middle of that.
-fn while_purging<R>(
-    (last, count): (usize, usize),
-    prepare: impl FnOnce(&'static Pages) -> Heap,
-    work: impl FnOnce(&Heap) -> R,
-) -> R {
-    let source: &Slow = Box::leak(Box::new(Slow {
-        calls: AtomicUsize::new(0),
-        last,
-    }));
+fn while_purging(count: usize, limit: Option<usize>, work: impl FnOnce(&Heap)) {
+    let calls = AtomicUsize::new(0);
+    let source: &Slow = Box::leak(Box::new(Slow { calls }));
     let pages: &Pages = Box::leak(Box::new(Pages::new(source)));
-    let heap = prepare(pages);
+    pages.set_limit(limit);
+    let heap = Heap::builder().pages(pages).build().unwrap();
     let other = Heap::builder().pages(pages).build().unwrap();
     let five = layout(FIVE);
     for _ in 0..count {
@@ -80,34 +81,24 @@ fn while_purging<R>(
         while source.calls.load(Ordering::SeqCst) == 0 {
             thread::yield_now();
         }
-        let result = work(&heap);
-        source.calls.store(usize::MAX / 2, Ordering::SeqCst);
-        result
-    })
+        work(&heap);
+    });
 }
 
 #[test]
 fn units_that_another_thread_is_returning_are_not_refused_where_the_source_ends() {
-    let prepare = |pages| Heap::builder().pages(pages).build().unwrap();
-    // More calls than a single try makes.
-    let got = while_purging((50, 12), prepare, |heap| {
-        heap.allocate(layout(FIVE)).map(drop)
-    });
-    assert_eq!(got, Ok(()));
+    while_purging(12, None, |heap| insist(heap, FIVE));
 }
 
 #[test]
 fn what_another_thread_is_returning_is_not_refused_by_a_limit() {
-    let prepare = |pages: &'static Pages| {
-        pages.set_limit(Some(60 * UNIT));
-        Heap::builder().pages(pages).build().unwrap()
-    };
-    let ask = |heap: &Heap| -> Result<(), AllocError> {
-        let block = heap.allocate(layout(FIVE - UNIT))?;
+    while_purging(11, Some(60 * UNIT), |heap| {
+        let own = layout(4 * UNIT);
+        let block = heap.allocate(own).unwrap();
         // SAFETY: just allocated, used by nobody.
-        unsafe { heap.deallocate(block.cast(), layout(FIVE - UNIT)) };
+        unsafe { heap.deallocate(block.cast(), own) };
+        // That is the other call.
         heap.trim();
-        heap.allocate(layout(1 << 20)).map(drop)
-    };
-    assert_eq!(while_purging((1, 11), prepare, ask), Ok(()));
+        insist(heap, 1 << 20);
+    });
 }
