@@ -47,23 +47,28 @@ fn of_the_owner(limit: usize) -> Heap {
 }
 
 /// A source with room for one segment, and for no huge block.
-#[derive(Debug)]
-struct OneSegment(AtomicUsize);
+#[derive(Debug, Default)]
+struct OneSegment {
+    reserved: AtomicUsize,
+    refused: AtomicUsize,
+}
 
 // SAFETY: hands out what `MmapSource` hands out, or nothing.
 unsafe impl PageSource for OneSegment {
     fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        if bytes > 8 << 20 || self.0.load(Ordering::Relaxed) + bytes > 9 << 20 {
+        if bytes > 8 << 20 || self.reserved.load(Ordering::Relaxed) + bytes > 9 << 20 {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.reserved.fetch_add(bytes, Ordering::Relaxed);
         MmapSource.reserve(bytes)
     }
 }
 
-fn of_the_source() -> Heap {
-    let source = Box::leak(Box::new(OneSegment(AtomicUsize::new(0))));
-    Heap::builder().pages(leaked(source)).build().unwrap()
+fn of_the_source() -> (Heap, &'static OneSegment) {
+    let source: &OneSegment = Box::leak(Box::default());
+    let heap = Heap::builder().pages(leaked(source)).build();
+    (heap.unwrap(), source)
 }
 
 fn every_pair(heap: &Heap, sizes: &[usize]) {
@@ -92,7 +97,7 @@ fn where_the_source_ends_each_size_gets_what_any_other_left_cached() {
     let mut sizes = pairs::sizes();
     // How many longer ones there are depends on where in the one segment a few others lay.
     sizes.retain(|size| *size <= 100 << 10);
-    every_pair(&of_the_source(), &sizes);
+    every_pair(&of_the_source().0, &sizes);
 }
 
 #[test]
@@ -125,6 +130,24 @@ fn a_block_grows_in_place_into_what_was_cached_behind_it() {
         pairs::empty(&heap, 64, &mut kept, &mut Random::new(5));
         heap.give(grown.cast::<u8>().addr().get(), new.size());
     }
+}
+
+/// Where there is no room for stacks.
+#[test]
+fn a_free_in_a_full_heap_hardly_ever_asks_for_memory() {
+    const FREES: usize = 10_000;
+    let (heap, source) = of_the_source();
+    let mut held = Vec::with_capacity(MOST);
+    pairs::fill(&heap, 16, &mut held);
+    let before = source.refused.load(Ordering::Relaxed);
+    let mut random = Random::new(1);
+    for _ in 0..FREES {
+        heap.give(held.swap_remove(random.below(held.len())), 16);
+    }
+    let refused = source.refused.load(Ordering::Relaxed) - before;
+    assert!(refused < FREES / 10, "{refused} refusals");
+    pairs::empty(&heap, 16, &mut held, &mut random);
+    assert_eq!(heap.stats().allocated, 0);
 }
 
 /// The error names what is left of the limits, not what stood in the way at first.
