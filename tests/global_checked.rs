@@ -8,7 +8,7 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout};
 use std::thread;
 
-use common::{child, crime, figures, workload};
+use common::{child, crime, figures, pairs, workload};
 use flagstone::{Check, Config, Flagstone};
 
 #[global_allocator]
@@ -31,6 +31,7 @@ fn part() {
         "reuse is delayed" => reuse_is_delayed(),
         "trim" => trim_ends_the_wait(),
         "forks" => forks(),
+        "cached" => what_waits_is_had(),
         crime => commit(crime),
     }
 }
@@ -333,4 +334,18 @@ fn forks() {
 #[test]
 fn forked_children_go_on() {
     child::succeeds("part", "forks");
+}
+
+#[test]
+fn what_waits_in_the_quarantine_is_no_reason_to_refuse() {
+    child::succeeds("part", "cached");
+}
+
+fn what_waits_is_had() {
+    const ROOM: usize = 2 << 20;
+    let mut held = Vec::with_capacity(ROOM / 512);
+    let sizes = [1024, 8 << 10, 32 << 10, 100 << 10, 1 << 20, 1500 << 10];
+    flagstone::trim();
+    flagstone::set_limit(Some(flagstone::stats().resident + ROOM));
+    pairs::every_pair(&pairs::Process, &sizes, &mut held);
 }

@@ -13,6 +13,8 @@ pub(crate) mod size_class;
 pub(crate) mod sync;
 #[cfg(feature = "alloc")]
 pub(crate) mod trap;
+#[cfg(feature = "alloc")]
+pub(crate) mod underway;
 
 #[cfg(all(test, feature = "alloc"))]
 #[path = "../../tests/common/random.rs"]

@@ -57,7 +57,13 @@ pub(crate) struct Bins {
     room: Cell<*mut usize>,
     /// Steps on the slow path.
     steps: Cell<usize>,
+    /// How often the room was wanted and not there.
+    wanted: Cell<usize>,
 }
+
+/// The room is asked for once in so many times when it was refused: at a limit each time would cost
+/// a purge, and frees do without.
+const WANTED_PER_ASK: usize = 256;
 
 impl Bins {
     pub(crate) const fn new() -> Bins {
@@ -65,6 +71,7 @@ impl Bins {
             bins: [const { Bin::new() }; CLASS_COUNT],
             room: Cell::new(null_mut()),
             steps: Cell::new(0),
+            wanted: Cell::new(0),
         }
     }
 
@@ -140,8 +147,13 @@ impl Bins {
     /// The room of `STACK_ROOM_BYTES`, taken on first use; null when refused.
     pub(crate) fn room(&self, take: impl FnOnce() -> Result<Span, AllocError>) -> *mut usize {
         if self.room.get().is_null() {
-            if let Ok(span) = take() {
-                self.room.set(span.ptr.as_ptr().cast());
+            let wanted = self.wanted.get();
+            self.wanted.set(wanted.wrapping_add(1));
+            if wanted % WANTED_PER_ASK == 0 {
+                if let Ok(span) = take() {
+                    self.wanted.set(0);
+                    self.room.set(span.ptr.as_ptr().cast());
+                }
             }
         }
         self.room.get()

@@ -96,14 +96,15 @@ impl Heap {
         self.ensure_owner();
         let bytes = rounded(layout)?;
         if bytes > SPAN_BYTES_MAX {
-            let span = self.set.take_span(bytes, layout.align())?;
+            let span = self.insist(|| self.set.take_span(bytes, layout.align()))?;
             let address = span.ptr.addr().get();
             huge_table::set_owner(address, self.set.owner());
             // SAFETY: just taken.
             unsafe { self.link_huge(address) };
             return Ok((NonNull::slice_from_raw_parts(span.ptr, bytes), span.zeroed));
         }
-        let (block, zeroed) = self.set.add_large(bytes, layout.align(), room)?;
+        let take = || self.set.add_large(bytes, layout.align(), room);
+        let (block, zeroed) = self.insist(take)?;
         Ok((NonNull::slice_from_raw_parts(block.base(), bytes), zeroed))
     }
 

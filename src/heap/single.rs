@@ -211,15 +211,30 @@ impl Heap {
     /// operating system; also the whole pages between blocks in use (but not with [`Check::Full`],
     /// where freed memory is filled). Returns the bytes that the system got back.
     pub fn trim(&self) -> usize {
+        self.release_kept() + self.set.pages().trim()
+    }
+
+    /// What `ask` gets. Before it is refused, all that the heap only keeps went back.
+    pub(super) fn insist<R>(
+        &self,
+        ask: impl Fn() -> Result<R, AllocError>,
+    ) -> Result<R, AllocError> {
+        ask().or_else(|_| {
+            self.release_kept();
+            ask()
+        })
+    }
+
+    /// Returns the bytes of pages between live slots, which went back to the system.
+    fn release_kept(&self) -> usize {
         if let Some(quarantine) = self.quarantine() {
             quarantine.drain(&self.bins, &self.set);
         }
         self.trim_bins();
-        let holes = match self.check {
+        match self.check {
             Check::Fast => self.bins.punch(&self.set),
             Check::Full => 0,
-        };
-        holes + self.set.pages().trim()
+        }
     }
 
     fn trim_bins(&self) {
@@ -237,7 +252,7 @@ impl Heap {
             self.trim_bins();
         }
         let is_full = self.check == Check::Full;
-        self.bins.refill(&self.set, class, is_full)
+        self.insist(|| self.bins.refill(&self.set, class, is_full))
     }
 
     /// Gives the heap its number before its first slab names it.

@@ -1,7 +1,8 @@
 //! The budget: what is charged before memory is handed out, and what is tried when it is refused.
 //!
 //! A refusal, by the limit or by the source, is answered with a purge of what nobody uses, and then
-//! asked once more. The sums are in `state.rs` (I1).
+//! asked once more; again where another thread's purge was under way (`underway.rs`): what it holds
+//! is charged, and not to be had. The sums are in `state.rs` (I1).
 
 use crate::base::error::AllocError;
 use crate::base::sync::Ordering;
@@ -16,20 +17,25 @@ impl Pages {
         }
         // Room may also come from a purge of another thread, so what this one found says nothing.
         self.purge_all();
-        if self.try_charge(bytes) {
-            return Ok(());
-        }
-        Err(AllocError::PagesLimit {
+        let refused = || AllocError::PagesLimit {
             limit_bytes: self.limit.load(Ordering::Relaxed),
-        })
+        };
+        let ask = || self.try_charge(bytes).then_some(()).ok_or_else(refused);
+        self.purges.outlast(ask)
+    }
+
+    /// Unmaps the huge blocks that are kept. Returns their bytes.
+    pub(super) fn purge_kept(&self) -> usize {
+        let _step = self.purges.begin();
+        self.purge_huge()
     }
 
     /// Reserves through the source, counts the mapping and exposes its provenance.
     pub(super) fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        let reservation = self.source.reserve(bytes).or_else(|| {
-            // What is kept counts against the system's limits, too.
-            (self.purge_huge() > 0).then(|| self.source.reserve(bytes))?
-        })?;
+        let ask = || self.purges.outlast(|| self.source.reserve(bytes).ok_or(()));
+        // What is kept counts against the system's limits, too.
+        let again = |()| (self.purge_kept() > 0).then(ask).unwrap_or(Err(()));
+        let reservation = ask().or_else(again).ok()?;
         if reservation.bytes() < bytes {
             return None;
         }

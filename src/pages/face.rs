@@ -67,7 +67,8 @@ impl Pages {
     /// Limits the bytes that may hold memory at a time, or lifts the limit. The budget is kept here
     /// because a container is killed when it touches a page too many, not when it maps one. What is
     /// in use already stays; the next request above the limit is refused with
-    /// [`AllocError::PagesLimit`].
+    /// [`AllocError::PagesLimit`], after whoever asks gave back what it only cached. What other
+    /// owners cache they give back on their own slow paths, once 90 % of the limit is passed.
     pub fn set_limit(&self, limit_bytes: Option<usize>) {
         self.limit
             .store(limit_bytes.unwrap_or(usize::MAX), Ordering::Relaxed);
@@ -108,6 +109,12 @@ impl Pages {
         let bytes = self.purge_all();
         self.purge_heads();
         bytes
+    }
+
+    /// In a forked child, where the threads of other purges are gone.
+    #[cfg(all(unix, feature = "std"))]
+    pub(crate) fn end_purges(&self) {
+        self.purges.end_all();
     }
 
     /// Takes a span of at least `bytes` bytes at `align` (up to 4 MiB). Rounds up to 4, 8 or 16

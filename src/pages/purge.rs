@@ -26,7 +26,7 @@ const LINES_PER_LOOK: usize = 256;
 impl Pages {
     /// Returns every free dirty unit and piece to the source. Returns the bytes given back.
     pub(super) fn purge_all(&self) -> usize {
-        let mut bytes = self.purge_huge();
+        let mut bytes = self.purge_kept();
         for (entry, index) in self.segments() {
             bytes += self.purge_pieces(entry);
             bytes += self.purge_units(entry, index, u64::MAX);
@@ -58,6 +58,7 @@ impl Pages {
             // must be free, or two threads would take both halves at once.
             let order = (Ordering::Acquire, Ordering::Relaxed);
             let left = UNITS_USABLE & !half;
+            let _step = self.purges.begin();
             let taken = entry
                 .free
                 .compare_exchange(UNITS_USABLE, left, order.0, order.1);
@@ -150,6 +151,7 @@ impl Pages {
         if candidates & entry.free.load(Ordering::Relaxed) == 0 {
             return 0;
         }
+        let _step = self.purges.begin();
         // Takes them out: whoever allocates meanwhile looks elsewhere.
         let taken = entry.free.fetch_and(!candidates, Ordering::Acquire) & candidates;
         // Another purge may have cleaned some before they were taken here. As their owner we now
@@ -192,6 +194,10 @@ impl Pages {
             split &= split - 1;
             let head = self.head(entry);
             let candidates = head.pieces_dirty[unit].load(Ordering::Relaxed);
+            if candidates & head.pieces_free[unit].load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let _step = self.purges.begin();
             let taken =
                 head.pieces_free[unit].fetch_and(!candidates, Ordering::SeqCst) & candidates;
             for page in (0..PAGES_PER_UNIT).filter(|page| taken >> page & 1 == 1) {

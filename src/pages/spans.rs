@@ -33,24 +33,28 @@ impl Pages {
 
     /// Takes `count` units that start at a multiple of `align` units.
     pub(super) fn take_units(&'static self, count: u32, align: u32) -> Result<Span, AllocError> {
-        let mut retried = false;
+        let search = |dirty_only| self.take_free(count, align, dirty_only);
+        // Over the limit clean units are of no use, but dirty ones are charged already; those that
+        // could not be purged may lie in any segment.
+        let charged = |error| {
+            let dirty = || search(true).and_then(Result::ok).ok_or(error);
+            self.purges.outlast(dirty)
+        };
         loop {
-            if let Some(result) = self.take_free(count, align, false) {
-                // Over the limit clean units are of no use, but dirty ones are charged already;
-                // those that could not be purged may lie in any segment.
-                return result.or_else(|error| {
-                    self.take_free(count, align, true)
-                        .and_then(Result::ok)
-                        .ok_or(error)
-                });
+            if let Some(result) = search(false) {
+                return result.or_else(charged);
             }
-            // When the source refuses, what was being purged during the search may be back by now.
             let before = self.mapped.load(Ordering::Relaxed);
-            if let Err(error) = self.add_segment() {
-                if retried && before == self.mapped.load(Ordering::Relaxed) {
-                    return Err(error);
-                }
-                retried = true;
+            let Err(error) = self.add_segment() else {
+                continue;
+            };
+            // What was being purged during the search may be back by now.
+            if let Ok(result) = self.purges.outlast(|| search(false).ok_or(())) {
+                return result.or_else(charged);
+            }
+            // So may be what others reserved.
+            if before == self.mapped.load(Ordering::Relaxed) {
+                return Err(error);
             }
         }
     }
@@ -143,7 +147,19 @@ impl Pages {
 
     /// Takes a piece of `pages` pages (1, 2 or 4) of a split unit.
     pub(super) fn take_piece(&'static self, pages: u32) -> Result<Span, AllocError> {
-        let found = self.table.search(Want::Pieces, |entry, index| {
+        let search = || self.find_piece(pages).ok_or(());
+        match search() {
+            Ok(span) => Ok(span),
+            // Where that is refused, what was being purged may be back by now.
+            Err(()) => self
+                .split_unit(pages)
+                .or_else(|error| self.purges.outlast(search).map_err(|()| error)),
+        }
+    }
+
+    /// Takes a piece of a unit that is split already.
+    fn find_piece(&self, pages: u32) -> Option<Span> {
+        self.table.search(Want::Pieces, |entry, index| {
             let mut split = entry.split.load(Ordering::Relaxed);
             while split != 0 {
                 let unit = split.trailing_zeros() as usize;
@@ -157,10 +173,11 @@ impl Pages {
                 }
             }
             None
-        });
-        if let Some(span) = found {
-            return Ok(span);
-        }
+        })
+    }
+
+    /// Takes a unit, splits it, and takes its first piece.
+    fn split_unit(&'static self, pages: u32) -> Result<Span, AllocError> {
         let whole = self.take_units(1, 1)?;
         // SAFETY: a span lies in a registered segment.
         let head = unsafe { SegmentHead::of(whole.ptr.addr().get()) };

@@ -12,6 +12,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::base::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::base::underway::Underway;
 use crate::pages::huge_cache::HugeCache;
 #[cfg(not(feature = "std"))]
 use crate::pages::system::source::HeapSource;
@@ -51,6 +52,8 @@ pub struct Pages {
     /// Bytes of spans and huge blocks that have an owner.
     pub(super) active: AtomicUsize,
     pub(super) purge_clock: PurgeClock,
+    /// Purges: what they hold is charged, and in no search.
+    pub(super) purges: Underway,
     pub(super) huge_cache: HugeCache,
 }
 
@@ -107,6 +110,7 @@ impl Pages {
             mapped: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
             purge_clock: PurgeClock::new(),
+            purges: Underway::new(),
             huge_cache: HugeCache::new(),
         }
     }

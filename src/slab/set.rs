@@ -96,17 +96,9 @@ impl SlabSet {
     }
 
     fn take_span_in(&self, bytes: usize, align: usize, room: Room) -> Result<Span, AllocError> {
-        if self.charge(bytes).is_err() {
-            self.release_spares();
-            self.charge(bytes)?;
-        }
-        let take = || self.pages().take_span_in(bytes, align, room);
-        let span = take()
-            .or_else(|error| match self.release_spares() {
-                true => take(),
-                false => Err(error),
-            })
-            .inspect_err(|_| self.discharge(bytes))?;
+        self.charge(bytes)?;
+        let taken = self.pages().take_span_in(bytes, align, room);
+        let span = taken.inspect_err(|_| self.discharge(bytes))?;
         // Rounding is part of the span's kind; callers ask for rounded sizes.
         debug_assert_eq!(span.bytes, bytes);
         Ok(span)
@@ -140,11 +132,11 @@ impl SlabSet {
         self.spares.keep(self.pages(), block, release);
     }
 
-    /// Gives back the large blocks that are kept. Whether there were any.
-    pub(crate) fn release_spares(&self) -> bool {
+    /// Gives back the large blocks that are kept.
+    pub(crate) fn release_spares(&self) {
         // SAFETY: what was kept is the owner's, and nobody uses it.
         let release = |block| unsafe { self.remove(block) };
-        self.spares.release_all(release)
+        self.spares.release_all(release);
     }
 
     /// Gives everything back.

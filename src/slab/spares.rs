@@ -88,14 +88,11 @@ impl Spares {
         }
     }
 
-    /// Gives all that is kept to `release`. Whether there was any.
-    pub(crate) fn release_all(&self, release: impl Fn(&'static SlabHead)) -> bool {
-        let mut any = false;
+    /// Gives all that is kept to `release`.
+    pub(crate) fn release_all(&self, release: impl Fn(&'static SlabHead)) {
         while let Some(block) = self.take_any() {
             release(block);
-            any = true;
         }
-        any
     }
 
     fn take_any(&self) -> Option<&'static SlabHead> {

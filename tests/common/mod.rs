@@ -8,6 +8,7 @@ pub(crate) mod child;
 pub(crate) mod crime;
 #[cfg(feature = "std")]
 pub(crate) mod figures;
+pub(crate) mod pairs;
 pub(crate) mod random;
 #[cfg(feature = "std")]
 pub(crate) mod steady;

@@ -1,5 +1,6 @@
 //! `Flagstone` as the allocator of this very test program: threads, frees from elsewhere, endings.
 
+mod cached;
 #[path = "../common/mod.rs"]
 mod common;
 mod ending;

@@ -20,38 +20,37 @@ const LAYOUT: Layout = Layout::new::<[u64; 8]>();
 /// What the blocks may take: some 60 slabs' worth.
 const ROOM: usize = 4 << 20;
 
-/// Runs `work` on a thread that allocates nothing for itself, as Rust's own threads do. `true` if
-/// it had no heap, neither before nor after.
+/// As [`bare`]. `true` if the thread had no heap, neither before nor after.
 fn on_a_bare_thread(work: &mut (dyn FnMut() + Send)) -> bool {
-    struct Task<'a> {
-        work: &'a mut (dyn FnMut() + Send),
-        had_no_heap: bool,
-    }
-    extern "C" fn run(task: *mut c_void) -> *mut c_void {
-        // SAFETY: the task of the caller below, who waits.
-        let task = unsafe { &mut *task.cast::<Task>() };
+    let mut had_no_heap = true;
+    bare(&mut || {
         let refused = || {
             // SAFETY: the size is not zero.
             let null = unsafe { GLOBAL.alloc(LAYOUT) }.is_null();
             let error = flagstone::last_error();
             null && matches!(error, Some(flagstone::AllocError::PagesLimit { .. }))
         };
-        task.had_no_heap = refused();
-        (task.work)();
-        task.had_no_heap &= refused();
+        had_no_heap &= refused();
+        work();
+        had_no_heap &= refused();
+    });
+    had_no_heap
+}
+
+/// Runs `work` on a thread that allocates nothing for itself, as Rust's own threads do.
+pub(crate) fn bare(mut work: &mut (dyn FnMut() + Send)) {
+    extern "C" fn run(work: *mut c_void) -> *mut c_void {
+        // SAFETY: that of the caller below, who waits.
+        let work = unsafe { &mut *work.cast::<&mut (dyn FnMut() + Send)>() };
+        work();
         std::ptr::null_mut()
     }
-    let mut task = Task {
-        work,
-        had_no_heap: false,
-    };
     let mut id = 0;
-    // SAFETY: the task outlives the thread, which is joined at once.
+    // SAFETY: the work outlives the thread, which is joined at once.
     unsafe {
-        assert_eq!(pthread_create(&mut id, 0, run, (&raw mut task).cast()), 0);
+        assert_eq!(pthread_create(&mut id, 0, run, (&raw mut work).cast()), 0);
         assert_eq!(pthread_join(id, std::ptr::null_mut()), 0);
     }
-    task.had_no_heap
 }
 
 /// Fills `blocks` until memory is refused.

@@ -10,4 +10,6 @@ mod crimes;
 mod handle;
 mod promised;
 mod provenance;
+#[cfg(all(feature = "std", not(miri)))]
+mod refusals;
 mod sizes;

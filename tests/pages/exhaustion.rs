@@ -460,3 +460,30 @@ fn fill_pool() -> AllocError {
     assert!(pool.try_get().is_some());
     error
 }
+
+/// Whatever sizes a round had: in the next nothing is refused that spare chunks have room for.
+#[test]
+fn an_arena_is_refused_nothing_while_it_has_spare_chunks() {
+    const LIMIT: usize = 2 << 20;
+    let pages: &Pages = Box::leak(Box::new(Pages::new(&MmapSource)));
+    pages.set_limit(Some(LIMIT));
+    let of_the_pages = Arena::builder().pages(pages);
+    let of_the_owner = Arena::builder().limit_bytes(LIMIT);
+    let fill = |arena: &Arena, size: usize| {
+        let layout = Layout::from_size_align(size, 1).unwrap();
+        while arena.allocate(layout).is_ok() {}
+    };
+    let sizes = [100, 5000, 70 << 10, 300 << 10, 900 << 10, 1500 << 10];
+    for builder in [of_the_pages, of_the_owner] {
+        let mut arena = builder.build().unwrap();
+        for (before, now) in sizes.iter().flat_map(|size| sizes.map(|now| (*size, now))) {
+            fill(&arena, before);
+            arena.reset();
+            fill(&arena, now);
+            let stats = arena.stats();
+            let is_had = stats.used_bytes >= now && stats.spare_bytes == 0;
+            assert!(is_had, "{now} after {before}: {stats:?}");
+            arena.reset();
+        }
+    }
+}

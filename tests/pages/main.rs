@@ -8,6 +8,8 @@ mod common;
 #[cfg(target_os = "linux")]
 mod exhaustion;
 mod huge;
+#[cfg(target_os = "linux")]
+mod meanwhile;
 mod pressure;
 #[cfg(target_os = "linux")]
 mod purge;

@@ -229,3 +229,26 @@ fn prefill_makes_what_is_missing_within_the_bound() {
     pool.prefill(1000);
     assert!(pool.stats().idle <= 50);
 }
+
+/// What their threads dropped waits in shards that nobody has any more.
+#[test]
+#[cfg_attr(miri, ignore = "a limit on pages that Miri does not map")]
+fn no_object_is_refused_while_ended_threads_left_room_for_it() {
+    let pages: &Pages = Box::leak(Box::new(Pages::new(&HeapSource)));
+    let builder = Pool::builder(|| [7u8; 400]).recycle_with(|_| Keep::Yes);
+    let pool = steady(builder).pages(pages).build();
+    let all_there = Barrier::new(4);
+    crowd(4, |_| {
+        let held: Vec<_> = (0..100).map(|_| pool.get()).collect();
+        all_there.wait();
+        held.into_iter().for_each(Pooled::discard);
+    });
+    pages.set_limit(Some(pages.stats().charged));
+    let mut held = Vec::new();
+    while let Some(object) = pool.try_get() {
+        held.push(object);
+    }
+    assert!(held.len() >= 400, "{}", held.len());
+    pool.trim(0);
+    assert!(pool.try_get().is_none(), "a trim made room");
+}

@@ -7,8 +7,9 @@ use core::ptr::{NonNull, null_mut};
 use crate::base::config::Config;
 use crate::base::size_class::class_of;
 use crate::heap::process::blocks::{allocate_class, free_slow, start_of, take_class};
-use crate::heap::process::heaps::{current, trim_orphans, with_heap};
+use crate::heap::process::heaps::{current, trim_in_turn, with_heap};
 use crate::heap::process::spans::{allocate_span, free_span};
+use crate::heap::process::thread::ThreadHeap;
 use crate::heap::resize::resize_slow;
 use crate::pages::{Pages, Room};
 use crate::slab::raw::slot_at;
@@ -70,17 +71,11 @@ pub fn set_limit(limit_bytes: Option<usize>) {
 /// not with `Check::Full`, where freed memory is filled). Returns the bytes that the operating
 /// system got back. What other running threads cache stays with them.
 pub fn trim() -> usize {
-    let mut bytes = 0;
-    // Twice: what one heap gives back may be of slabs of another that was trimmed before.
-    for _ in 0..2 {
+    let holes = trim_in_turn(|| {
         // Without memory for a heap there is nothing to trim.
-        let own = with_heap(None, |heap| {
-            heap.end_quarantine();
-            heap.trim_whole()
-        });
-        bytes += own.unwrap_or(0) + trim_orphans();
-    }
-    bytes + Pages::global().trim()
+        with_heap(None, ThreadHeap::trim_whole).unwrap_or(0)
+    });
+    holes + Pages::global().trim()
 }
 
 impl Flagstone {

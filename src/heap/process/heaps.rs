@@ -23,6 +23,7 @@ use crate::base::error::AllocError;
 use crate::base::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::heap::process::choices::decide;
 use crate::heap::process::thread::{CurrentCell, ThreadHeap};
+use crate::pages::Pages;
 
 /// The heap of a thread that has not allocated yet.
 pub(super) static FRESH: ThreadHeap = ThreadHeap::empty();
@@ -225,18 +226,33 @@ fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
     }
 }
 
-/// Lets every orphan give up what it holds, all but itself. Returns the bytes of pages that went
-/// back to the system from between live slots.
-pub(super) fn trim_orphans() -> usize {
-    start_visits();
-    let mut bytes = 0;
-    // As many as there can be: others may be trimming too.
-    for _ in 0..heap_count() {
-        if !visit(|heap| bytes += heap.trim_whole()) {
+/// What `ask` gets. Before it is refused, `heap`, which is the caller's, and every orphan gave back
+/// all that they only keep.
+pub(super) fn insist<R>(
+    heap: Option<&ThreadHeap>,
+    ask: impl Fn() -> Result<R, AllocError>,
+) -> Result<R, AllocError> {
+    ask().or_else(|_| {
+        trim_in_turn(|| heap.map_or(0, ThreadHeap::trim_whole));
+        ask()
+    })
+}
+
+/// Lets the caller trim its heap, and every orphan give up what it holds, all but itself. Twice if
+/// there are any: what one heap gives back may be of slabs of another that was trimmed before.
+/// Returns the bytes of pages between live slots that went back to the system.
+pub(super) fn trim_in_turn(trim_own: impl Fn() -> usize) -> usize {
+    let mut holes = 0;
+    for _ in 0..2 {
+        holes += trim_own();
+        start_visits();
+        // As many as there can be: others may be trimming too.
+        let mut trim_next = || visit(|heap| holes += heap.trim_whole());
+        if (0..heap_count()).take_while(|_| trim_next()).count() == 0 {
             break;
         }
     }
-    bytes
+    holes
 }
 
 /// Lets the next orphan take in what other threads gave back to it. Without this, the memory that
@@ -269,6 +285,7 @@ fn start_visits() {
 /// In a forked child only the forking thread goes on. Heaps of the others become orphans, unless
 /// their thread was on its slow path just then: those are lost, with what they cached.
 extern "C" fn after_fork_in_child() {
+    Pages::global().end_purges();
     let mine = current();
     for heap in all() {
         let held = !heap.current.get().is_null();

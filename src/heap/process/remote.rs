@@ -53,11 +53,7 @@ impl SlabOwner for ThreadHeap {
     fn add_slab(&self, shape: &SlotShape, bytes: usize) -> Result<&'static SlabHead, AllocError> {
         // Before memory is taken anew: an orphan may have some to give back.
         visit_orphan();
-        let take = || Pages::global().take_span(bytes, 1);
-        let span = take().or_else(|error| match self.release_spares() {
-            true => take(),
-            false => Err(error),
-        })?;
+        let span = Pages::global().take_span(bytes, 1)?;
         let owner = core::ptr::from_ref(self).expose_provenance();
         // SAFETY: just taken.
         Ok(unsafe { SlabHead::create(&span, shape, owner, true) })
@@ -190,13 +186,6 @@ impl ThreadHeap {
             };
             self.bins.bin(class).take_in(self, slab);
         }
-    }
-
-    /// Gives back the large blocks that are kept. Whether there were any.
-    pub(super) fn release_spares(&self) -> bool {
-        // SAFETY: what was kept is ours, and nobody uses it.
-        let release = |block| unsafe { self.remove(block) };
-        self.spares.release_all(release)
     }
 }
 

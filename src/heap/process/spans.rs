@@ -13,7 +13,7 @@ use crate::base::trap::misuse;
 use crate::heap::large::rounded;
 use crate::heap::process::blocks::{Block, refuse};
 use crate::heap::process::choices::decide;
-use crate::heap::process::heaps::own;
+use crate::heap::process::heaps::{insist, own};
 use crate::heap::process::remote::HUGE_OWNER;
 use crate::pages::huge_record::huge_bytes;
 use crate::pages::registry::huge_table;
@@ -48,11 +48,7 @@ fn take_span(bytes: usize, align: usize, room: Room) -> Result<(NonNull<u8>, boo
     if let Some(block) = heap.and_then(|heap| heap.spares.take(bytes, align)) {
         return Ok((block.base(), false));
     }
-    let take = || Pages::global().take_span_in(bytes, align, room);
-    let span = take().or_else(|error| match heap {
-        Some(heap) if heap.release_spares() => take(),
-        _ => Err(error),
-    })?;
+    let span = insist(heap, || Pages::global().take_span_in(bytes, align, room))?;
     if bytes <= SPAN_BYTES_MAX {
         // SAFETY: just taken, and cut from a segment (it is not huge).
         unsafe { SlabHead::create_large(&span, 0, true) };

@@ -9,6 +9,7 @@ use crate::base::size_class::CLASS_BYTES;
 use crate::heap::bins::STACK_ROOM_BYTES;
 use crate::heap::check::{Quarantine, free_checked};
 use crate::heap::process::choices;
+use crate::heap::process::heaps::insist;
 use crate::heap::process::remote::HUGE_OWNER;
 use crate::heap::process::thread::ThreadHeap;
 use crate::pages::Pages;
@@ -21,7 +22,7 @@ impl ThreadHeap {
     /// A slot when stack and word are empty, and whether it reads as zero.
     pub(super) fn refill(&self, class: usize) -> Result<(usize, bool), AllocError> {
         self.bins.come_by(Pages::global());
-        self.slow(|| {
+        let step = || {
             self.empty_inbox();
             let pressure = Pages::global().pressure();
             if self.pressure.replace(pressure) != pressure {
@@ -33,7 +34,8 @@ impl ThreadHeap {
             let count = 1 + self.bins.bin(class).word_count();
             self.count_taken(count * CLASS_BYTES[class] as usize);
             Ok(slot)
-        })
+        };
+        insist(Some(self), || self.slow(step))
     }
 
     /// Frees a slot when the stack has no room.
@@ -61,11 +63,6 @@ impl ThreadHeap {
         self.slow(|| self.empty_inbox());
     }
 
-    /// Hands every slot in the process's quarantine to its slab.
-    pub(super) fn end_quarantine(&self) {
-        self.slow(|| self.drain_quarantine());
-    }
-
     fn drain_quarantine(&self) {
         if choices::is_full() {
             QUARANTINE.drain(&self.bins, self);
@@ -81,10 +78,13 @@ impl ThreadHeap {
     }
 
     /// Gives everything back but the heap itself: also the stacks' room, until the next free, and
-    /// the pages between live slots. Returns the bytes of those.
+    /// the pages between live slots, and what waits in the process's quarantine. Returns the bytes
+    /// of those pages.
     pub(super) fn trim_whole(&self) -> usize {
-        self.trim();
         self.slow(|| {
+            self.empty_inbox();
+            self.drain_quarantine();
+            self.trim_bins();
             if let Some(room) = self.bins.end_room() {
                 self.cached_max.set(0);
                 // SAFETY: taken in `push_slow`; no bin points there any more.
@@ -98,7 +98,9 @@ impl ThreadHeap {
     }
 
     fn trim_bins(&self) {
-        self.release_spares();
+        // SAFETY: what was kept is ours, and nobody uses it.
+        let release = |block| unsafe { self.remove(block) };
+        self.spares.release_all(release);
         self.count_given(self.bins.cached_bytes());
         self.bins.trim(self);
     }

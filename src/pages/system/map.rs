@@ -32,11 +32,9 @@ mod os {
         /// Reserves without charging swap, so that address space can be taken by the gigabyte.
         /// `None` where the system refuses.
         pub(crate) fn reserve(bytes: usize) -> Option<Map> {
-            let map = MmapOptions::new()
-                .len(bytes)
-                .no_reserve_swap()
-                .map_anon()
-                .ok()?;
+            let mut options = MmapOptions::new();
+            let options = options.len(bytes).no_reserve_swap();
+            let map = keeping_errno(|| options.map_anon().ok())?;
             Some(Map(MmapRaw::from(map)))
         }
 
@@ -56,8 +54,8 @@ mod os {
         pub(crate) unsafe fn purge(&self, offset: usize, bytes: usize) -> bool {
             let advice = UncheckedAdvice::DontNeed;
             // SAFETY: the caller's promise.
-            let done = unsafe { self.0.unchecked_advise_range(advice, offset, bytes) };
-            done.is_ok() && cfg!(any(target_os = "linux", target_os = "android"))
+            let call = || unsafe { self.0.unchecked_advise_range(advice, offset, bytes) };
+            keeping_errno(call).is_ok() && cfg!(any(target_os = "linux", target_os = "android"))
         }
 
         /// Makes the map longer, at other addresses if need be (`mremap`). Whether it is now;
@@ -67,13 +65,44 @@ mod os {
         /// Nobody uses a pointer into the map meanwhile, or afterwards if it moved.
         pub(crate) unsafe fn resize(&mut self, bytes: usize) -> bool {
             // SAFETY: the caller's promise; the map is anonymous, so no file ends inside it.
-            unsafe { resize(&mut self.0, bytes) }
+            keeping_errno(|| unsafe { resize(&mut self.0, bytes) })
         }
 
         /// Asks for transparent huge pages; whether the system knows them.
         pub(crate) fn advise_huge(&self, offset: usize, bytes: usize) -> bool {
-            advise_huge(&self.0, offset, bytes)
+            keeping_errno(|| advise_huge(&self.0, offset, bytes))
         }
+    }
+
+    /// Leaves the thread's `errno` as it was: what is refused here may be had some other way, and
+    /// an allocation that succeeds has no error to tell of.
+    fn keeping_errno<R>(call: impl FnOnce() -> R) -> R {
+        // SAFETY: the thread's own, for as long as it runs, and an integer; here and below.
+        let before = errno().map(|place| (place, unsafe { *place }));
+        let result = call();
+        if let Some((place, value)) = before {
+            // SAFETY: as above.
+            unsafe { *place = value };
+        }
+        result
+    }
+
+    /// Where the thread's `errno` lies, where that is known.
+    #[cfg(target_os = "linux")]
+    fn errno() -> Option<*mut libc::c_int> {
+        // SAFETY: answers with an address.
+        Some(unsafe { libc::__errno_location() })
+    }
+
+    #[cfg(target_vendor = "apple")]
+    fn errno() -> Option<*mut libc::c_int> {
+        // SAFETY: answers with an address.
+        Some(unsafe { libc::__error() })
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn errno() -> Option<*mut libc::c_int> {
+        None
     }
 
     /// Milliseconds of a clock that only goes forward. Read directly, since `Instant` has no

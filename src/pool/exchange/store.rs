@@ -23,6 +23,7 @@ use core::ptr::NonNull;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::base::error::AllocError;
 use crate::base::lock::{intact, try_lock};
 use crate::base::sync::{AtomicUsize, Ordering};
 use crate::pages::Pages;
@@ -270,6 +271,42 @@ impl Store {
         }
         self.changing.scavenged_at.store(seen, Ordering::Relaxed);
         None
+    }
+
+    /// A slot of uninitialised memory. Before it is refused, what shards without a holder have of
+    /// such went home.
+    ///
+    /// # Safety
+    /// The caller holds the lease of `shard`, which is one of this store's.
+    pub(crate) unsafe fn take_vacant(
+        &self,
+        shard: Option<&Shard>,
+    ) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: as ours, here and below.
+        unsafe { self.vacant().take(shard) }.or_else(|_| {
+            self.gather_vacant();
+            // SAFETY: as above.
+            unsafe { self.vacant().take(shard) }
+        })
+    }
+
+    /// Brings the vacant slots of shards without a holder home.
+    #[cold]
+    fn gather_vacant(&self) {
+        let Some(shards) = try_lock(&self.changing.shards) else {
+            return;
+        };
+        let mut vacant = Chain::new();
+        for free in shards.iter().filter(|shard| shard.try_lease()) {
+            // SAFETY: leased until the release below.
+            if let Some(magazine) = unsafe { free.replace_vacant(None) } {
+                let _empty = vacant.push_magazine(magazine);
+            }
+            release(free);
+        }
+        drop(shards);
+        // SAFETY: they were in shards of ours as vacant.
+        unsafe { self.vacant().give_chain(vacant) };
     }
 
     /// Keeps a slot with a value of `generation`, which is the present one, or says why not.

@@ -41,7 +41,7 @@ impl<T, R> PoolCore<T, R> {
         make: impl FnOnce(NonNull<T>) -> Result<(), E>,
     ) -> Result<NonNull<T>, GetError<E>> {
         // SAFETY: as ours.
-        let slot = unsafe { self.store.vacant().take(shard) }.map_err(GetError::Memory)?;
+        let slot = unsafe { self.store.take_vacant(shard) }.map_err(GetError::Memory)?;
         let vacant = Vacant {
             store: &self.store,
             shard,
