@@ -45,12 +45,40 @@ pub(crate) fn bare(mut work: &mut (dyn FnMut() + Send)) {
         work();
         std::ptr::null_mut()
     }
-    let mut id = 0;
     // SAFETY: the work outlives the thread, which is joined at once.
-    unsafe {
-        assert_eq!(pthread_create(&mut id, 0, run, (&raw mut work).cast()), 0);
-        assert_eq!(pthread_join(id, std::ptr::null_mut()), 0);
+    unsafe { join(start(run, (&raw mut work).cast())) };
+}
+
+/// Runs `work` on so many bare threads at a time. Rust's own take a lock as they start and end,
+/// which a child forked meanwhile would find held for good.
+pub(crate) fn bare_crowd(count: usize, mut work: &(dyn Fn() + Sync)) {
+    extern "C" fn run(work: *mut c_void) -> *mut c_void {
+        // SAFETY: that of the caller below, who waits.
+        let work = unsafe { *work.cast::<&(dyn Fn() + Sync)>() };
+        work();
+        std::ptr::null_mut()
     }
+    // SAFETY: the work outlives the threads, which are joined below.
+    let start = |_| unsafe { start(run, (&raw mut work).cast()) };
+    let threads: Vec<usize> = (0..count).map(start).collect();
+    // SAFETY: each was started above.
+    threads.into_iter().for_each(|id| unsafe { join(id) });
+}
+
+/// # Safety
+/// `run` may be called with `work` until the thread ends.
+unsafe fn start(run: Start, work: *mut c_void) -> usize {
+    let mut id = 0;
+    // SAFETY: an out pointer, and the caller's promise.
+    assert_eq!(unsafe { pthread_create(&mut id, 0, run, work) }, 0);
+    id
+}
+
+/// # Safety
+/// A thread that was started and not joined.
+unsafe fn join(id: usize) {
+    // SAFETY: the caller's promise.
+    assert_eq!(unsafe { pthread_join(id, std::ptr::null_mut()) }, 0);
 }
 
 /// Fills `blocks` until memory is refused.

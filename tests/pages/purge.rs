@@ -59,6 +59,7 @@ fn idle_pages_are_returned_after_the_delay_by_whoever_goes_on() {
 fn a_steady_state_returns_an_old_peak_step_by_step() {
     let source: &Counting = Box::leak(Box::default());
     let pages: &'static Pages = Box::leak(Box::new(Pages::new(source)));
+    pages.set_purge_delay(None);
     let heap = Heap::builder().pages(pages).build().unwrap();
     let wide = Layout::from_size_align(1 << 20, 8).unwrap();
     let peak: Vec<_> = (0..64).map(|_| heap.allocate(wide).unwrap()).collect();
