@@ -103,8 +103,11 @@ impl Heap {
             unsafe { self.link_huge(address) };
             return Ok((NonNull::slice_from_raw_parts(span.ptr, bytes), span.zeroed));
         }
-        let take = || self.set.add_large(bytes, layout.align(), room);
-        let (block, zeroed) = self.insist(take)?;
+        let add = || self.set.add_large(bytes, layout.align(), room);
+        let (block, zeroed) = match self.set.take_spare(bytes, layout.align()) {
+            Some(block) => (block, false),
+            None => self.insist(add)?,
+        };
         Ok((NonNull::slice_from_raw_parts(block.base(), bytes), zeroed))
     }
 

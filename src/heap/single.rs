@@ -215,14 +215,22 @@ impl Heap {
     }
 
     /// What `ask` gets. Before it is refused, all that the heap only keeps went back.
+    #[inline(always)]
     pub(super) fn insist<R>(
         &self,
         ask: impl Fn() -> Result<R, AllocError>,
     ) -> Result<R, AllocError> {
-        ask().or_else(|_| {
-            self.release_kept();
-            ask()
-        })
+        match ask() {
+            Ok(got) => Ok(got),
+            Err(_) => self.ask_again(ask),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ask_again<R>(&self, ask: impl Fn() -> Result<R, AllocError>) -> Result<R, AllocError> {
+        self.release_kept();
+        ask()
     }
 
     /// Returns the bytes of pages between live slots, which went back to the system.

@@ -11,10 +11,16 @@ use crate::pages::system::source::Reservation;
 
 impl Pages {
     /// Charges `bytes` against the limit (I1), purging unused pages if that makes room.
+    #[inline]
     pub(super) fn charge(&self, bytes: usize) -> Result<(), AllocError> {
-        if self.try_charge(bytes) {
-            return Ok(());
+        match self.try_charge(bytes) {
+            true => Ok(()),
+            false => self.charge_after_purge(bytes),
         }
+    }
+
+    #[cold]
+    fn charge_after_purge(&self, bytes: usize) -> Result<(), AllocError> {
         // Room may also come from a purge of another thread, so what this one found says nothing.
         self.purge_all();
         let refused = || AllocError::PagesLimit {

@@ -22,6 +22,7 @@ use crate::pages::table::Want;
 impl Pages {
     /// Takes a run of `count` units, so aligned, from a run of `room`, out of the entry's free
     /// word: dirty ones where they will do, since they are charged and resident already.
+    #[inline]
     pub(super) fn take_run(
         &self,
         entry: &SegmentEntry,

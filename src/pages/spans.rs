@@ -33,6 +33,15 @@ impl Pages {
 
     /// Takes `count` units that start at a multiple of `align` units.
     pub(super) fn take_units(&'static self, count: u32, align: u32) -> Result<Span, AllocError> {
+        match self.take_free(count, align, false) {
+            Some(Ok(span)) => Ok(span),
+            _ => self.find_units(count, align),
+        }
+    }
+
+    /// The same, where the first look found none, or the limit refused them.
+    #[cold]
+    fn find_units(&'static self, count: u32, align: u32) -> Result<Span, AllocError> {
         let search = |dirty_only| self.take_free(count, align, dirty_only);
         // Over the limit clean units are of no use, but dirty ones are charged already; those that
         // could not be purged may lie in any segment.

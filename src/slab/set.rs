@@ -104,16 +104,19 @@ impl SlabSet {
         Ok(span)
     }
 
-    /// A large block of a whole number of units, and whether it reads as zero.
+    /// A large block of a whole number of units that was kept. Its contents are undefined.
+    #[inline]
+    pub(crate) fn take_spare(&self, bytes: usize, align: usize) -> Option<&'static SlabHead> {
+        self.spares.take(bytes, align)
+    }
+
+    /// A new large block of a whole number of units, and whether it reads as zero.
     pub(crate) fn add_large(
         &self,
         bytes: usize,
         align: usize,
         room: Room,
     ) -> Result<(&'static SlabHead, bool), AllocError> {
-        if let Some(block) = self.spares.take(bytes, align) {
-            return Ok((block, false));
-        }
         let span = self.take_span_in(bytes, align, room)?;
         // SAFETY: just taken.
         let block = unsafe { SlabHead::create_large(&span, self.owner.get(), false) };

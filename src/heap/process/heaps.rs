@@ -228,14 +228,25 @@ fn pop(stack: &AtomicU64) -> Option<&'static ThreadHeap> {
 
 /// What `ask` gets. Before it is refused, `heap`, which is the caller's, and every orphan gave back
 /// all that they only keep.
+#[inline(always)]
 pub(super) fn insist<R>(
     heap: Option<&ThreadHeap>,
     ask: impl Fn() -> Result<R, AllocError>,
 ) -> Result<R, AllocError> {
-    ask().or_else(|_| {
-        trim_in_turn(|| heap.map_or(0, ThreadHeap::trim_whole));
-        ask()
-    })
+    match ask() {
+        Ok(got) => Ok(got),
+        Err(_) => ask_again(heap, ask),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn ask_again<R>(
+    heap: Option<&ThreadHeap>,
+    ask: impl Fn() -> Result<R, AllocError>,
+) -> Result<R, AllocError> {
+    trim_in_turn(|| heap.map_or(0, ThreadHeap::trim_whole));
+    ask()
 }
 
 /// Lets the caller trim its heap, and every orphan give up what it holds, all but itself. Twice if
