@@ -5,6 +5,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod deaf;
 #[cfg(target_os = "linux")]
 mod exhaustion;
 mod huge;

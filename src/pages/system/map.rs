@@ -47,15 +47,23 @@ mod os {
         }
 
         /// `MADV_DONTNEED`: frees the pages at once and makes them read as zero (on Linux;
-        /// elsewhere it is a hint, so nothing is promised).
+        /// elsewhere it is a hint, so nothing is promised). The system's answer is not believed:
+        /// emulators (qemu-user before 7.1) and filters say that it is done and do nothing.
         ///
         /// # Safety
         /// The range lies in the map and consists of whole pages whose contents nobody needs.
         pub(crate) unsafe fn purge(&self, offset: usize, bytes: usize) -> bool {
             let advice = UncheckedAdvice::DontNeed;
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's promise; here and below.
+            let mark = unsafe { self.base().add(offset) };
+            // SAFETY: as above.
+            unsafe { mark.write_volatile(1) };
+            // SAFETY: as above.
             let call = || unsafe { self.0.unchecked_advise_range(advice, offset, bytes) };
-            keeping_errno(call).is_ok() && cfg!(any(target_os = "linux", target_os = "android"))
+            let done = keeping_errno(call).is_ok();
+            let promises = cfg!(any(target_os = "linux", target_os = "android"));
+            // SAFETY: as above.
+            done && promises && unsafe { mark.read_volatile() } == 0
         }
 
         /// Makes the map longer, at other addresses if need be (`mremap`). Whether it is now;
