@@ -23,11 +23,16 @@ impl Pages {
     fn charge_after_purge(&self, bytes: usize) -> Result<(), AllocError> {
         // Room may also come from a purge of another thread, so what this one found says nothing.
         self.purge_all();
+        self.purges.outlast(|| self.charge_at_once(bytes))
+    }
+
+    /// Charges `bytes` if the limit allows it as things are. With 0 it asks whether what is charged
+    /// already may be used: the limit may have been higher then.
+    pub(super) fn charge_at_once(&self, bytes: usize) -> Result<(), AllocError> {
         let refused = || AllocError::PagesLimit {
             limit_bytes: self.limit.load(Ordering::Relaxed),
         };
-        let ask = || self.try_charge(bytes).then_some(()).ok_or_else(refused);
-        self.purges.outlast(ask)
+        self.try_charge(bytes).then_some(()).ok_or_else(refused)
     }
 
     /// Unmaps the huge blocks that are kept. Returns their bytes.

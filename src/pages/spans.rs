@@ -98,7 +98,12 @@ impl Pages {
         }
         let before = entry.dirty.fetch_or(mask, Ordering::Relaxed) & mask;
         let fresh = mask & !before;
-        if let Err(error) = self.charge(fresh.count_ones() as usize * UNIT_BYTES) {
+        let charged = match fresh {
+            // A purge would not help: who is refused looks at these for want of others.
+            0 => self.charge_at_once(0),
+            _ => self.charge(fresh.count_ones() as usize * UNIT_BYTES),
+        };
+        if let Err(error) = charged {
             entry.dirty.fetch_and(!fresh, Ordering::Relaxed);
             self.release_mask(entry, index, mask);
             return Err(error);
