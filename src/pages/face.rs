@@ -100,6 +100,8 @@ impl Pages {
         self.purge_clock
             .delay_ms
             .store(ms.unwrap_or(usize::MAX), Ordering::Relaxed);
+        // The next round began to wait for the delay before.
+        self.purge_clock.due_ms.store(0, Ordering::Relaxed);
     }
 
     /// Returns every unused page to the source now. Returns the bytes given back.

@@ -48,7 +48,8 @@ mod os {
 
         /// `MADV_DONTNEED`: frees the pages at once and makes them read as zero (on Linux;
         /// elsewhere it is a hint, so nothing is promised). The system's answer is not believed:
-        /// emulators (qemu-user before 7.1) and filters say that it is done and do nothing.
+        /// emulators (qemu-user before 7.1) and filters say that it is done and do nothing. Where
+        /// it is not done, all is as it was: a caller may count on zeroes that lay there.
         ///
         /// # Safety
         /// The range lies in the map and consists of whole pages whose contents nobody needs.
@@ -56,14 +57,21 @@ mod os {
             let advice = UncheckedAdvice::DontNeed;
             // SAFETY: the caller's promise; here and below.
             let mark = unsafe { self.base().add(offset) };
+            // SAFETY: as above; the memory is the system's, which initialised it.
+            let before = unsafe { mark.read_volatile() };
             // SAFETY: as above.
             unsafe { mark.write_volatile(1) };
             // SAFETY: as above.
             let call = || unsafe { self.0.unchecked_advise_range(advice, offset, bytes) };
-            let done = keeping_errno(call).is_ok();
-            let promises = cfg!(any(target_os = "linux", target_os = "android"));
+            let answer = keeping_errno(call).is_ok();
             // SAFETY: as above.
-            done && promises && unsafe { mark.read_volatile() } == 0
+            let is_done = unsafe { mark.read_volatile() } == 0;
+            if !is_done {
+                // SAFETY: as above.
+                unsafe { mark.write_volatile(before) };
+            }
+            let promises = cfg!(any(target_os = "linux", target_os = "android"));
+            answer && is_done && promises
         }
 
         /// Makes the map longer, at other addresses if need be (`mremap`). Whether it is now;
